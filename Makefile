@@ -1,0 +1,41 @@
+# make demo    watch a model learn a person inside a memory budget (under 10 minutes)
+# make test    lint, types, tests and coverage, as CI runs them
+# make bench   the benchmark tables of the README and docs/ (about an hour)
+# Each target makes .venv first and installs what it needs; nothing else has to be done before.
+
+PYTHON ?= python3
+BIN := .venv/bin
+JOBS ?= 2
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+
+.PHONY: demo test lint types test-python bench clean
+
+demo: .venv/installed
+	$(BIN)/medyate demo --out out/demo
+
+test: lint types test-python
+
+lint: .venv/installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: .venv/installed
+	$(BIN)/pyright
+
+# One TensorFlow thread in each of two processes is faster than two threads in one.
+test-python: .venv/installed
+	TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 \
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --cov --cov-report=term tests
+
+bench: .venv/installed
+	$(BIN)/python benchmarks/host_speed.py
+	$(BIN)/python benchmarks/scaling.py
+	$(BIN)/python benchmarks/strategies.py
+
+.venv/installed: pyproject.toml
+	./tools/make_venv $(PYTHON) .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[demo,dev]'
+	touch $@
+
+clean:
+	rm -rf .venv out build .pytest_cache .ruff_cache .hypothesis .coverage

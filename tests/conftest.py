@@ -1,0 +1,20 @@
+"""Quiet TensorFlow on one thread: tests run side by side, and summation order stays the same."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+import hypothesis
+
+hypothesis.settings.register_profile(
+    "tf_medyate",
+    deadline=None,  # the first example of a shape pays for tracing
+    derandomize=True,  # the same examples in every run: a red test stays red
+    # Most examples are seeds of random networks: a smaller seed is no simpler network.
+    phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("tf_medyate")

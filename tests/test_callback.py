@@ -1,0 +1,383 @@
+"""MeDyate under plain model.fit: other callbacks, data of every kind, restarts, failures."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from random_models import random_data, random_model, small_net
+
+import tf_medyate as md
+from tf_medyate import errors
+from tf_medyate.layers import masked_layers
+
+BUDGET = "12KiB"
+
+
+def compiled(optimizer=None, model=None):
+    model = md.prepare(model or small_net())
+    model.compile(
+        optimizer or keras.optimizers.SGD(0.05),
+        "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    return model
+
+
+def weights(model):
+    return [variable.numpy() for variable in model.variables if "seed" not in variable.path]
+
+
+def same(left, right):
+    assert len(left) == len(right)
+    for a, b in zip(left, right, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def fit(model, callbacks, epochs=4, data=None, **options):
+    x, y = data or random_data(model, 24)
+    options = {"batch_size": 6, "shuffle": False, "verbose": 0} | options
+    return model.fit(x, y, epochs=epochs, callbacks=callbacks, **options)
+
+
+def test_the_readme_example_learns_and_reports():
+    keras.utils.set_random_seed(0)
+    base = small_net()
+    x, _ = random_data(base, 96)
+    y = (x[:, :4].mean((1, 2, 3)) > 0).astype(int) + (x[:, 4:].mean((1, 2, 3)) > 0)
+    x += y[:, None, None, None].astype(np.float32)  # something to see
+    model = compiled(keras.optimizers.SGD(0.1))
+    medyate = md.MeDyate(budget="10KiB", verbose=0)
+    history = fit(model, [medyate], 12, (x, y), validation_data=(x, y), shuffle=True)
+    assert history.history["loss"][-1] < 0.7 * history.history["loss"][0]
+    text = str(medyate.report())
+    assert "10 KiB" in text
+    assert len(medyate.report().epochs) == 12
+    assert all(record.plan.used <= 10 * 1024 for record in medyate.report().epochs)
+    draws = {record.plan.layers for record in medyate.report().epochs}
+    assert len(draws) > 6, "channels are drawn anew"
+    tuned = md.strip(model)
+    np.testing.assert_array_equal(tuned(x), model(x, training=False))
+    assert type(tuned) is not type(model)
+
+
+def test_same_seed_same_channels_same_weights_other_seed_others():
+    runs = []
+    for seed in (3, 3, 4):
+        model = compiled()
+        medyate = md.MeDyate(BUDGET, seed=seed, verbose=0)
+        fit(model, [medyate])
+        plans = [record.plan.layers for record in medyate.report().epochs]
+        runs.append((plans, weights(model)))
+    assert runs[0][0] == runs[1][0]
+    same(runs[0][1], runs[1][1])
+    assert runs[0][0] != runs[2][0]
+
+
+def test_tf_data_and_pydataset_train_like_arrays():
+    x, y = random_data(small_net(), 24)
+
+    class Batches(keras.utils.PyDataset):
+        def __len__(self):
+            return 4
+
+        def __getitem__(self, index):
+            return x[6 * index : 6 * index + 6], y[6 * index : 6 * index + 6]
+
+    found, draws = [], []
+    for data in ((x, y), tf.data.Dataset.from_tensor_slices((x, y)).batch(6), Batches()):
+        model = compiled()
+        medyate = md.MeDyate(BUDGET, seed=1, verbose=0)
+        if isinstance(data, tuple):
+            fit(model, [medyate], data=data)
+        else:
+            model.fit(data, epochs=4, callbacks=[medyate], shuffle=False, verbose=0)
+        found.append(weights(model))
+        draws.append([record.plan.layers for record in medyate.report().epochs])
+    assert draws[0] == draws[1] == draws[2]
+    for other in found[1:]:
+        for a, b in zip(found[0], other, strict=True):
+            # Batches of a size unknown to the graph may be summed by other kernels: rounding.
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_a_generator_needs_calibration_of_its_own():
+    x, y = random_data(small_net(), 24)
+
+    def batches():
+        while True:
+            yield x[:6], y[:6]
+
+    with pytest.raises(errors.OptionError, match="calibration"):
+        compiled().fit(batches(), steps_per_epoch=2, verbose=0, callbacks=[md.MeDyate(BUDGET)])
+    medyate = md.MeDyate(BUDGET, calibration=(x, y), verbose=0)
+    compiled().fit(batches(), steps_per_epoch=2, verbose=0, callbacks=[medyate])
+    assert medyate.plan.channel_count > 0
+
+
+@pytest.mark.parametrize("after", [True, False])
+def test_early_stopping_restores_the_best_epoch(after):
+    model = compiled(keras.optimizers.SGD(0.5))
+    medyate = md.MeDyate(BUDGET, verbose=0)
+    stop = keras.callbacks.EarlyStopping(
+        "loss", mode="max", patience=2, restore_best_weights=True
+    )
+    seen = []
+    note = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: seen.append(model(x).numpy())
+    )
+    x, y = random_data(model, 24)
+    order = [medyate, stop, note] if after else [stop, note, medyate]
+    history = fit(model, order, 30, (x, y))
+    assert len(history.epoch) < 30, "the loss falls, so a maximum is never bettered"
+    best = int(np.argmax(history.history["loss"]))
+    np.testing.assert_allclose(model(x), seen[best], rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(md.strip(model)(x), seen[best], rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("after", [True, False])
+@pytest.mark.parametrize("every", ["epoch", 3])
+def test_a_killed_run_goes_on_exactly(tmp_path, after, every):
+    def run(epochs, folder, kill_after=None):
+        keras.utils.set_random_seed(5)
+        model = compiled(keras.optimizers.SGD(0.05, momentum=0.9))
+        medyate = md.MeDyate(BUDGET, seed=2, resample_every=every, verbose=0)
+        backup = keras.callbacks.BackupAndRestore(str(folder), delete_checkpoint=False)
+        callbacks = [medyate, backup] if after else [backup, medyate]
+
+        class Kill(keras.callbacks.Callback):
+            def on_epoch_begin(self, epoch, logs=None):
+                if epoch == kill_after:
+                    raise KeyboardInterrupt
+
+        try:
+            fit(model, [*callbacks, Kill()], epochs)
+        except KeyboardInterrupt:
+            return None
+        plans = [record.plan for record in medyate.report().epochs]
+        return plans, weights(model), [v.numpy() for v in model.optimizer.variables]
+
+    whole = run(6, tmp_path / "whole")
+    assert run(6, tmp_path / "cut", kill_after=4) is None
+    resumed = run(6, tmp_path / "cut")
+    assert len(resumed[0]) == 2
+    assert [p.layers for p in resumed[0]] == [p.layers for p in whole[0][4:]]
+    assert [p.used for p in resumed[0]] == [p.used for p in whole[0][4:]]
+    same(resumed[1], whole[1])
+    same(resumed[2], whole[2])
+
+
+def test_learning_rate_schedules_and_tensorboard_run_beside_it(tmp_path):
+    model = compiled()
+    medyate = md.MeDyate(BUDGET, log_dir=str(tmp_path / "medyate"), verbose=0)
+    rates = keras.callbacks.LearningRateScheduler(lambda epoch: 0.1 / (epoch + 1))
+    board = keras.callbacks.TensorBoard(str(tmp_path / "keras"))
+    fit(model, [rates, board, medyate], 3)
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.1 / 3)
+    tags = set()
+    for file in (tmp_path / "medyate").rglob("events*"):
+        for event in tf.compat.v1.train.summary_iterator(str(file)):
+            tags |= {value.tag for value in event.summary.value}
+    assert any("used" in tag for tag in tags), tags
+
+
+def test_a_draw_may_last_several_epochs():
+    for every, expected in (("epoch", [0, 1, 2, 3, 4]), (2, [0, 0, 1, 1, 2]), ("never", [0] * 5)):
+        medyate = md.MeDyate(BUDGET, resample_every=every, verbose=0)
+        fit(compiled(), [medyate], 5)
+        assert [record.plan.draw for record in medyate.report().epochs] == expected
+
+
+def test_momentum_starts_anew_with_every_draw():
+    model = compiled(keras.optimizers.SGD(0.05, momentum=0.9))
+    medyate = md.MeDyate(BUDGET, verbose=0)
+    seen = []
+
+    class Look(keras.callbacks.Callback):
+        def slot(self):
+            size = model.training_state.pool.shape
+            return next(v for v in model.optimizer.variables if v.shape == size).numpy()
+
+        def on_epoch_begin(self, epoch, logs=None):
+            seen.append(("begin", np.abs(self.slot()).max()))
+
+        def on_epoch_end(self, epoch, logs=None):
+            seen.append(("end", np.abs(self.slot()).max()))
+
+    fit(model, [medyate, Look()], 3)
+    assert all(value == 0 for when, value in seen if when == "begin")
+    assert all(value > 0 for when, value in seen if when == "end")
+
+
+def test_fitting_again_goes_on_and_a_new_callback_starts_anew():
+    model = compiled(keras.optimizers.Adam(0.01))
+    medyate = md.MeDyate(BUDGET, verbose=0)
+    fit(model, [medyate], 2)
+    fit(model, [medyate], 4, initial_epoch=2)
+    assert [record.epoch for record in medyate.report().epochs] == [0, 1, 2, 3]
+    x, _ = random_data(model, 5)
+    before = model(x).numpy()
+    steps = int(model.optimizer.iterations)
+    other = md.MeDyate("20KiB", "greedy", calibration=random_data(model, 12), verbose=0)
+    other.set_model(model)
+    np.testing.assert_array_equal(model(x), before)  # what was learned is committed, not lost
+    assert int(model.optimizer.iterations) == steps
+    fit(model, [other], 1)
+    assert other.plan.used > medyate.plan.used
+
+
+def test_a_training_loop_of_ones_own_equals_fit():
+    x, y = random_data(small_net(), 24)
+    reference = compiled(keras.optimizers.SGD(0.05, momentum=0.9))
+    fit(reference, [md.MeDyate(BUDGET, seed=9, verbose=0)], 3, (x, y))
+
+    model = md.prepare(small_net())
+    loss = keras.losses.SparseCategoricalCrossentropy()
+    optimizer = keras.optimizers.SGD(0.05, momentum=0.9)
+    medyate = md.MeDyate(
+        BUDGET, seed=9, calibration=(x, y, 6), loss=loss, optimizer=optimizer, verbose=0
+    )
+    medyate.set_model(model)
+
+    @tf.function
+    def step(batch_x, batch_y):
+        with tf.GradientTape() as tape:
+            value = loss(batch_y, model(batch_x, training=True))
+        gradients = tape.gradient(value, model.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+
+    for _ in range(3):
+        medyate.begin_epoch()
+        for start in range(0, 24, 6):
+            step(x[start : start + 6], y[start : start + 6])
+        medyate.end_epoch({"loss": 1.0})
+    assert [record.epoch for record in medyate.report().epochs] == [0, 1, 2]
+    for a, b in zip(weights(model), weights(reference), strict=True):
+        # Same operations; Keras scales its loss by sums in another order.
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_a_loss_that_turns_nan_stops_and_keeps_the_last_good_weights():
+    model = compiled()
+    x, y = random_data(model, 24)
+    good = []
+
+    class Poison(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            good.append(model(x).numpy())
+
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 2:
+                model.optimizer.learning_rate = 1e30
+
+    medyate = md.MeDyate(BUDGET, verbose=0)
+    with pytest.raises(errors.NonFiniteLossError, match=r"epoch 3.*put back.*learning rate"):
+        fit(model, [medyate, Poison()], 5, (x, y))
+    assert len(good) == 2
+    np.testing.assert_array_equal(model(x).numpy(), good[-1])
+    np.testing.assert_array_equal(md.strip(model)(x).numpy(), good[-1])
+    assert all(np.isfinite(value).all() for value in weights(model) if value.dtype != bool)
+
+
+def test_non_finite_weights_in_a_loop_of_ones_own_are_undone():
+    model = compiled()
+    x, y = random_data(model, 12)
+    medyate = md.MeDyate(BUDGET, calibration=(x, y), verbose=0)
+    medyate.set_model(model)
+    before = model(x).numpy()
+    medyate.begin_epoch()
+    model.training_state.pool.assign(np.full(model.training_state.pool.shape, np.nan))
+    with pytest.raises(errors.NonFiniteLossError, match="pool"):
+        medyate.end_epoch()
+    np.testing.assert_array_equal(model(x).numpy(), before)
+
+
+def test_bad_budgets_and_options_are_refused_before_anything_changes():
+    for wrong in ("64 parsecs", 0, -5, "0 KiB", 2.5, "KiB"):
+        with pytest.raises(errors.BudgetError, match="64KiB"):
+            md.MeDyate(wrong)
+    for options, word in (
+        ({"strategy": "medjate"}, "Did you mean 'medyate'"),
+        ({"ranking": "lora"}, "Did you mean 'lara'"),
+        ({"resample_every": 0}, "resample_every"),
+        ({"weighting": "size"}, "weighting"),
+    ):
+        with pytest.raises(errors.OptionError, match=word):
+            md.MeDyate(BUDGET, **options)
+    with pytest.raises(errors.OptionError, match="budget"):
+        md.MeDyate()
+    model = compiled()
+    names = [v.path for v in model.trainable_variables]
+    with pytest.raises(errors.BudgetTooSmallError, match="at least"):
+        fit(model, [md.MeDyate("300 B", verbose=0)])
+    with pytest.raises(errors.UnknownLayerError, match="bodi"):
+        fit(model, [md.MeDyate(BUDGET, layers=["bodi"], verbose=0)])
+    with pytest.raises(errors.OptionError, match="top_k"):
+        fit(model, [md.MeDyate(BUDGET, top_k=1.5, verbose=0)])
+    assert [v.path for v in model.trainable_variables] == names
+    assert all(layer.mode == "full" for layer in masked_layers(model))
+
+
+def test_it_must_be_prepared_compiled_and_attached():
+    plain = small_net()
+    plain.compile("sgd", "sparse_categorical_crossentropy")
+    with pytest.raises(errors.NotPreparedError, match=r"tf_medyate\.prepare"):
+        fit(plain, [md.MeDyate(BUDGET)])
+    x, y = random_data(plain, 8)
+    with pytest.raises(errors.NotPreparedError, match="compile"):
+        md.MeDyate(BUDGET, calibration=(x, y)).set_model(md.prepare(small_net()))
+    for call in (md.MeDyate(BUDGET).begin_epoch, md.MeDyate(BUDGET).report):
+        with pytest.raises(errors.NotPreparedError, match="set_model"):
+            call()
+
+
+def test_bad_calibration_data_are_refused():
+    x, y = random_data(small_net(), 12)
+    bad = x.copy()
+    bad[3] = np.nan
+    for data, kind, word in (
+        ((bad, y), errors.NonFiniteDataError, "batch 0"),
+        ((x[:0], y[:0]), errors.EmptyDataError, "calibration"),
+        (7, errors.OptionError, "re-iterable"),
+    ):
+        with pytest.raises(kind, match=word):
+            fit(compiled(), [md.MeDyate(BUDGET, calibration=data, verbose=0)])
+
+
+def test_only_named_layers_are_drawn_from_and_frozen_ones_never():
+    base = small_net()
+    base.get_layer("body").trainable = False
+    medyate = md.MeDyate(BUDGET, layers=["point", "stem"], verbose=0)
+    fit(compiled(model=base), [medyate], 3)
+    drawn = {d.layer for record in medyate.report().epochs for d in record.plan.layers}
+    assert drawn == {"point", "stem"}
+    medyate = md.MeDyate("40KiB", top_k=1.0, verbose=0)
+    fit(compiled(model=base), [medyate], 2)
+    assert "body" not in medyate.report().candidates
+    assert medyate.plan.channels_of("stem") == (0, 1, 2)
+
+
+def test_elements_are_a_budget_too():
+    medyate = md.MeDyate("2500 elements", verbose=0)
+    fit(compiled(keras.optimizers.Adam(0.01)), [medyate], 2)
+    assert medyate.plan.budget.unit == "elements"
+    assert 1000 < medyate.plan.used <= 2500
+
+
+def test_the_state_survives_saving_and_loading_in_mid_training(tmp_path):
+    model = compiled(model=random_model(2))
+    x, y = random_data(model, 12)
+    medyate = md.MeDyate(md.CostModel().full(md.layer_specs(model)) // 2, verbose=0)
+    paths = []
+
+    class Save(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if not paths:
+                paths.append(tmp_path / "middle.keras")
+                model.save(paths[0])
+                self.outputs = model(x).numpy()
+
+    save = Save()
+    fit(model, [medyate, save], 2, (x, y))
+    loaded = keras.models.load_model(paths[0])
+    np.testing.assert_array_equal(loaded(x).numpy(), save.outputs)
+    fit(loaded, [md.MeDyate(medyate.budget, verbose=0)], 1, (x, y))

@@ -1,0 +1,91 @@
+"""What one channel, one layer and one update cost, in bytes or in elements.
+
+The elements of a channel are those of TraDy (arXiv 2510.19675) and MeDyate (arXiv
+2510.20979): its weights plus the activation that its weight gradient needs. The bytes are
+what the training graph's pool holds for it:
+
+    itemsize * (weights * (1 + accumulate + optimizer_slots) + activations * device_batch)
+
+The 1 is the weight delta. Whatever is always trained (head, biases) is counted the same way.
+
+Example:
+    >>> cost = CostModel(optimizer_slots=1)          # SGD with momentum, in bytes
+    >>> cost.channel(spec)                           # bytes that one drawn channel occupies
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Iterable
+
+from tf_medyate.errors import OptionError
+from tf_medyate.spec import BYTES, ELEMENTS, LayerSpec
+
+
+@dataclasses.dataclass(frozen=True)
+class CostModel:
+    """Turns layer specs into costs.
+
+    Attributes:
+        unit: "bytes", or "elements" for the papers' count, which ignores all the rest.
+        optimizer_slots: Values that the optimizer keeps for each weight: 0 for plain SGD,
+            1 with momentum, 2 for Adam.
+        accumulate: A gradient accumulator is kept for each weight.
+        device_batch: Samples whose activations are stored at once on the device.
+        train_bias: The biases of kept layers are trained, and so counted.
+        itemsize_bytes: Bytes of one value; 4 for float32.
+
+    Raises:
+        OptionError: A count is negative, or the unit is unknown.
+    """
+
+    unit: str = BYTES
+    optimizer_slots: int = 0
+    accumulate: bool = False
+    device_batch: int = 1
+    train_bias: bool = True
+    itemsize_bytes: int = 4
+
+    def __post_init__(self):
+        if self.unit not in (BYTES, ELEMENTS):
+            raise OptionError(
+                "unit", f'"{BYTES}" or "{ELEMENTS}"', repr(self.unit), "Choose one of the two."
+            )
+        for name, least in (("optimizer_slots", 0), ("device_batch", 1), ("itemsize_bytes", 1)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < least:
+                raise OptionError(
+                    name, f"a whole number of at least {least}", repr(value), "Correct the count."
+                )
+
+    def _cost(self, weights: int, activations: int) -> int:
+        if self.unit == ELEMENTS:
+            return weights + activations
+        copies = 1 + int(self.accumulate) + self.optimizer_slots
+        return self.itemsize_bytes * (weights * copies + activations * self.device_batch)
+
+    def channel(self, spec: LayerSpec) -> int:
+        """Cost of training one input channel of a layer (TraDy's C_c)."""
+        return self._cost(spec.weights_per_channel, spec.activation_elements)
+
+    def bias(self, spec: LayerSpec) -> int:
+        """Cost of training a layer's bias, which needs no stored activation."""
+        return self._cost(spec.bias_elements, 0)
+
+    def layer(self, spec: LayerSpec) -> int:
+        """Cost of training all channels and the bias of a layer."""
+        return spec.channels * self.channel(spec) + self.bias(spec)
+
+    def fixed(self, specs: Iterable[LayerSpec], kept: Collection[str]) -> int:
+        """Cost of what every draw trains: the heads, and the kept layers' biases if trained."""
+        total = 0
+        for spec in specs:
+            if spec.is_head:
+                total += self.layer(spec)
+            elif spec.name in kept and self.train_bias:
+                total += self.bias(spec)
+        return total
+
+    def full(self, specs: Iterable[LayerSpec]) -> int:
+        """Cost of fine-tuning every channel and bias of the model."""
+        return sum(self.layer(spec) for spec in specs)

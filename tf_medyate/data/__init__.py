@@ -1,0 +1,13 @@
+"""Data sets for demos, tests and benchmarks.
+
+watch: smartwatch motion data of ten wearers, out of the installed seglearn package.
+
+Example:
+    >>> from tf_medyate.data import leave_one_out
+    >>> split = leave_one_out(wearer=3)
+    >>> model.fit(split.adapt_x, split.adapt_y)
+"""
+
+from tf_medyate.data.watch import WatchData, WearerSplit, leave_one_out, load_watch
+
+__all__ = ["WatchData", "WearerSplit", "leave_one_out", "load_watch"]

@@ -1,0 +1,342 @@
+"""Keras layers that carry a channel mask and can train just the channels it selects.
+
+A masked layer is in one of three modes, chosen when the training function is traced:
+
+    FULL     the kernel is an ordinary trainable variable (after `prepare`, and for the head)
+    FROZEN   the kernel is constant
+    SPARSE   the kernel is constant but for the masked-in channels, whose weights are read from
+             the model's pool and whose gradient goes there
+
+Which channels are drawn lives in variables, so a new draw needs no new trace.
+
+Example:
+    >>> layer = md.layers.MaskedConv2D(8, 3)
+    >>> layer.channel_mask                    # bool, one entry per input channel
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tf_medyate.errors import PlanError
+
+FULL = "full"
+FROZEN = "frozen"
+SPARSE = "sparse"
+
+# Weight of the newest step in the running mean of a channel's gradient norm: about the last
+# ten steps count, less than one epoch of the data sets that fit a device.
+IMPORTANCE_MOMENTUM = 0.9
+
+
+class ChannelMasked(keras.layers.Layer):
+    """Mixin for layers with a kernel `[..., channels, outputs]` that read channels-last inputs.
+
+    A subclass gives `kind` and `linear(inputs, kernel, dilation_rate)`, its operation without bias
+    and activation.
+
+    Attributes:
+        channel_mask: bool variable [channels], the channels drawn; all True at first.
+        importance: float32 variable [channels], running mean of each channel's gradient norm.
+        pool_offset: int32 variable, where the layer's run begins in the pool.
+        mode: FULL, FROZEN or SPARSE.
+    """
+
+    kind = ""
+
+    def build(self, input_shape):
+        """Makes the kernel as the base class does, and the selection variables beside it."""
+        super().build(input_shape)
+        channels = (int(input_shape[-1]),)
+        self.channel_mask = self._state("channel_mask", channels, "bool", "ones")
+        self.importance = self._state("importance", channels, "float32", "zeros")
+        self.pool_offset = self._state("pool_offset", (), "int32", "zeros")
+        self.mode = FULL
+        self._pool: Callable[[], Any] | None = None
+        # The number of selected channels changes from draw to draw.
+        self.supports_jit = False
+
+    def _state(self, name, shape, dtype, initializer):
+        return self.add_weight(
+            name=name,
+            shape=shape,
+            dtype=dtype,
+            initializer=initializer,
+            trainable=False,
+            autocast=False,
+            aggregation="mean" if dtype == "float32" else "only_first_replica",
+        )
+
+    def set_mode(self, mode: str, train_bias: bool, pool: Callable[[], Any] | None = None):
+        """Changes what is trained. Training functions traced before must be made anew.
+
+        Args:
+            mode: FULL, FROZEN or SPARSE.
+            train_bias: The bias, if there is one, is trainable.
+            pool: Returns the pool variable; needed for SPARSE.
+        """
+        self.mode = mode
+        self._pool = pool
+        self.kernel.trainable = mode == FULL
+        if self.bias is not None:
+            self.bias.trainable = train_bias
+
+    def linear(self, inputs, kernel, dilation_rate=None):
+        """The layer's operation without bias and activation; None means its own dilation."""
+        raise NotImplementedError(f"{type(self).__name__} must define linear(inputs, kernel)")
+
+    def select_outputs(self, gradient, indices):
+        """The part of an output gradient that the selected channels feed: all of it here."""
+        del indices
+        return gradient
+
+    def call(self, inputs):
+        """Applies the layer with the kernel as it stands, drawn channels from the pool."""
+        if self.mode == SPARSE:
+            outputs = self._sparse_linear(inputs)
+        else:
+            outputs = self.linear(inputs, self.kernel)
+        if self.bias is not None:
+            outputs = keras.ops.add(outputs, self.bias)
+        return outputs if self.activation is None else self.activation(outputs)
+
+    @property
+    def bias_trainable(self) -> bool:
+        """There is a bias and it is trained."""
+        return self.bias is not None and self.bias.trainable
+
+    # --- rows: one kernel position of one channel, [positions * channels, outputs]
+
+    def _geometry(self) -> tuple[int, int, int]:
+        """(kernel positions, channels, outputs per channel)."""
+        *window, channels, outputs = self.kernel.shape
+        return int(np.prod(window, dtype=np.int64)), int(channels), int(outputs)
+
+    def _rows(self, indices):
+        """Row numbers [n, positions] of the selected channels."""
+        positions, channels, _ = self._geometry()
+        return indices[:, None] + channels * tf.range(positions, dtype=indices.dtype)[None, :]
+
+    def _sparse_linear(self, inputs):
+        positions, channels, outputs = self._geometry()
+        indices = tf.cast(tf.where(self.channel_mask.value)[:, 0], tf.int32)
+        count = tf.size(indices)
+        run = count * positions * outputs
+        offset = self.pool_offset.value
+
+        @tf.custom_gradient
+        def apply(x, base, pool):
+            weights = tf.reshape(pool[offset : offset + run], [count, positions, outputs])
+            rows = tf.reshape(base, [positions * channels, outputs])
+            rows = tf.tensor_scatter_nd_update(rows, self._rows(indices)[:, :, None], weights)
+            kernel = tf.reshape(rows, self.kernel.shape)
+            stash = select_channels(x, indices)
+
+            def gradient(dy):
+                def drawn():
+                    d_weights = self._weight_gradient(stash, indices, dy)
+                    self._refresh_importance(indices, d_weights)
+                    after = tf.size(pool) - offset - run
+                    return tf.pad(tf.reshape(d_weights, [run]), [[offset, after]])
+
+                d_pool = tf.cond(count > 0, drawn, lambda: tf.zeros_like(pool))
+                return _input_gradient(self.linear, x, kernel, dy), None, d_pool
+
+            return self.linear(x, kernel), gradient
+
+        assert self._pool is not None
+        base = tf.stop_gradient(tf.convert_to_tensor(self.kernel.value))
+        return apply(inputs, base, tf.convert_to_tensor(self._pool().value))
+
+    def _weight_gradient(self, stash, indices, dy):
+        """Gradient [n, positions, outputs] of the selected channels' weights, and of no others."""
+        positions, _, outputs = self._geometry()
+        count = tf.size(indices)
+        window = [int(side) for side in self.kernel.shape[:-2]]
+        # Only the shape matters: a convolution is linear in its kernel.
+        kernel = tf.zeros([*window, count, outputs])
+        with tf.GradientTape() as tape:
+            tape.watch(kernel)
+            # TensorFlow dilates by reshaping, which needs the number of channels beforehand; a
+            # kernel spread out with zeros does not.
+            dilation = getattr(self, "dilation_rate", ())
+            y = self.linear(stash, spread_kernel(kernel, dilation), [1] * len(dilation))
+        d_kernel = tape.gradient(y, kernel, output_gradients=self.select_outputs(dy, indices))
+        return tf.transpose(tf.reshape(d_kernel, [positions, count, outputs]), [1, 0, 2])
+
+    def _refresh_importance(self, indices, d_weights):
+        norms = tf.sqrt(tf.reduce_sum(tf.square(d_weights), axis=[1, 2]))
+        old = tf.gather(self.importance.value, indices)
+        step = tf.scatter_nd(
+            indices[:, None],
+            (1.0 - IMPORTANCE_MOMENTUM) * (norms - old),
+            tf.shape(self.importance.value),
+        )
+        self.importance.value.assign_add(step)
+
+    # --- between draws, in NumPy
+
+    def read_channels(self, channels: np.ndarray) -> np.ndarray:
+        """Weights `[n, positions, outputs]` of some channels, as last committed."""
+        kernel = self.kernel.numpy().reshape(self._geometry())
+        return np.ascontiguousarray(kernel[:, channels, :].transpose(1, 0, 2))
+
+    def write_channels(self, channels: np.ndarray, weights: np.ndarray):
+        """Overwrites the weights of some channels, `[n, positions, outputs]`."""
+        kernel = self.kernel.numpy().reshape(self._geometry()).copy()
+        kernel[:, channels, :] = weights.transpose(1, 0, 2)
+        self.kernel.assign(kernel.reshape(self.kernel.shape))
+
+    def live_channels(self) -> tuple[np.ndarray, np.ndarray]:
+        """The drawn channels and their live weights `[n, positions, outputs]` in the pool."""
+        positions, _, outputs = self._geometry()
+        channels = np.flatnonzero(self.channel_mask.numpy())
+        start = int(self.pool_offset.numpy())
+        assert self._pool is not None
+        run = self._pool().numpy()[start : start + channels.size * positions * outputs]
+        return channels, run.reshape(channels.size, positions, outputs)
+
+    def commit(self):
+        """Writes the live weights of the drawn channels into the kernel; changes no output."""
+        if self.mode == SPARSE:
+            channels, weights = self.live_channels()
+            if channels.size:
+                self.write_channels(channels, weights)
+
+    def _saved(self) -> dict[str, Any]:
+        return {variable.name: variable for variable in self.variables}
+
+    def save_own_variables(self, store):
+        """Saves every variable by name, what is in the pool committed: the file stands alone."""
+        self.commit()
+        for name, variable in self._saved().items():
+            store[name] = variable.numpy()
+
+    def load_own_variables(self, store):
+        """Restores what `save_own_variables` wrote.
+
+        Raises:
+            PlanError: The file belongs to a layer of other variables.
+        """
+        if set(store.keys()) != set(self._saved()):
+            raise PlanError(
+                f"layer '{self.name}'",
+                f"variables {sorted(self._saved())}",
+                f"{sorted(store.keys())}",
+                "Load the file into the model that it was saved from, prepared the same way.",
+            )
+        for name, variable in self._saved().items():
+            variable.assign(store[name])
+
+
+def select_channels(x, indices):
+    """Picks channels-last channels of a tensor [..., channels] -> [..., n].
+
+    A product with a one-hot matrix: on a CPU as fast as tf.gather along the last axis where few
+    channels are drawn and faster where many are; exact, as all other terms are zero.
+    """
+    channels = x.shape[-1]
+    flat = tf.reshape(x, [-1, channels])
+    chosen = tf.matmul(flat, tf.one_hot(indices, channels, axis=0, dtype=x.dtype))
+    return tf.reshape(chosen, tf.concat([tf.shape(x)[:-1], tf.shape(indices)], 0))
+
+
+def spread_kernel(kernel, dilation_rate):
+    """The kernel [..., n, outputs] that does undilated what `kernel` does dilated."""
+    for axis, step in enumerate(dilation_rate):
+        if step > 1:
+            side = kernel.shape[axis]
+            spread = tf.expand_dims(kernel, axis + 1)
+            pad = [[0, 0]] * spread.shape.rank
+            pad[axis + 1] = [0, step - 1]
+            spread = tf.pad(spread, pad)
+            shape = tf.shape(kernel)
+            shape = tf.concat([shape[:axis], [side * step], shape[axis + 1 :]], 0)
+            parts = [slice(None)] * axis + [slice(0, (side - 1) * step + 1)]
+            kernel = tf.reshape(spread, shape)[tuple(parts)]
+    return kernel
+
+
+def _input_gradient(linear, x, kernel, dy):
+    """Gradient of a linear layer's input; its forward operation is dead code in a graph."""
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = linear(x, kernel)
+    return tape.gradient(y, x, output_gradients=dy)
+
+
+@keras.saving.register_keras_serializable("tf_medyate")
+class MaskedConv2D(ChannelMasked, keras.layers.Conv2D):
+    """Conv2D with a channel mask; kernel [kh, kw, channels, filters]."""
+
+    kind = "conv2d"
+
+    def linear(self, inputs, kernel, dilation_rate=None):
+        """2-D convolution, NHWC."""
+        dilation = dilation_rate or self.dilation_rate
+        return keras.ops.conv(
+            inputs, kernel, self.strides, self.padding, "channels_last", dilation
+        )
+
+
+@keras.saving.register_keras_serializable("tf_medyate")
+class MaskedConv1D(ChannelMasked, keras.layers.Conv1D):
+    """Conv1D with a channel mask; kernel [k, channels, filters]; "causal" padding included."""
+
+    kind = "conv1d"
+
+    def linear(self, inputs, kernel, dilation_rate=None):
+        """1-D convolution over [batch, steps, channels]."""
+        padding = self.padding
+        if padding == "causal":
+            # The spread-out kernel reaches as far as the dilated one.
+            before = self.dilation_rate[0] * (self.kernel_size[0] - 1)
+            inputs = keras.ops.pad(inputs, [[0, 0], [before, 0], [0, 0]])
+            padding = "valid"
+        dilation = dilation_rate or self.dilation_rate
+        return keras.ops.conv(inputs, kernel, self.strides, padding, "channels_last", dilation)
+
+
+@keras.saving.register_keras_serializable("tf_medyate")
+class MaskedDepthwiseConv2D(ChannelMasked, keras.layers.DepthwiseConv2D):
+    """DepthwiseConv2D with a channel mask; kernel [kh, kw, channels, multiplier]."""
+
+    kind = "depthwise_conv2d"
+
+    def linear(self, inputs, kernel, dilation_rate=None):
+        """Depthwise convolution, NHWC; output channel c * multiplier + j comes from channel c."""
+        dilation = dilation_rate or self.dilation_rate
+        return keras.ops.depthwise_conv(
+            inputs, kernel, self.strides, self.padding, "channels_last", dilation
+        )
+
+    def select_outputs(self, gradient, indices):
+        """The output channels that the selected input channels feed."""
+        lead = tf.shape(gradient)[:-1]
+        _, channels, multiplier = self._geometry()
+        if multiplier == 1:
+            return select_channels(gradient, indices)
+        grouped = tf.reshape(gradient, tf.concat([lead, [channels, multiplier]], 0))
+        chosen = tf.gather(grouped, indices, axis=-2)
+        return tf.reshape(chosen, tf.concat([lead, [tf.size(indices) * multiplier]], 0))
+
+
+@keras.saving.register_keras_serializable("tf_medyate")
+class MaskedDense(ChannelMasked, keras.layers.Dense):
+    """Dense with a channel mask over its input features; kernel [channels, units]."""
+
+    kind = "dense"
+
+    def linear(self, inputs, kernel, dilation_rate=None):
+        """Matrix product over the last axis."""
+        return keras.ops.matmul(inputs, kernel)
+
+
+def masked_layers(model: keras.Model) -> list[ChannelMasked]:
+    """The masked layers of a flat model, in the order Keras lists them."""
+    return [layer for layer in model.layers if isinstance(layer, ChannelMasked)]

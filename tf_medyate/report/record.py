@@ -1,0 +1,152 @@
+"""The values that a fine-tuning run leaves behind."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+from tf_medyate.cost import CostModel
+from tf_medyate.errors import OptionError, PlanError
+from tf_medyate.spec import LayerRanking, LayerSpec, MemoryBudget, UpdatePlan
+
+
+@dataclasses.dataclass(frozen=True)
+class EpochRecord:
+    """One epoch: what was trained, and what came of it.
+
+    Attributes:
+        epoch: Number of the epoch from 0, as Keras hands it to callbacks. People are shown
+            `epoch + 1`, as in Keras' progress bar.
+        plan: The channels that were trained in this epoch.
+        logs: Keras' logs at the end of the epoch, such as "loss" and "val_accuracy".
+            NumPy scalars are turned into Python floats.
+        seconds: Wall time of the epoch.
+    """
+
+    epoch: int
+    plan: UpdatePlan
+    logs: Mapping[str, float]
+    seconds: float
+
+    def __post_init__(self):
+        object.__setattr__(self, "epoch", int(self.epoch))
+        object.__setattr__(self, "seconds", float(self.seconds))
+        logs = {str(name): float(value) for name, value in self.logs.items()}
+        object.__setattr__(self, "logs", logs)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingReport:
+    """A whole fine-tuning run under a memory budget.
+
+    Attributes:
+        strategy: Name of the strategy, for example "medyate".
+        specs: All weighted layers in execution order.
+        ranking: The layer ranking that the run was based on.
+        cost: The cost model of the plans; its unit is the budget's.
+        budget: The bound that every plan had to respect.
+        epochs: One record per epoch, in the order in which they ran.
+        candidates: Names of the layers that could be drawn from, in execution order; if
+            empty, the ranking's kept layers.
+
+    Raises:
+        OptionError: The cost model and the budget differ in their unit.
+        PlanError: A plan names a layer that is not among `specs`.
+    """
+
+    strategy: str
+    specs: tuple[LayerSpec, ...]
+    ranking: LayerRanking
+    cost: CostModel
+    budget: MemoryBudget
+    epochs: tuple[EpochRecord, ...]
+    candidates: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        if self.cost.unit != self.budget.unit:
+            raise OptionError(
+                "cost",
+                f"a cost model in {self.budget.unit}, the budget's unit",
+                self.cost.unit,
+                f'Use CostModel(unit="{self.budget.unit}") or another budget.',
+            )
+        known = {spec.name for spec in self.specs}
+        drawn = {draw.layer for record in self.epochs for draw in record.plan.layers}
+        if strangers := sorted(drawn - known):
+            raise PlanError(
+                "epochs",
+                "plans that draw from the layers in specs",
+                f"a plan that draws from {', '.join(strangers)}",
+                "Build the report with the specs of the model that was trained.",
+            )
+
+    def __str__(self) -> str:
+        from tf_medyate.report import text
+
+        return text.render(self)
+
+    def save_png(self, folder: str | Path) -> list[Path]:
+        """Draws the report as PNG files.
+
+        Args:
+            folder: Where to put them; created if missing.
+
+        Returns:
+            Their paths: layer_ranking.png, drawn_channels.png, memory.png and
+            learning_curves.png, without those that have nothing to show (before the first
+            epoch; without candidate layers; without logs).
+        """
+        from tf_medyate.report import charts
+
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        paths = []
+        for picture in charts.draw(self):
+            path = folder / f"{picture.name}.png"
+            path.write_bytes(picture.png())
+            paths.append(path)
+        return paths
+
+    def save_html(self, path: str | Path) -> Path:
+        """Writes one HTML file that holds everything: tables, pictures, styles.
+
+        Args:
+            path: The file; its folder is created if missing.
+
+        Returns:
+            The path that was written.
+        """
+        from tf_medyate.report import page
+
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(page.render(self), encoding="utf-8")
+        return path
+
+    def write_tensorboard(self, log_dir: str | Path) -> None:
+        """Writes scalars per epoch, the pictures and the printed report for TensorBoard.
+
+        Args:
+            log_dir: The run's log folder. Calling it twice adds a second event file.
+        """
+        from tf_medyate.report import tensorboard
+
+        tensorboard.write(self, log_dir)
+
+    def to_json(self) -> str:
+        """Renders everything that the report holds as JSON text."""
+        from tf_medyate.report import serial
+
+        return serial.to_json(self)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> TrainingReport:
+        """Reads what `to_json` wrote; the result is equal to the original.
+
+        Raises:
+            OptionError: The text is not JSON, not a report, or of another version.
+        """
+        from tf_medyate.report import serial
+
+        return serial.from_json(text)

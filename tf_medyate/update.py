@@ -1,0 +1,300 @@
+"""Puts an UpdatePlan into a prepared model, and takes what was learned out again.
+
+    attach    which layers may be drawn from; the pool and the optimizer's slots are made
+    load      commit the last draw, fill the pool with the new one
+    commit    live weights -> kernels (changes no output)
+
+Example:
+    >>> updater = ChannelUpdater(model, specs, kept=("conv_3",), train_bias=True)
+    >>> updater.attach(pool_elements=2048, optimizer=model.optimizer)
+    >>> updater.load(plan)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import keras
+import numpy as np
+
+from tf_medyate.cost import CostModel
+from tf_medyate.errors import PlanError
+from tf_medyate.layers import FROZEN, FULL, SPARSE, ChannelMasked, masked_layers
+from tf_medyate.model import PreparedModel
+from tf_medyate.spec import LayerDraw, LayerSpec, UpdatePlan
+
+
+def pool_elements(specs: Sequence[LayerSpec], cost: CostModel, capacity: int) -> int:
+    """The most weights that any draw within `capacity` can hold, in elements.
+
+    An upper bound: capacity goes to the channels with most weights per cost first, the
+    last of them in part.
+
+    Args:
+        specs: The layers that may be drawn from.
+        cost: Cost model, in the unit of `capacity`.
+        capacity: What is left for drawn channels.
+    """
+    elements, left = 0.0, capacity
+    for spec in sorted(specs, key=lambda s: -s.weights_per_channel / cost.channel(s)):
+        channels = min(float(spec.channels), left / cost.channel(spec))
+        elements += channels * spec.weights_per_channel
+        left -= channels * cost.channel(spec)
+    return max(1, int(elements))
+
+
+class ChannelUpdater:
+    """Carries plans into a prepared model.
+
+    Args:
+        model: A prepared model.
+        specs: Its layers.
+        kept: Names of the layers that may be drawn from.
+        train_bias: The biases of kept layers are trained.
+        train_all: Every kernel and bias is trained: ordinary fine-tuning.
+    """
+
+    def __init__(
+        self,
+        model: PreparedModel,
+        specs: Sequence[LayerSpec],
+        kept: Sequence[str],
+        train_bias: bool,
+        train_all: bool = False,
+    ):
+        self.model = model
+        self.optimizer = None
+        self._by_name = {layer.name: layer for layer in masked_layers(model)}
+        self._specs = tuple(specs)
+        self._kept = frozenset(kept)
+        self._train_bias = train_bias
+        self._train_all = train_all
+        self._slot_initials: dict[str, float] = {}
+
+    @property
+    def kept_layers(self) -> list[ChannelMasked]:
+        """The layers that may be drawn from, in execution order."""
+        return [self._by_name[s.name] for s in self._specs if s.name in self._kept]
+
+    def attach(self, pool_elements: int, optimizer: keras.optimizers.Optimizer | None):
+        """Commits what was live, sets every layer's mode and makes the pool.
+
+        Args:
+            pool_elements: Size of the pool; 0 where no layer is kept.
+            optimizer: The optimizer that will train; its slots are made here. If it was built
+                for other variables already, a fresh one of the same settings takes its place.
+        """
+        self.model.commit()
+        state = self.model.training_state
+        if pool_elements:
+            state.allocate(pool_elements)
+            state.draw.assign(-1)
+            state.pool.assign(np.zeros(pool_elements, np.float32))
+        for spec in self._specs:
+            self._set_mode(spec)
+        if not pool_elements:
+            state.release()
+        known = self.model.attachment
+        modes = tuple((n, v.mode, v.bias_trainable) for n, v in self._by_name.items())
+        self._slot_initials = {} if optimizer is None else slot_initials(optimizer)
+        if known.matches(modes, state.pool, optimizer):  # nothing that was traced has changed
+            self.optimizer = optimizer
+            self._reset_all_slots()
+            return
+        self.optimizer = self._adopt(optimizer)
+        self._retrace()
+        known.remember(modes, state.pool, self.optimizer)
+
+    def _set_mode(self, spec: LayerSpec):
+        layer = self._by_name[spec.name]
+        whole = spec.is_head or self._train_all
+        if whole and spec.trainable:
+            layer.set_mode(FULL, train_bias=True)
+        elif spec.name in self._kept:
+            state = self.model.training_state
+            layer.set_mode(SPARSE, self._train_bias, lambda: state.pool)
+        else:
+            layer.set_mode(FROZEN, train_bias=False)
+        layer.channel_mask.assign(np.full(spec.channels, layer.mode == FULL))
+
+    def _adopt(self, optimizer):
+        if optimizer is None:
+            return None
+        if optimizer.built:
+            fresh = type(optimizer).from_config(optimizer.get_config())
+            fresh.iterations.assign(optimizer.iterations)
+            if getattr(self.model, "optimizer", None) is optimizer:
+                self.model.optimizer = fresh
+            optimizer = fresh
+        optimizer.build(self.model.trainable_variables)
+        return optimizer
+
+    def _retrace(self):
+        if self.model.compiled:
+            self.model.make_train_function(force=True)
+            self.model.make_test_function(force=True)
+        self.model.make_predict_function(force=True)
+
+    def load(self, plan: UpdatePlan):
+        """Commits the last draw and makes the plan's channels live.
+
+        Raises:
+            PlanError: The plan names a layer that is not kept, or does not fit the pool.
+        """
+        self._check(plan)
+        self.model.commit()
+        state = self.model.training_state
+        if state.pool is None:
+            return
+        pool = np.zeros(state.pool.shape, np.float32)
+        offset = 0
+        for layer in self.kept_layers:
+            channels = np.asarray(plan.channels_of(layer.name), np.int64)
+            weights = layer.read_channels(channels).reshape(-1)
+            pool[offset : offset + weights.size] = weights
+            mask = np.zeros(layer.channel_mask.shape, bool)
+            mask[channels] = True
+            layer.channel_mask.assign(mask)
+            layer.pool_offset.assign(offset)
+            offset += weights.size
+        state.pool.assign(pool)
+        state.draw.assign(plan.draw)
+        self._reset_slots(pool)
+
+    def _check(self, plan: UpdatePlan):
+        whole = {s.name for s in self._specs if s.is_head or self._train_all}
+        unknown = {entry.layer for entry in plan.layers} - self._kept - whole
+        if unknown:
+            raise PlanError(
+                "plan",
+                "channels of kept layers only",
+                f"channels of {sorted(unknown)}",
+                "Draw with the same kept layers that the model was attached with.",
+            )
+        state = self.model.training_state
+        sizes = {s.name: s.weights_per_channel for s in self._specs}
+        need = sum(len(d.channels) * sizes[d.layer] for d in plan.layers if d.layer in self._kept)
+        if state.pool is not None and need > state.pool.shape[0]:
+            raise PlanError(
+                "plan",
+                f"at most {state.pool.shape[0]} weights, the size of the pool",
+                f"{need} weights",
+                "Attach with the budget that the plan was drawn for.",
+            )
+
+    def _reset_slots(self, pool: np.ndarray):
+        """The pool's places belong to other weights now: their optimizer state starts anew."""
+        if self.optimizer is not None:
+            self._reset_slots_of(self.model.training_state.pool, pool)
+
+    def _reset_slots_of(self, trained: keras.Variable, value: np.ndarray):
+        key = _reference_name(trained)
+        for variable in self.optimizer.variables:
+            suffix = variable.path.split(key)[-1]
+            if key not in variable.path or variable.shape != trained.shape:
+                continue
+            if suffix.endswith("average"):
+                variable.assign(value)  # an average of weights starts at the weights
+            else:
+                initial = self._slot_initials.get(suffix, 0.0)
+                variable.assign(np.full(variable.shape, initial, np.float32))
+
+    def _reset_all_slots(self):
+        """Fresh optimizer state for the pool and for everything else that is trained."""
+        if self.optimizer is None:
+            return
+        for trained in self.model.trainable_variables:
+            self._reset_slots_of(trained, trained.numpy())
+
+    def loaded_plan(self, template: UpdatePlan, cost: CostModel) -> UpdatePlan:
+        """The plan that the masks hold, as after restoring a checkpoint.
+
+        Args:
+            template: Gives seed, budget and fixed cost.
+            cost: Cost model in the budget's unit.
+        """
+        draws, used = [], 0
+        for spec in self._specs:
+            if spec.name in self._kept:
+                channels = np.flatnonzero(self._by_name[spec.name].channel_mask.numpy())
+                used += channels.size * cost.channel(spec)
+                if channels.size:
+                    draws.append(LayerDraw(spec.name, tuple(int(c) for c in channels)))
+        draw = int(self.model.training_state.draw.numpy())
+        return UpdatePlan(draw, template.seed, template.budget, template.fixed, used, tuple(draws))
+
+    def importance(self) -> dict[str, np.ndarray]:
+        """Running mean of the gradient norm of each channel, by kept layer."""
+        return {layer.name: layer.importance.numpy() for layer in self.kept_layers}
+
+    def set_importance(self, values: Mapping[str, np.ndarray]):
+        """Overwrites the running means, as after calibration."""
+        for layer in self.kept_layers:
+            layer.importance.assign(np.asarray(values[layer.name], np.float32))
+
+    def snapshot(self) -> list[tuple[keras.Variable, np.ndarray]]:
+        """Everything that training changes, to go back to with `restore`."""
+        variables = [*self.model.trainable_variables, *(v.importance for v in self.kept_layers)]
+        if self.optimizer is not None:
+            variables += self.optimizer.variables
+        return [(variable, variable.numpy()) for variable in variables]
+
+    @staticmethod
+    def restore(snapshot: list[tuple[keras.Variable, np.ndarray]]):
+        """Puts a snapshot back."""
+        for variable, value in snapshot:
+            variable.assign(value)
+
+    def first_non_finite(self) -> str | None:
+        """Path of a trained variable that holds NaN or infinity, None if all are finite."""
+        for variable in self.model.trainable_variables:
+            if not np.isfinite(variable.numpy()).all():
+                return variable.path
+        return None
+
+
+def _reference_name(variable) -> str:
+    """How Keras names a variable inside the names of its optimizer slots."""
+    return variable.path.replace("/", "_")
+
+
+def _probe_optimizer(optimizer, elements: int):
+    twin = type(optimizer).from_config(optimizer.get_config())
+    probe = keras.Variable(np.zeros(elements, np.float32), name="medyate_probe")
+    twin.build([probe])
+    return twin, _reference_name(probe)
+
+
+def slot_initials(optimizer: keras.optimizers.Optimizer) -> dict[str, float]:
+    """What each slot of an optimizer starts from, by the suffix of the slot's name."""
+    twin, key = _probe_optimizer(optimizer, 2)
+    return {
+        variable.path.split(key)[-1]: float(np.mean(variable.numpy()))
+        for variable in twin.variables
+        if key in variable.path
+    }
+
+
+def optimizer_costs(optimizer: keras.optimizers.Optimizer | None) -> tuple[int, bool]:
+    """Values that an optimizer keeps for each weight, found by building a twin of it.
+
+    Returns:
+        (slots per weight, whether it also accumulates gradients over several steps).
+    """
+    if optimizer is None:
+        return 0, False
+    small, large = (
+        sum(int(np.prod(v.shape)) for v in _probe_optimizer(optimizer, size)[0].variables)
+        for size in (16, 32)
+    )
+    accumulates = bool(getattr(optimizer, "gradient_accumulation_steps", None))
+    return max(0, (large - small) // 16 - int(accumulates)), accumulates
+
+
+def full_plan(specs: Sequence[LayerSpec], cost: CostModel, template: UpdatePlan) -> UpdatePlan:
+    """The plan of ordinary fine-tuning: every channel of every layer."""
+    draws = tuple(LayerDraw(s.name, tuple(range(s.channels))) for s in specs if s.trainable)
+    total = sum(cost.layer(s) for s in specs if s.trainable)
+    return UpdatePlan(0, template.seed, template.budget, 0, total, draws)
+
+

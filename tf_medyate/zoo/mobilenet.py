@@ -1,0 +1,40 @@
+"""MobileNetV2, the net that the papers fine-tune, at the width that fits a microcontroller.
+
+Example:
+    >>> model = mobilenet_v2()
+    >>> model.count_params()
+    423018
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import keras
+
+
+def mobilenet_v2(
+    alpha: float = 0.35, input_shape: Sequence[int] = (96, 96, 3), classes: int = 10
+) -> keras.Model:
+    """Builds Keras's own MobileNetV2 (Sandler et al., arXiv 1801.04381) without weights.
+
+    At alpha 0.35 the convolutions and their normalisation hold 410,208 parameters and the head
+    1,281 per class: 423,018 for 10 classes, 408,938 of them trainable, and 1,691,208 for
+    ImageNet's 1,000. 53 weighted layers.
+
+    The ImageNet weights are not loaded, because that needs the network:
+    `keras.applications.MobileNetV2(alpha=0.35, input_shape=(96, 96, 3), include_top=False)`
+    fetches them, and its layers bear the same names.
+
+    Args:
+        alpha: Width multiplier of every layer.
+        input_shape: Height, width and channels; height and width of at least 32.
+        classes: Number of classes.
+
+    Returns:
+        An uncompiled model with freshly drawn weights: [n, height, width, channels], scaled to
+        -1..1 -> probabilities [n, classes].
+    """
+    return keras.applications.MobileNetV2(
+        input_shape=tuple(input_shape), alpha=alpha, weights=None, classes=classes
+    )

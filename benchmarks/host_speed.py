@@ -42,9 +42,11 @@ class EpochTimer(keras.callbacks.Callback):
         self.seconds = []
 
     def on_epoch_begin(self, epoch, logs=None):
+        """Starts the clock."""
         self._start = time.perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):
+        """Stops the clock."""
         self.seconds.append(time.perf_counter() - self._start)
 
 
@@ -91,6 +93,7 @@ def measure_peak(name: str, budgeted: bool, share: float) -> int:
 
 
 def main():
+    """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7, help="alternating rounds of 3 epochs")
     parser.add_argument("--models", default=",".join(MODELS), help="comma-separated")

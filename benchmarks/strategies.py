@@ -238,7 +238,10 @@ def print_tables(rows: list[dict], shares, strategies, test_wearers, reference: 
             values = list(table.get((name, 0.0 if unbudgeted else share), {}).values())
             cells.append(f"{np.mean(values):.1f} ({np.std(values):.1f})" if values else "-")
         print(f"| {name} | " + " | ".join(cells) + " |")
-    print(f"\n{reference} minus the other, wearers {', '.join(map(str, test_wearers))}: mean, ", end="")
+    print(
+        f"\n{reference} minus the other, wearers {', '.join(map(str, test_wearers))}: mean, ",
+        end="",
+    )
     print(f"lower 95 % bound, p; * = not shown non-inferior (bound <= -{MARGIN:g}):\n")
     print("| against | " + " | ".join(f"{share:.0%} of full" for share in shares) + " |")
     print("|---|" + "---|" * len(shares))
@@ -264,13 +267,17 @@ def numbers(text: str, kind=int) -> list:
 
 
 def main():
+    """Runs what is asked for and prints the tables."""
     from tf_medyate.strategies import PRESETS
 
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--strategies", default=";".join(("zero-shot", *PRESETS)),
-                        help='semicolon-separated presets, "preset:option=value,..." too')  # fmt: skip
+    parser.add_argument(
+        "--strategies",
+        default=";".join(("zero-shot", *PRESETS)),
+        help='semicolon-separated presets, "preset:option=value,..." too',
+    )
     parser.add_argument("--shares", default="0.05,0.1,0.2", help="budgets, as shares of full")
     parser.add_argument("--wearers", default="0-9")
     parser.add_argument("--test-wearers", default="4-9", help="wearers the tests are made on")

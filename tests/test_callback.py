@@ -118,9 +118,7 @@ def test_a_generator_needs_calibration_of_its_own():
 def test_early_stopping_restores_the_best_epoch(after):
     model = compiled(keras.optimizers.SGD(0.5))
     medyate = md.MeDyate(BUDGET, verbose=0)
-    stop = keras.callbacks.EarlyStopping(
-        "loss", mode="max", patience=2, restore_best_weights=True
-    )
+    stop = keras.callbacks.EarlyStopping("loss", mode="max", patience=2, restore_best_weights=True)
     seen = []
     note = keras.callbacks.LambdaCallback(
         on_epoch_end=lambda epoch, logs: seen.append(model(x).numpy())

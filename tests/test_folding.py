@@ -76,9 +76,7 @@ def test_a_norm_behind_a_shared_convolution_is_not_folded_into_it():
     model = md.prepare(base)
     x, _ = random_data(base, 3)
     close(model(x), base(x, training=False))
-    np.testing.assert_array_equal(
-        model.get_layer("conv").kernel, base.get_layer("conv").kernel
-    )
+    np.testing.assert_array_equal(model.get_layer("conv").kernel, base.get_layer("conv").kernel)
 
 
 def test_nested_layers_get_dotted_names_and_several_outputs_keep_their_order():

@@ -93,17 +93,19 @@ class TestStructure:
         assert not any(conv.use_bias for conv in convs)
 
 
+# One epoch on 512 windows: enough for the machinery, not for accuracy.
+OPTIONS = {"epochs": 1, "max_windows": 512}
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """A folder that holds one net, and that net."""
+    folder = tmp_path_factory.mktemp("nets")
+    return folder, zoo.pretrained_watch_cnn(0, cache_dir=folder, **OPTIONS)
+
+
 @needs_recordings
 class TestPretrain:
-    """Trains for one epoch on 512 windows: enough for the machinery, not for accuracy."""
-
-    OPTIONS = {"epochs": 1, "max_windows": 512}
-
-    @pytest.fixture(scope="class")
-    def kept(self, tmp_path_factory):
-        folder = tmp_path_factory.mktemp("nets")
-        return folder, zoo.pretrained_watch_cnn(0, cache_dir=folder, **self.OPTIONS)
-
     @pytest.fixture
     def no_training(self, monkeypatch):
         def fail(*args, **kwargs):
@@ -129,7 +131,7 @@ class TestPretrain:
 
     def test_kept_net_is_read(self, kept, no_training):
         folder, model = kept
-        again = zoo.pretrained_watch_cnn(0, cache_dir=str(folder), **self.OPTIONS)
+        again = zoo.pretrained_watch_cnn(0, cache_dir=str(folder), **OPTIONS)
         assert again is not model
         assert not again.compiled
         for old, new in zip(model.get_weights(), again.get_weights(), strict=True):
@@ -138,13 +140,13 @@ class TestPretrain:
     def test_generators_are_left_the_same_whether_trained_or_read(self, tmp_path):
         draws = []
         for _ in range(2):
-            zoo.pretrained_watch_cnn(0, cache_dir=tmp_path, seed=5, **self.OPTIONS)
+            zoo.pretrained_watch_cnn(0, cache_dir=tmp_path, seed=5, **OPTIONS)
             draws.append((np.random.random(), float(keras.random.uniform(()))))
         assert draws[0] == draws[1]
 
     def test_same_seed_same_net(self, kept, tmp_path):
         _, model = kept
-        again = zoo.pretrained_watch_cnn(0, cache_dir=tmp_path, **self.OPTIONS)
+        again = zoo.pretrained_watch_cnn(0, cache_dir=tmp_path, **OPTIONS)
         for old, new in zip(model.get_weights(), again.get_weights(), strict=True):
             # Threads may sum in another order, which 8 small steps cannot amplify much.
             np.testing.assert_allclose(old, new, atol=1e-4)
@@ -182,7 +184,7 @@ class TestPretrain:
         path = pretrain._cache_file(tmp_path, pretrain._thin(leave_one_out(0), 512), 1, 0)
         path.write_bytes(b"half a file")
         with pytest.warns(UserWarning, match="cannot be read"):
-            zoo.pretrained_watch_cnn(0, cache_dir=tmp_path, **self.OPTIONS)
+            zoo.pretrained_watch_cnn(0, cache_dir=tmp_path, **OPTIONS)
         assert path.stat().st_size > 10_000
         assert os.listdir(tmp_path) == [path.name]
 
@@ -192,7 +194,7 @@ class TestPretrain:
 
         monkeypatch.setattr(pretrain, "_train", fail)
         with pytest.raises(RuntimeError, match="interrupted"):
-            zoo.pretrained_watch_cnn(0, cache_dir=tmp_path, **self.OPTIONS)
+            zoo.pretrained_watch_cnn(0, cache_dir=tmp_path, **OPTIONS)
         assert os.listdir(tmp_path) == []
 
     def test_thinned_windows_hold_every_class(self):
@@ -214,5 +216,5 @@ class TestPretrain:
         blocked = tmp_path / "file"
         blocked.write_text("")
         with pytest.raises(OptionError, match="cache_dir: expected a folder") as caught:
-            zoo.pretrained_watch_cnn(0, cache_dir=blocked / "nets", **self.OPTIONS)
+            zoo.pretrained_watch_cnn(0, cache_dir=blocked / "nets", **OPTIONS)
         assert "XDG_CACHE_HOME" in caught.value.remedy

@@ -10,7 +10,7 @@ In a training loop of one's own:
     >>> medyate.set_model(model)
     >>> for epoch in range(20):
     ...     medyate.begin_epoch()
-    ...     ...                                               # GradientTape over model.trainable_variables
+    ...     ...                        # GradientTape over model.trainable_variables
     ...     medyate.end_epoch()
 """
 
@@ -32,7 +32,7 @@ from tf_medyate.ranking import ChannelGradients, GradientProbe, VelocityProbe, r
 from tf_medyate.report import EpochRecord, TrainingReport
 from tf_medyate.sampling import sample_channels
 from tf_medyate.spec import LayerRanking, LayerSpec, MemoryBudget, UpdatePlan
-from tf_medyate.strategies import WHOLE_NET, strategy
+from tf_medyate.strategies import MAX_STEP_SCALE, WHOLE_NET, strategy
 from tf_medyate.update import ChannelUpdater, full_plan, optimizer_costs, pool_elements
 
 
@@ -55,6 +55,7 @@ class MeDyate(keras.callbacks.Callback):
         weighting: "norm", "rgn" or "uniform".
         sharpness: Power of the weights: 0.5, 1, 2, 3, 4 or 8.
         core: Share of the memory for the strongest channels, without a draw.
+        step: "plain", or "matched" for longer steps the fewer channels are drawn.
         train_bias: Train the biases of kept layers (counted in the budget).
         device_batch: Samples whose activations the device stores at once.
         loss: Loss of (targets, outputs) to calibrate with, for a model that is not compiled.
@@ -86,6 +87,7 @@ class MeDyate(keras.callbacks.Callback):
         weighting: str | None = None,
         sharpness: float | None = None,
         core: float | None = None,
+        step: str | None = None,
         train_bias: bool | None = None,
         device_batch: int = 1,
         loss: Callable | None = None,
@@ -103,6 +105,7 @@ class MeDyate(keras.callbacks.Callback):
             weighting=weighting,
             sharpness=sharpness,
             core=core,
+            step=step,
             train_bias=train_bias,
         )
         if budget is None and self.strategy.sampling not in ("head", "full"):
@@ -282,8 +285,18 @@ class MeDyate(keras.callbacks.Callback):
         updater.model.commit()
         importance = updater.importance() if self._probe is None else self._probe()
         plan = self._sample(importance, self._kept(), draw)
-        updater.load(plan)
+        updater.load(plan, self._step_scale(importance, plan))
         return plan
+
+    def _step_scale(self, importance, plan: UpdatePlan) -> float:
+        """Makes an update of the drawn channels as long as one of all kept channels would be."""
+        if self.strategy.step == "plain" or self.strategy.sampling in ("velocity", "uniform"):
+            return 1.0
+        every = sum(float(np.square(values).sum()) for values in importance.values())
+        drawn = sum(
+            float(np.square(importance[d.layer][list(d.channels)]).sum()) for d in plan.layers
+        )
+        return min(MAX_STEP_SCALE, math.sqrt(every / drawn)) if drawn > 0 else 1.0
 
     def end_epoch(self, logs: Mapping[str, float] | None = None):
         """Commits what the epoch learned.
@@ -380,4 +393,3 @@ def _slice(values, index: int):
 def _joined_inputs(batches: list[tuple[Any, Any]]):
     inputs = [x for x, _ in batches]
     return keras.tree.map_structure(lambda *parts: np.concatenate(parts), *inputs)
-

@@ -213,9 +213,7 @@ def _train(base, data, args, name: str, loss: str, text: str, calibration: Any =
         lambda epoch: args.learning_rate * 0.5 * (1 + np.cos(np.pi * epoch / args.epochs))
     )
     callbacks = [medyate, rates, _progress(text, args.epochs)]
-    model.fit(
-        x, y, batch_size=args.batch_size, epochs=args.epochs, callbacks=callbacks, verbose=0
-    )
+    model.fit(x, y, batch_size=args.batch_size, epochs=args.epochs, callbacks=callbacks, verbose=0)
     return model, medyate, _accuracy(model, x_test, y_test, loss)
 
 
@@ -295,10 +293,12 @@ def _load(args) -> tuple[keras.Model, tuple, str]:
         if not path.exists():
             raise OptionError(f"--{flag}", "an existing file", str(path), "Check the path.")
     try:
-        base = keras.models.load_model(args.model, compile=False)
+        base: Any = keras.models.load_model(args.model, compile=False)
     except (ValueError, OSError, TypeError) as error:
         remedy = "Save it with model.save('model.keras') in Keras 3."
-        raise OptionError("--model", "a Keras model file", f"{args.model} ({error})", remedy) from None
+        raise OptionError(
+            "--model", "a Keras model file", f"{args.model} ({error})", remedy
+        ) from None
     data = _read_npz(Path(args.data))
     return base, data, _loss(args.loss, data[1])
 

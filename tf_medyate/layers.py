@@ -25,6 +25,9 @@ import tensorflow as tf
 
 from tf_medyate.errors import PlanError
 
+# Keras's hints are narrower than what its operations take.
+_ops: Any = keras.ops
+
 FULL = "full"
 FROZEN = "frozen"
 SPARSE = "sparse"
@@ -57,7 +60,7 @@ class ChannelMasked(keras.layers.Layer):
         self.importance = self._state("importance", channels, "float32", "zeros")
         self.pool_offset = self._state("pool_offset", (), "int32", "zeros")
         self.mode = FULL
-        self._pool: Callable[[], Any] | None = None
+        self.state_of: Callable[[], Any] | None = None
         # The number of selected channels changes from draw to draw.
         self.supports_jit = False
 
@@ -72,16 +75,17 @@ class ChannelMasked(keras.layers.Layer):
             aggregation="mean" if dtype == "float32" else "only_first_replica",
         )
 
-    def set_mode(self, mode: str, train_bias: bool, pool: Callable[[], Any] | None = None):
+    def set_mode(self, mode: str, train_bias: bool, state: Callable[[], Any] | None = None):
         """Changes what is trained. Training functions traced before must be made anew.
 
         Args:
             mode: FULL, FROZEN or SPARSE.
             train_bias: The bias, if there is one, is trainable.
-            pool: Returns the pool variable; needed for SPARSE.
+            state: Returns the model's TrainingState; needed for SPARSE. A function, so that
+                Keras does not take the state for a part of the layer.
         """
         self.mode = mode
-        self._pool = pool
+        self.state_of = state
         self.kernel.trainable = mode == FULL
         if self.bias is not None:
             self.bias.trainable = train_bias
@@ -122,7 +126,15 @@ class ChannelMasked(keras.layers.Layer):
         positions, channels, _ = self._geometry()
         return indices[:, None] + channels * tf.range(positions, dtype=indices.dtype)[None, :]
 
+    def _state_layer(self):
+        if self.state_of is None:
+            raise PlanError(
+                f"layer '{self.name}'", "a training state in mode SPARSE", "none", "Attach it."
+            )
+        return self.state_of()
+
     def _sparse_linear(self, inputs):
+        state = self._state_layer()
         positions, channels, outputs = self._geometry()
         indices = tf.cast(tf.where(self.channel_mask.value)[:, 0], tf.int32)
         count = tf.size(indices)
@@ -142,16 +154,16 @@ class ChannelMasked(keras.layers.Layer):
                     d_weights = self._weight_gradient(stash, indices, dy)
                     self._refresh_importance(indices, d_weights)
                     after = tf.size(pool) - offset - run
-                    return tf.pad(tf.reshape(d_weights, [run]), [[offset, after]])
+                    scaled = tf.reshape(d_weights, [run]) * state.step_scale.value
+                    return tf.pad(scaled, [[offset, after]])
 
                 d_pool = tf.cond(count > 0, drawn, lambda: tf.zeros_like(pool))
                 return _input_gradient(self.linear, x, kernel, dy), None, d_pool
 
             return self.linear(x, kernel), gradient
 
-        assert self._pool is not None
         base = tf.stop_gradient(tf.convert_to_tensor(self.kernel.value))
-        return apply(inputs, base, tf.convert_to_tensor(self._pool().value))
+        return apply(inputs, base, tf.convert_to_tensor(state.pool.value))
 
     def _weight_gradient(self, stash, indices, dy):
         """Gradient [n, positions, outputs] of the selected channels' weights, and of no others."""
@@ -166,7 +178,7 @@ class ChannelMasked(keras.layers.Layer):
             # kernel spread out with zeros does not.
             dilation = getattr(self, "dilation_rate", ())
             y = self.linear(stash, spread_kernel(kernel, dilation), [1] * len(dilation))
-        d_kernel = tape.gradient(y, kernel, output_gradients=self.select_outputs(dy, indices))
+        d_kernel: Any = tape.gradient(y, kernel, output_gradients=self.select_outputs(dy, indices))
         return tf.transpose(tf.reshape(d_kernel, [positions, count, outputs]), [1, 0, 2])
 
     def _refresh_importance(self, indices, d_weights):
@@ -197,8 +209,7 @@ class ChannelMasked(keras.layers.Layer):
         positions, _, outputs = self._geometry()
         channels = np.flatnonzero(self.channel_mask.numpy())
         start = int(self.pool_offset.numpy())
-        assert self._pool is not None
-        run = self._pool().numpy()[start : start + channels.size * positions * outputs]
+        run = self._state_layer().pool.numpy()[start : start + channels.size * positions * outputs]
         return channels, run.reshape(channels.size, positions, outputs)
 
     def commit(self):
@@ -250,9 +261,9 @@ def spread_kernel(kernel, dilation_rate):
     """The kernel [..., n, outputs] that does undilated what `kernel` does dilated."""
     for axis, step in enumerate(dilation_rate):
         if step > 1:
-            side = kernel.shape[axis]
+            side = int(kernel.shape[axis])
             spread = tf.expand_dims(kernel, axis + 1)
-            pad = [[0, 0]] * spread.shape.rank
+            pad = [[0, 0]] * len(spread.shape)
             pad[axis + 1] = [0, step - 1]
             spread = tf.pad(spread, pad)
             shape = tf.shape(kernel)
@@ -279,9 +290,7 @@ class MaskedConv2D(ChannelMasked, keras.layers.Conv2D):
     def linear(self, inputs, kernel, dilation_rate=None):
         """2-D convolution, NHWC."""
         dilation = dilation_rate or self.dilation_rate
-        return keras.ops.conv(
-            inputs, kernel, self.strides, self.padding, "channels_last", dilation
-        )
+        return _ops.conv(inputs, kernel, self.strides, self.padding, "channels_last", dilation)
 
 
 @keras.saving.register_keras_serializable("tf_medyate")
@@ -299,7 +308,7 @@ class MaskedConv1D(ChannelMasked, keras.layers.Conv1D):
             inputs = keras.ops.pad(inputs, [[0, 0], [before, 0], [0, 0]])
             padding = "valid"
         dilation = dilation_rate or self.dilation_rate
-        return keras.ops.conv(inputs, kernel, self.strides, padding, "channels_last", dilation)
+        return _ops.conv(inputs, kernel, self.strides, padding, "channels_last", dilation)
 
 
 @keras.saving.register_keras_serializable("tf_medyate")
@@ -311,7 +320,7 @@ class MaskedDepthwiseConv2D(ChannelMasked, keras.layers.DepthwiseConv2D):
     def linear(self, inputs, kernel, dilation_rate=None):
         """Depthwise convolution, NHWC; output channel c * multiplier + j comes from channel c."""
         dilation = dilation_rate or self.dilation_rate
-        return keras.ops.depthwise_conv(
+        return _ops.depthwise_conv(
             inputs, kernel, self.strides, self.padding, "channels_last", dilation
         )
 

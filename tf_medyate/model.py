@@ -108,7 +108,7 @@ def take_batches(data, count: int) -> Iterator[tuple[Any, Any]] | None:
             return take_batches(x, count)
         return _slice_arrays(x, y, int(size), count)
     if isinstance(data, keras.utils.PyDataset):
-        return (data[index][:2] for index in range(min(count, len(data))))
+        return (data[index][:2] for index in range(min(count, data.num_batches or count)))
     if isinstance(data, Iterator):
         return None
     if isinstance(data, (tf.data.Dataset, Iterable)):
@@ -125,7 +125,8 @@ def _slice_arrays(x, y, size: int, count: int) -> Iterator[tuple[Any, Any]]:
     total = _length(x)
     for start in range(0, min(total, size * count), size):
         part = slice(start, start + size)
-        yield keras.tree.map_structure(lambda a, part=part: np.asarray(a[part]), (x, y))
+        cut: Any = keras.tree.map_structure(lambda a, part=part: np.asarray(a[part]), (x, y))
+        yield cut
 
 
 def _length(x) -> int:

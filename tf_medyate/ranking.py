@@ -14,6 +14,7 @@ import contextlib
 import dataclasses
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -56,15 +57,15 @@ def full_mode(model: keras.Model):
     The pool is committed before, so outputs stay the same; modes are restored afterwards.
     """
     layers = masked_layers(model)
-    before = [(layer, layer.mode, layer._pool, layer.bias_trainable) for layer in layers]
+    before = [(layer, layer.mode, layer.state_of, layer.bias_trainable) for layer in layers]
     for layer in layers:
         layer.commit()
         layer.set_mode(FULL, train_bias=True)
     try:
         yield
     finally:
-        for layer, mode, pool, train_bias in before:
-            layer.set_mode(mode, train_bias, pool)
+        for layer, mode, state, train_bias in before:
+            layer.set_mode(mode, train_bias, state)
 
 
 class GradientProbe:
@@ -99,9 +100,12 @@ class GradientProbe:
             loss = self._model.compute_loss(x=x, y=y, y_pred=outputs, training=False)
         kernels = [layer.kernel.value for layer in self._layers]
         found = []
-        for kernel, gradient in zip(kernels, tf.gradients(loss, kernels), strict=True):
+        gradients: Any = tf.gradients(loss, kernels)
+        for kernel, gradient in zip(kernels, gradients, strict=True):
             gradient = tf.zeros_like(kernel) if gradient is None else gradient
-            other_axes = [axis for axis in range(len(kernel.shape)) if axis != kernel.shape.rank - 2]
+            other_axes = [
+                axis for axis in range(len(kernel.shape)) if axis != kernel.shape.rank - 2
+            ]
             squared = tf.reduce_sum(tf.square(gradient), other_axes)
             found.append((squared, tf.reduce_sum(gradient * kernel, other_axes)))
         return loss, found
@@ -118,7 +122,8 @@ class GradientProbe:
         count = 0
         with full_mode(self._model):
             for x, y in batches:
-                loss, found = self._step(*_as_tensors(x, y))
+                measured: Any = self._step(*_as_tensors(x, y))
+                loss, found = measured
                 _check_finite("loss", loss, count)
                 for name, (squared, taylor) in zip(names, found, strict=True):
                     _check_finite(f"gradient of '{name}'", squared, count)

@@ -70,7 +70,7 @@ _PCG_MULTIPLIER = 6364136223846793005
 
 
 def mixed_seed(seed: int, draw: int) -> int:
-    """s of step 1: SplitMix64 (Steele et al. 2014) at position `draw` of the stream `seed`."""
+    """The s of step 1: SplitMix64 (Steele et al. 2014) at position `draw` of the stream `seed`."""
     z = (int(seed) + (int(draw) + 1) * 0x9E3779B97F4A7C15) % 2**64
     z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
     z = (z ^ (z >> 27)) * 0x94D049BB133111EB % 2**64
@@ -162,7 +162,18 @@ def draw_order(weights: npt.ArrayLike, seed: int, draw: int) -> npt.NDArray[np.i
     w = _checked_weights("weights", weights)
     with np.errstate(divide="ignore", over="ignore"):
         keys = exponential_variate(pcg32(mixed_seed(seed, draw), draw, w.size)) / w
-    return np.argsort(keys, kind="stable")
+    return _stable_order(keys)
+
+
+def _stable_order(values: Floats) -> npt.NDArray[np.int64]:
+    """Flat numbers by rising value, ties by number: int64 [n] from float32 [n], none negative.
+
+    Not-negative floats sort as their bits do. With the number below them every key is another,
+    so that the fastest sort there is will do: several times faster than a stable one.
+    """
+    bits = (values + np.float32(0)).view(np.uint32).astype(np.uint64)
+    keys = (bits << np.uint64(32)) | np.arange(values.size, dtype=np.uint64)
+    return (np.sort(keys) & np.uint64(2**32 - 1)).astype(np.int64)
 
 
 def fill(order: npt.ArrayLike, costs: npt.ArrayLike, capacity: int) -> npt.NDArray[np.bool_]:
@@ -241,7 +252,10 @@ def sample_channels(
     strength = strengths(np.concatenate([np.zeros(0, np.float32), *flat]), costs, weighting)
     room, share = budget.amount - fixed, 1.0 if order == "greedy" else core
     core_capacity = (room * round(share * 2**16) + 2**15) >> 16
-    chosen = fill(np.argsort(-strength, kind="stable"), costs, core_capacity)
+    chosen = np.zeros(costs.size, np.bool_)
+    if core_capacity:
+        strongest = np.argsort(-strength, kind="stable")
+        chosen = fill(strongest, costs, core_capacity)
     drawn = draw_order(sharpen(strength, sharpness), seed, draw)
     chosen |= fill(drawn[~chosen[drawn]], costs, room - int(costs[chosen].sum()))
     masks = np.split(chosen, np.cumsum(sizes, dtype=np.int64)[:-1])  # one even without layers

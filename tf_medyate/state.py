@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -18,48 +20,47 @@ class TrainingState(keras.layers.Layer):
     Attributes:
         pool: float32 variable [pool_elements], or None before the first attachment.
         draw: int64 variable, number of the draw that is in the pool; -1 before the first.
+        step_scale: float32 variable, what gradients of drawn channels are multiplied by; 1 unless
+            the strategy lengthens their steps.
     """
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
-        self.pool = None
-        self.draw = None
+        self.pool: Any = None
+        self.draw: Any = None
+        self.step_scale: Any = None
 
     def allocate(self, pool_elements: int):
         """Makes the variables; keeps the ones there are if the size is the same."""
         if self.pool is not None and self.pool.shape == (pool_elements,):
             return
         self.release()
-        self.pool = self.add_weight(
-            name="pool", shape=(pool_elements,), initializer="zeros", trainable=True
-        )
+        constant = keras.initializers.Constant
+        self.pool = self.add_weight(name="pool", shape=(pool_elements,), initializer="zeros")
         self.draw = self.add_weight(
-            name="draw",
-            shape=(),
-            dtype="int64",
-            initializer=keras.initializers.Constant(-1),
-            trainable=False,
+            name="draw", shape=(), dtype="int64", initializer=constant(-1), trainable=False
+        )
+        self.step_scale = self.add_weight(
+            name="step_scale", shape=(), initializer=constant(1.0), trainable=False
         )
 
     def release(self):
         """Gives the variables back."""
-        if self.pool is not None:
-            del self.pool
-            del self.draw
-            self.pool = None
-            self.draw = None
+        for name in ("pool", "draw", "step_scale"):
+            if getattr(self, name) is not None:
+                delattr(self, name)
+                setattr(self, name, None)
 
     def save_own_variables(self, store):
-        """Writes the pool and the draw number, if there are any."""
-        if self.pool is not None and self.draw is not None:
-            store["pool"] = self.pool.numpy()
-            store["draw"] = self.draw.numpy()
+        """Writes the variables, if there are any."""
+        if self.pool is not None:
+            for variable in self.variables:
+                store[variable.name] = variable.numpy()
 
     def load_own_variables(self, store):
         """Reads what `save_own_variables` wrote, making the variables if need be."""
-        if "pool" not in store.keys():
+        if "pool" not in set(store.keys()):  # an h5 group knows no `in`
             return
-        pool = np.asarray(store["pool"])
-        self.allocate(pool.size)
-        self.pool.assign(pool)
-        self.draw.assign(np.asarray(store["draw"]))
+        self.allocate(np.asarray(store["pool"]).size)
+        for variable in self.variables:
+            variable.assign(np.asarray(store[variable.name]))

@@ -17,6 +17,7 @@ NEVER = "never"
 EPOCH = "epoch"
 SAMPLINGS = ("medyate", "uniform", "static", "greedy", "oracle", "velocity", "head", "full")
 WHOLE_NET = "none"
+MAX_STEP_SCALE = 4.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +35,9 @@ class Strategy:
         weighting: "norm" (||dW_c||), "rgn" (||dW_c|| / C_c) or "uniform".
         sharpness: Power of the weight, 0.5, 1, 2, 3, 4 or 8; above 1 favours the strong.
         core: Share of the memory that goes to the strongest channels without a draw.
+        step: "plain", or "matched": gradients of drawn channels are multiplied by
+            sqrt(sum of all kept channels' importance^2 / sum of the drawn ones'), at most
+            `MAX_STEP_SCALE`, so that an update is as long as that of all kept channels.
         resample_every: "epoch", a number of epochs, or "never".
         train_bias: Biases of the kept layers are trained, and counted.
         on_device: A device could run it: it never needs a full gradient nor stored activations.
@@ -47,6 +51,7 @@ class Strategy:
     weighting: str = "norm"
     sharpness: float = 1
     core: float = 0.0
+    step: str = "plain"
     resample_every: str | int = EPOCH
     train_bias: bool = True
     on_device: bool = True
@@ -56,6 +61,7 @@ class Strategy:
         _one_of("ranking", self.ranking, (*RANKINGS, WHOLE_NET))
         _one_of("sampling", self.sampling, SAMPLINGS)
         _one_of("weighting", self.weighting, ("norm", "rgn", "uniform"))
+        _one_of("step", self.step, ("plain", "matched"))
         every = self.resample_every
         whole = isinstance(every, int) and not isinstance(every, bool) and every >= 1
         if every not in (EPOCH, NEVER) and not whole:

@@ -13,6 +13,7 @@ Example:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -63,7 +64,7 @@ class ChannelUpdater:
         train_all: bool = False,
     ):
         self.model = model
-        self.optimizer = None
+        self.optimizer: Any = None
         self._by_name = {layer.name: layer for layer in masked_layers(model)}
         self._specs = tuple(specs)
         self._kept = frozenset(kept)
@@ -112,7 +113,7 @@ class ChannelUpdater:
             layer.set_mode(FULL, train_bias=True)
         elif spec.name in self._kept:
             state = self.model.training_state
-            layer.set_mode(SPARSE, self._train_bias, lambda: state.pool)
+            layer.set_mode(SPARSE, self._train_bias, lambda: state)
         else:
             layer.set_mode(FROZEN, train_bias=False)
         layer.channel_mask.assign(np.full(spec.channels, layer.mode == FULL))
@@ -135,8 +136,12 @@ class ChannelUpdater:
             self.model.make_test_function(force=True)
         self.model.make_predict_function(force=True)
 
-    def load(self, plan: UpdatePlan):
+    def load(self, plan: UpdatePlan, step_scale: float = 1.0):
         """Commits the last draw and makes the plan's channels live.
+
+        Args:
+            plan: The draw.
+            step_scale: What the gradients of drawn channels are multiplied by.
 
         Raises:
             PlanError: The plan names a layer that is not kept, or does not fit the pool.
@@ -159,6 +164,7 @@ class ChannelUpdater:
             offset += weights.size
         state.pool.assign(pool)
         state.draw.assign(plan.draw)
+        state.step_scale.assign(step_scale)
         self._reset_slots(pool)
 
     def _check(self, plan: UpdatePlan):
@@ -296,5 +302,3 @@ def full_plan(specs: Sequence[LayerSpec], cost: CostModel, template: UpdatePlan)
     draws = tuple(LayerDraw(s.name, tuple(range(s.channels))) for s in specs if s.trainable)
     total = sum(cost.layer(s) for s in specs if s.trainable)
     return UpdatePlan(0, template.seed, template.budget, 0, total, draws)
-
-

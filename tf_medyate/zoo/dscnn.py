@@ -9,6 +9,7 @@ Example:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 
@@ -16,7 +17,7 @@ _FILTERS = 64
 _BLOCKS = 4
 
 
-def _normalised(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
+def _normalised(x: Any, name: str) -> Any:
     """Batch normalisation and ReLU."""
     x = keras.layers.BatchNormalization(name=f"{name}_bn")(x)
     return keras.layers.ReLU(name=f"{name}_relu")(x)

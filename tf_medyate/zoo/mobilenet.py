@@ -35,6 +35,10 @@ def mobilenet_v2(
         An uncompiled model with freshly drawn weights: [n, height, width, channels], scaled to
         -1..1 -> probabilities [n, classes].
     """
+    # Keras's hints leave out the None that its documentation asks for.
     return keras.applications.MobileNetV2(
-        input_shape=tuple(input_shape), alpha=alpha, weights=None, classes=classes
+        input_shape=tuple(input_shape),
+        alpha=alpha,
+        weights=None,  # pyright: ignore[reportArgumentType]
+        classes=classes,
     )

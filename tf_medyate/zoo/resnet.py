@@ -9,15 +9,14 @@ Example:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 
 _FILTERS = (16, 32, 64)
 
 
-def _conv(
-    x: keras.KerasTensor, filters: int, size: int, stride: int, name: str
-) -> keras.KerasTensor:
+def _conv(x: Any, filters: int, size: int, stride: int, name: str) -> Any:
     """A square convolution with bias, "same" padding."""
     return keras.layers.Conv2D(
         filters,
@@ -29,7 +28,7 @@ def _conv(
     )(x)
 
 
-def _block(x: keras.KerasTensor, filters: int, stride: int, name: str) -> keras.KerasTensor:
+def _block(x: Any, filters: int, stride: int, name: str) -> Any:
     """Two 3x3 convolutions beside the identity, or beside a 1x1 convolution if strided."""
     y = _conv(x, filters, 3, stride, f"{name}_conv1")
     y = keras.layers.BatchNormalization(name=f"{name}_bn1")(y)

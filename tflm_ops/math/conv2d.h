@@ -1,0 +1,84 @@
+#ifndef TFLM_OPS_MATH_CONV2D_H_
+#define TFLM_OPS_MATH_CONV2D_H_
+
+// Convolution of one sample in float32: forward, and backward right beside it.
+//
+//   H, W    input height and width        OH, OW  output height and width
+//   KH, KW  kernel height and width       I, O    input and output channels
+//   N       drawn input channels, 0 to I  c_n     the n-th of them
+//
+//   x      [H][W][I]        input             dx  its gradient
+//   y      [OH][OW][O]      output            dy  its gradient
+//   w      [I][KH][KW][O]   base weights: the weights of an input channel are one contiguous run
+//   delta  [N][KH][KW][O]   what training added to the weights of the drawn channels
+//   dw     [N][KH][KW][O]   the loss's gradient with respect to those weights
+//   stash  [N][H][W]        the drawn channels of x, kept from the forward pass
+//
+// A training step calls Forward, ForwardDelta, StashChannels; then WeightGradientSelected, and
+// InputGradient, InputGradientDelta. Tensors have at most 2^31 - 1 elements and do not overlap.
+// Every sum has one fixed order, so results are the same bit for bit on every host and board, and
+// equal to those of conv2d_reference.h.
+
+#include <stdint.h>
+
+#include "tflm_ops/math/shape.h"
+
+namespace medyate {
+namespace math {
+
+// y = bias + x * w. Overwrites y.
+//
+// Sums start from the bias and run over KH, KW, I in this order, I fastest.
+//
+// Args:
+//   bias: [O], or null for none.
+void Conv2dForward(const ConvShape& shape, const float* x, const float* w, const float* bias,
+                   float* y);
+
+// y += x[channels] * delta. Accumulates into y.
+//
+// Args:
+//   channels: [N], the drawn channels, each in 0 .. I - 1; rising order is fastest.
+//   n: N. With 0 nothing is done.
+void Conv2dForwardDelta(const ConvShape& shape, const float* x, const uint16_t* channels, int n,
+                        const float* delta, float* y);
+
+// dx = dy * w transposed. Overwrites all of dx, with 0 where no output read the input.
+//
+// Sums run over KH, KW, O in this order, O fastest.
+void Conv2dInputGradient(const ConvShape& shape, const float* dy, const float* w, float* dx);
+
+// dx[channels] += dy * delta transposed. Accumulates into the drawn channels of dx.
+//
+// After Conv2dInputGradient this completes the gradient through w + delta. Args as in
+// Conv2dForwardDelta; no channel may occur twice.
+void Conv2dInputGradientDelta(const ConvShape& shape, const float* dy, const uint16_t* channels,
+                              int n, const float* delta, float* dx);
+
+// dw += stash * dy. Accumulates into dw.
+//
+// Each sum runs over OH, OW in this order from 0 and is then added to dw. A run of dw depends on
+// its own stash only, so a caller short of memory may draw the gradients of a few
+// channels at a time (multiples of 4 are fastest).
+void Conv2dWeightGradientSelected(const ConvShape& shape, const float* stash, int n,
+                                  const float* dy, float* dw);
+
+// dbias[o] += sum over pixels of dy[pixel][o]. Accumulates into dbias.
+//
+// Args:
+//   dy: [pixels][out_channels].
+//   pixels: OH * OW; 1 for a dense layer.
+void BiasGradient(const float* dy, int pixels, int out_channels, float* dbias);
+
+// stash[n][pixel] = x[pixel][channels[n]]. Overwrites stash.
+//
+// Args:
+//   x: [pixels][in_channels].
+//   pixels: H * W; 1 for a dense layer.
+void StashChannels(const float* x, int pixels, int in_channels, const uint16_t* channels, int n,
+                   float* stash);
+
+}  // namespace math
+}  // namespace medyate
+
+#endif  // TFLM_OPS_MATH_CONV2D_H_

@@ -1,0 +1,66 @@
+#ifndef TFLM_OPS_MATH_DEPTHWISE_CONV2D_H_
+#define TFLM_OPS_MATH_DEPTHWISE_CONV2D_H_
+
+// Depthwise convolution of one sample in float32: forward, and backward right beside it.
+//
+// Letters as in conv2d.h, and M, the channel multiplier: O = I * M, and output channel i * M + m
+// depends on input channel i alone.
+//
+//   x      [H][W][I]        input             dx  its gradient
+//   y      [OH][OW][I*M]    output            dy  its gradient
+//   w      [I][KH][KW][M]   base weights: the weights of a channel are one contiguous run
+//   delta  [N][KH][KW][M]   what training added to the weights of the drawn channels
+//   dw     [N][KH][KW][M]   the loss's gradient with respect to those weights
+//   stash  [N][H][W]        the drawn channels of x: StashChannels of conv2d.h makes it
+//
+// The bias gradient is BiasGradient of conv2d.h. Tensors have at most 2^31 - 1 elements and
+// do not overlap. Results equal those of depthwise_conv2d_reference.h bit for bit.
+//
+// `shape.out_channels` must be a multiple of `shape.in_channels`. M = 1 is the fast case.
+
+#include <stdint.h>
+
+#include "tflm_ops/math/shape.h"
+
+namespace medyate {
+namespace math {
+
+// y = bias + x * w. Overwrites y.
+//
+// Sums start from the bias and run over KH, KW in this order.
+//
+// Args:
+//   bias: [I*M], or null for none.
+void DepthwiseConv2dForward(const ConvShape& shape, const float* x, const float* w,
+                            const float* bias, float* y);
+
+// y += x[channels] * delta. Accumulates into the outputs of the drawn channels.
+//
+// Args:
+//   channels: [N], the drawn channels, each in 0 .. I - 1, none twice.
+//   n: N. With 0 nothing is done.
+void DepthwiseConv2dForwardDelta(const ConvShape& shape, const float* x, const uint16_t* channels,
+                                 int n, const float* delta, float* y);
+
+// dx = dy * w transposed. Overwrites all of dx, with 0 where no output read the input.
+//
+// Sums run over KH, KW, M in this order.
+void DepthwiseConv2dInputGradient(const ConvShape& shape, const float* dy, const float* w,
+                                  float* dx);
+
+// dx[channels] += dy * delta transposed. Accumulates into the drawn channels of dx.
+void DepthwiseConv2dInputGradientDelta(const ConvShape& shape, const float* dy,
+                                       const uint16_t* channels, int n, const float* delta,
+                                       float* dx);
+
+// dw += stash * dy of the drawn channels. Accumulates into dw.
+//
+// Each sum runs over OH, OW in this order from 0 and is then added to dw.
+void DepthwiseConv2dWeightGradientSelected(const ConvShape& shape, const float* stash,
+                                           const uint16_t* channels, int n, const float* dy,
+                                           float* dw);
+
+}  // namespace math
+}  // namespace medyate
+
+#endif  // TFLM_OPS_MATH_DEPTHWISE_CONV2D_H_

@@ -1,0 +1,64 @@
+#include "tflm_ops/math/shape.h"
+
+#include "tflm_ops/math/fp_exact.h"
+
+namespace medyate {
+namespace math {
+
+Taps TapsOfOutput(const Axis& a, int out) {
+  const int start = out * a.stride - a.pad;
+  int first = 0;
+  if (start < 0) first = (a.dilation - 1 - start) / a.dilation;
+  int end = a.kernel;
+  if (start + (a.kernel - 1) * a.dilation >= a.in) {
+    end = start >= a.in ? 0 : (a.in - 1 - start) / a.dilation + 1;
+  }
+  const int count = end > first ? end - first : 0;
+  return {first, count, 1, start + first * a.dilation, a.dilation};
+}
+
+Taps TapsOfInput(const Axis& a, int in) {
+  const int start = in + a.pad;
+  Taps taps = {0, 0, 1, 0, 0};
+  for (int k = 0; k < a.kernel; ++k) {
+    const int reach = start - k * a.dilation;
+    if (reach < 0) break;
+    const int out = a.stride == 1 ? reach : reach / a.stride;
+    if (out * a.stride != reach || out >= a.out) continue;
+    if (taps.count == 0) {
+      taps.first = k;
+      taps.at = out;
+    } else if (taps.count == 1) {
+      taps.step = k - taps.first;
+      taps.at_step = out - taps.at;
+    }
+    ++taps.count;
+  }
+  return taps;
+}
+
+bool SameTaps(const Taps& a, const Taps& b) {
+  return a.first == b.first && a.count == b.count && a.step == b.step;
+}
+
+// What the outer two share, the inner two share. The inner two can use a tap that the outer
+// two do not only where fewer than 3 * stride input positions exist.
+bool FourOutputsShareTaps(const Axis& a, int out, const Taps& taps) {
+  return out + 3 < a.out && a.in >= 3 * a.stride && SameTaps(taps, TapsOfOutput(a, out + 3));
+}
+
+bool FourInputsShareTaps(const Axis& a, int in, const Taps& taps) {
+  const int last = in + 3 * a.stride;
+  return last < a.in && a.out >= 3 && SameTaps(taps, TapsOfInput(a, last));
+}
+
+Range OutputsOfTap(const Axis& a, int k) {
+  const int start = k * a.dilation - a.pad;
+  const int begin = start < 0 ? (a.stride - 1 - start) / a.stride : 0;
+  int end = start < a.in ? (a.in - 1 - start) / a.stride + 1 : 0;
+  if (end > a.out) end = a.out;
+  return {begin, end > begin ? end : begin};
+}
+
+}  // namespace math
+}  // namespace medyate

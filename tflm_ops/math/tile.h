@@ -1,0 +1,226 @@
+#ifndef TFLM_OPS_MATH_TILE_H_
+#define TFLM_OPS_MATH_TILE_H_
+
+// Register tiles: the inner loops of every layer. A tile of 4 x 4 sums takes 16 of the 32 registers
+// of a Cortex-M4F's FPU and spends 8 loads on 16 multiply-accumulates. Each sum of a tile is taken
+// in rising k on its own, so that no result depends on how the sums were grouped into tiles.
+//
+// Vec, Cursor and Tile exist for the sizes 4 and 1 (what is left over at an edge). They hold
+// named members, not arrays: compilers keep them in registers at every optimisation level.
+
+#include "tflm_ops/math/fp_exact.h"
+
+namespace medyate {
+namespace math {
+
+// N floats.
+template <int N>
+struct Vec;
+
+template <>
+struct Vec<4> {
+  float v0, v1, v2, v3;
+
+  static MEDYATE_ALWAYS_INLINE Vec Zero() { return {0.0f, 0.0f, 0.0f, 0.0f}; }
+  static MEDYATE_ALWAYS_INLINE Vec Load(const float* p) { return {p[0], p[1], p[2], p[3]}; }
+  MEDYATE_ALWAYS_INLINE void Store(float* p) const {
+    p[0] = v0;
+    p[1] = v1;
+    p[2] = v2;
+    p[3] = v3;
+  }
+  // this += s * x.
+  MEDYATE_ALWAYS_INLINE void AddScaled(float s, const Vec& x) {
+    v0 += s * x.v0;
+    v1 += s * x.v1;
+    v2 += s * x.v2;
+    v3 += s * x.v3;
+  }
+  // this += x * y, element by element.
+  MEDYATE_ALWAYS_INLINE void AddProduct(const Vec& x, const Vec& y) {
+    v0 += x.v0 * y.v0;
+    v1 += x.v1 * y.v1;
+    v2 += x.v2 * y.v2;
+    v3 += x.v3 * y.v3;
+  }
+  MEDYATE_ALWAYS_INLINE void Add(const Vec& x) {
+    v0 += x.v0;
+    v1 += x.v1;
+    v2 += x.v2;
+    v3 += x.v3;
+  }
+};
+
+template <>
+struct Vec<1> {
+  float v0;
+
+  static MEDYATE_ALWAYS_INLINE Vec Zero() { return {0.0f}; }
+  static MEDYATE_ALWAYS_INLINE Vec Load(const float* p) { return {p[0]}; }
+  MEDYATE_ALWAYS_INLINE void Store(float* p) const { p[0] = v0; }
+  MEDYATE_ALWAYS_INLINE void AddScaled(float s, const Vec& x) { v0 += s * x.v0; }
+  MEDYATE_ALWAYS_INLINE void AddProduct(const Vec& x, const Vec& y) { v0 += x.v0 * y.v0; }
+  MEDYATE_ALWAYS_INLINE void Add(const Vec& x) { v0 += x.v0; }
+};
+
+// N places in memory that advance together; T is float or const float.
+template <int N, typename T = const float>
+struct Cursor;
+
+template <typename T>
+struct Cursor<4, T> {
+  T *p0, *p1, *p2, *p3;
+
+  // p, p + stride, p + 2 stride, ...
+  static MEDYATE_ALWAYS_INLINE Cursor Strided(T* p, int stride) {
+    return {p, p + stride, p + 2 * stride, p + 3 * stride};
+  }
+  // The places of an array.
+  static MEDYATE_ALWAYS_INLINE Cursor Of(T* const* p) { return {p[0], p[1], p[2], p[3]}; }
+  // p + index[0], p + index[1], ...; Index is an integer type.
+  template <typename Index>
+  static MEDYATE_ALWAYS_INLINE Cursor At(T* p, const Index* index) {
+    return {p + index[0], p + index[1], p + index[2], p + index[3]};
+  }
+  MEDYATE_ALWAYS_INLINE Vec<4> Load(int offset = 0) const {
+    return {p0[offset], p1[offset], p2[offset], p3[offset]};
+  }
+  MEDYATE_ALWAYS_INLINE void Store(const Vec<4>& v) const {
+    *p0 = v.v0;
+    *p1 = v.v1;
+    *p2 = v.v2;
+    *p3 = v.v3;
+  }
+  MEDYATE_ALWAYS_INLINE void Advance(int step) {
+    p0 += step;
+    p1 += step;
+    p2 += step;
+    p3 += step;
+  }
+};
+
+template <typename T>
+struct Cursor<1, T> {
+  T* p0;
+
+  static MEDYATE_ALWAYS_INLINE Cursor Strided(T* p, int) { return {p}; }
+  static MEDYATE_ALWAYS_INLINE Cursor Of(T* const* p) { return {p[0]}; }
+  template <typename Index>
+  static MEDYATE_ALWAYS_INLINE Cursor At(T* p, const Index* index) {
+    return {p + index[0]};
+  }
+  MEDYATE_ALWAYS_INLINE Vec<1> Load(int offset = 0) const { return {p0[offset]}; }
+  MEDYATE_ALWAYS_INLINE void Store(const Vec<1>& v) const { *p0 = v.v0; }
+  MEDYATE_ALWAYS_INLINE void Advance(int step) { p0 += step; }
+};
+
+// P rows of Q sums.
+template <int P, int Q>
+struct Tile;
+
+template <int Q>
+struct Tile<4, Q> {
+  Vec<Q> r0, r1, r2, r3;
+
+  static MEDYATE_ALWAYS_INLINE Tile All(const Vec<Q>& v) { return {v, v, v, v}; }
+  // Rows at p, p + row, p + 2 row, p + 3 row.
+  static MEDYATE_ALWAYS_INLINE Tile Load(const float* p, int row) {
+    return {Vec<Q>::Load(p), Vec<Q>::Load(p + row), Vec<Q>::Load(p + 2 * row),
+            Vec<Q>::Load(p + 3 * row)};
+  }
+  MEDYATE_ALWAYS_INLINE void Store(float* p, int row) const {
+    r0.Store(p);
+    r1.Store(p + row);
+    r2.Store(p + 2 * row);
+    r3.Store(p + 3 * row);
+  }
+  // The same, row by row at columns index[0], index[1], ...
+  template <typename Index>
+  static MEDYATE_ALWAYS_INLINE Tile LoadAt(const float* p, int row, const Index* index) {
+    return {Cursor<Q>::At(p, index).Load(), Cursor<Q>::At(p + row, index).Load(),
+            Cursor<Q>::At(p + 2 * row, index).Load(), Cursor<Q>::At(p + 3 * row, index).Load()};
+  }
+  template <typename Index>
+  MEDYATE_ALWAYS_INLINE void StoreAt(float* p, int row, const Index* index) const {
+    Cursor<Q, float>::At(p, index).Store(r0);
+    Cursor<Q, float>::At(p + row, index).Store(r1);
+    Cursor<Q, float>::At(p + 2 * row, index).Store(r2);
+    Cursor<Q, float>::At(p + 3 * row, index).Store(r3);
+  }
+  // this[p][q] += x[p] * y[q].
+  MEDYATE_ALWAYS_INLINE void AddOuterProduct(const Vec<4>& x, const Vec<Q>& y) {
+    r0.AddScaled(x.v0, y);
+    r1.AddScaled(x.v1, y);
+    r2.AddScaled(x.v2, y);
+    r3.AddScaled(x.v3, y);
+  }
+  MEDYATE_ALWAYS_INLINE void Add(const Tile& t) {
+    r0.Add(t.r0);
+    r1.Add(t.r1);
+    r2.Add(t.r2);
+    r3.Add(t.r3);
+  }
+};
+
+template <int Q>
+struct Tile<1, Q> {
+  Vec<Q> r0;
+
+  static MEDYATE_ALWAYS_INLINE Tile All(const Vec<Q>& v) { return {v}; }
+  static MEDYATE_ALWAYS_INLINE Tile Load(const float* p, int) { return {Vec<Q>::Load(p)}; }
+  MEDYATE_ALWAYS_INLINE void Store(float* p, int) const { r0.Store(p); }
+  template <typename Index>
+  static MEDYATE_ALWAYS_INLINE Tile LoadAt(const float* p, int, const Index* index) {
+    return {Cursor<Q>::At(p, index).Load()};
+  }
+  template <typename Index>
+  MEDYATE_ALWAYS_INLINE void StoreAt(float* p, int, const Index* index) const {
+    Cursor<Q, float>::At(p, index).Store(r0);
+  }
+  MEDYATE_ALWAYS_INLINE void AddOuterProduct(const Vec<1>& x, const Vec<Q>& y) {
+    r0.AddScaled(x.v0, y);
+  }
+  MEDYATE_ALWAYS_INLINE void Add(const Tile& t) { r0.Add(t.r0); }
+};
+
+// tile[p][q] += sum over k < depth of a[p * a_row + k * a_step] * b[k * b_step + q].
+template <int P, int Q>
+MEDYATE_ALWAYS_INLINE void AddOuterProducts(const float* a, int a_row, int a_step, const float* b,
+                                            int b_step, int depth, Tile<P, Q>* tile) {
+  Cursor<P> rows = Cursor<P>::Strided(a, a_row);
+  for (; depth > 0; --depth) {
+    tile->AddOuterProduct(rows.Load(), Vec<Q>::Load(b));
+    rows.Advance(a_step);
+    b += b_step;
+  }
+}
+
+// tile[p][q] += sum over k < depth of a[p * a_row + index[k]] * b[k * b_step + q].
+template <int P, int Q, typename Index>
+MEDYATE_ALWAYS_INLINE void AddSelectedOuterProducts(const float* a, int a_row, const Index* index,
+                                                    const float* b, int b_step, int depth,
+                                                    Tile<P, Q>* tile) {
+  const Cursor<P> rows = Cursor<P>::Strided(a, a_row);
+  for (; depth > 0; --depth) {
+    tile->AddOuterProduct(rows.Load(*index++), Vec<Q>::Load(b));
+    b += b_step;
+  }
+}
+
+// tile[p][q] += sum over k < depth of a[p * a_row + k] * b[q * b_row + k].
+template <int P, int Q>
+MEDYATE_ALWAYS_INLINE void AddDotProducts(const float* a, int a_row, const float* b, int b_row,
+                                          int depth, Tile<P, Q>* tile) {
+  Cursor<P> a_rows = Cursor<P>::Strided(a, a_row);
+  Cursor<Q> b_rows = Cursor<Q>::Strided(b, b_row);
+  for (; depth > 0; --depth) {
+    tile->AddOuterProduct(a_rows.Load(), b_rows.Load());
+    a_rows.Advance(1);
+    b_rows.Advance(1);
+  }
+}
+
+}  // namespace math
+}  // namespace medyate
+
+#endif  // TFLM_OPS_MATH_TILE_H_

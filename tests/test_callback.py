@@ -86,7 +86,7 @@ def test_tf_data_and_pydataset_train_like_arrays():
     found, draws = [], []
     for data in ((x, y), tf.data.Dataset.from_tensor_slices((x, y)).batch(6), Batches()):
         model = compiled()
-        medyate = md.MeDyate(BUDGET, seed=1, verbose=0)
+        medyate = md.MeDyate(BUDGET, seed=1, calibration=(x, y), verbose=0)
         if isinstance(data, tuple):
             fit(model, [medyate], data=data)
         else:
@@ -333,7 +333,8 @@ def test_bad_calibration_data_are_refused():
     bad = x.copy()
     bad[3] = np.nan
     for data, kind, word in (
-        ((bad, y), errors.NonFiniteDataError, "batch 0"),
+        ((bad, y), errors.NonFiniteDataError, "x of calibration.*finite"),
+        ((x, y + 1), errors.LabelError, "y of calibration.*from 1 to 3"),
         ((x[:0], y[:0]), errors.EmptyDataError, "calibration"),
         (7, errors.OptionError, "re-iterable"),
     ):

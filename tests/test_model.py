@@ -59,10 +59,15 @@ def test_a_prepared_model_without_the_callback_trains_whole(model):
 def test_batches_of_anything_that_can_be_read_twice():
     x, y = np.arange(10.0)[:, None], np.arange(10)
     dataset = tf.data.Dataset.from_tensor_slices((x, y)).batch(4)
-    for data in ((x, y, 4), dataset, (dataset, None, 4), [(x[:4], y[:4]), (x[4:8], y[4:8])]):
+    for data in (dataset, (dataset, None, 4), [(x[:4], y[:4]), (x[4:8], y[4:8])]):
         batches = [(np.asarray(a), np.asarray(b)) for a, b in take_batches(data, 2)]
         assert len(batches) == 2
         np.testing.assert_array_equal(batches[1][1], [4, 5, 6, 7])
+    shuffled = list(take_batches((x, y, 4), 2))
+    assert [len(b) for _, b in shuffled] == [4, 4]
+    labels = np.concatenate([b for _, b in shuffled])
+    assert len(set(labels)) == 8
+    assert (np.diff(labels) < 0).any(), "sorted arrays are mixed"
     assert len(list(take_batches((x, y), 9))) == 1
     assert len(list(take_batches((x, y, 4), 9))) == 3
     assert take_batches(iter([(x, y)]), 1) is None

@@ -27,7 +27,7 @@ import numpy as np
 from tf_medyate.cost import CostModel
 from tf_medyate.errors import NonFiniteLossError, NotPreparedError, OptionError
 from tf_medyate.folding import layer_specs, require_prepared
-from tf_medyate.model import PreparedModel, take_batches
+from tf_medyate.model import PreparedModel, check_data, take_batches
 from tf_medyate.ranking import ChannelGradients, GradientProbe, VelocityProbe, rank_layers
 from tf_medyate.report import EpochRecord, TrainingReport
 from tf_medyate.sampling import sample_channels
@@ -49,7 +49,7 @@ class MeDyate(keras.callbacks.Callback):
         top_k: Share of the ranking's score to cover (float) or number of layers (int).
         seed: Seed of the sampler; same seed, same channels.
         calibration: (x, y) arrays, a tf.data.Dataset or another re-iterable of (x, y) batches to
-            measure gradients on; None takes the first batches of the data `fit` is given.
+            measure gradients on; None takes some of the data that `fit` is given.
         calibration_batches: Largest number of batches to measure.
         layers: Names of the layers to draw from, instead of those that the ranking keeps.
         weighting: "norm", "rgn" or "uniform".
@@ -218,6 +218,8 @@ class MeDyate(keras.callbacks.Callback):
                     "Pass calibration=(x, y), for example a few hundred samples.",
                 )
             found = list(offered)
+        for x, y in found:
+            check_data(model, x, y, "calibration")
         if single:  # the Fisher potential is a mean over samples of a square
             found = [
                 (_slice(x, i), _slice(y, i))

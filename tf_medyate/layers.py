@@ -261,7 +261,7 @@ def spread_kernel(kernel, dilation_rate):
     """The kernel [..., n, outputs] that does undilated what `kernel` does dilated."""
     for axis, step in enumerate(dilation_rate):
         if step > 1:
-            side = int(kernel.shape[axis])
+            side: Any = kernel.shape[axis]
             spread = tf.expand_dims(kernel, axis + 1)
             pad = [[0, 0]] * len(spread.shape)
             pad[axis + 1] = [0, step - 1]

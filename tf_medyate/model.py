@@ -34,7 +34,7 @@ class PreparedModel(keras.Model):
         self.attachment = Attachment()
         self._offered = _Offer(None)
 
-    def fit(self, x=None, y=None, batch_size=None, **kwargs):
+    def fit(self, x=None, y=None, batch_size=None, *args, **kwargs):
         """Trains as `keras.Model.fit` does, after checking the data.
 
         Raises:
@@ -45,12 +45,12 @@ class PreparedModel(keras.Model):
         offer = _Offer((x, y, batch_size or 32))
         self._offered = offer
         try:
-            return super().fit(x, y, batch_size=batch_size, **kwargs)
+            return super().fit(x, y, batch_size, *args, **kwargs)
         finally:
             self._offered = _Offer(None)
 
     def offered_batches(self, count: int) -> Iterator[tuple[Any, Any]] | None:
-        """The first batches of the data that `fit` is running on.
+        """Some batches of the data that `fit` is running on.
 
         Returns:
             An iterator of (x, y) batches; None outside of `fit`, or when the data can be read
@@ -88,7 +88,7 @@ class _Offer:
 
 
 def take_batches(data, count: int) -> Iterator[tuple[Any, Any]] | None:
-    """The first `count` batches of arrays or of a data set that can be read again.
+    """Some batches of arrays (shuffled), or the first of a data set that can be read again.
 
     Args:
         data: (x, y), (x, y, batch_size) of arrays, a tf.data.Dataset of (x, y) batches, a
@@ -122,10 +122,11 @@ def take_batches(data, count: int) -> Iterator[tuple[Any, Any]] | None:
 
 
 def _slice_arrays(x, y, size: int, count: int) -> Iterator[tuple[Any, Any]]:
-    total = _length(x)
-    for start in range(0, min(total, size * count), size):
-        part = slice(start, start + size)
-        cut: Any = keras.tree.map_structure(lambda a, part=part: np.asarray(a[part]), (x, y))
+    # Arrays often lie sorted by class or by time: an even sample needs a shuffle, always the same.
+    order = np.random.default_rng(0).permutation(_length(x))[: size * count]
+    for start in range(0, len(order), size):
+        rows = order[start : start + size]
+        cut: Any = keras.tree.map_structure(lambda a, rows=rows: np.asarray(a)[rows], (x, y))
         yield cut
 
 
@@ -133,18 +134,29 @@ def _length(x) -> int:
     return len(keras.tree.flatten(x)[0]) if keras.tree.flatten(x) else 0
 
 
-def check_data(model: keras.Model, x, y):
+def check_data(model: keras.Model, x, y, where: str = ""):
     """Refuses arrays that cannot be trained on, before anything has changed.
+
+    Args:
+        model: Gives the loss and the number of classes.
+        x: Inputs, arrays in any structure.
+        y: Targets, likewise, or None.
+        where: Named in errors if the data are not `fit`'s own.
 
     Raises:
         EmptyDataError: There is no sample.
         NonFiniteDataError: An input or a target holds NaN or infinity.
         LabelError: A class label is outside the outputs of the model.
     """
-    x_arrays = _arrays(x)
+    named = {"x": _arrays(x), "y": _arrays(y)}
+    if where:
+        named = {f"{name} of {where}": arrays for name, arrays in named.items()}
+    (x_name, x_arrays), (y_name, y_arrays) = named.items()
     if not x_arrays or any(len(array) == 0 for array in x_arrays):
-        raise EmptyDataError("x", "at least one sample", "none", "Check how the data are loaded.")
-    for name, arrays in (("x", x_arrays), ("y", _arrays(y))):
+        raise EmptyDataError(
+            x_name, "at least one sample", "none", "Check how the data are loaded."
+        )
+    for name, arrays in named.items():
         for array in arrays:
             if array.dtype.kind == "f" and not np.isfinite(array).all():
                 bad = int(np.argwhere(~np.isfinite(array))[0][0])
@@ -154,8 +166,8 @@ def check_data(model: keras.Model, x, y):
                     f"NaN or infinity, first in sample {bad}",
                     "Remove such samples, or replace their values before training.",
                 )
-    if _is_sparse_loss(model) and len(_arrays(y)) == 1:
-        _check_labels(_arrays(y)[0], int(model.outputs[0].shape[-1]))
+    if _is_sparse_loss(model) and len(y_arrays) == 1:
+        _check_labels(y_name, y_arrays[0], int(model.outputs[0].shape[-1]))
 
 
 def _arrays(data) -> list[np.ndarray]:
@@ -173,11 +185,11 @@ def _is_sparse_loss(model) -> bool:
     return isinstance(loss, keras.losses.SparseCategoricalCrossentropy)
 
 
-def _check_labels(labels: np.ndarray, classes: int):
+def _check_labels(name: str, labels: np.ndarray, classes: int):
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= classes:
         raise LabelError(
-            "y",
+            name,
             f"class labels from 0 to {classes - 1}, the model's outputs",
             f"labels from {low} to {high}",
             "Number the classes from 0, or give the model's last layer more units.",

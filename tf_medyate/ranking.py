@@ -92,7 +92,7 @@ class GradientProbe:
             )
         self._step = tf.function(self._measure, reduce_retracing=True)
 
-    def _measure(self, x, y):
+    def _measure(self, x, y) -> Any:
         outputs = self._model(x, training=False)
         if self._loss is not None:
             loss = tf.reduce_mean(self._loss(y, outputs))
@@ -146,7 +146,7 @@ class GradientProbe:
         return [(layer.name, layer) for layer in self._layers]
 
 
-def _as_tensors(x, y):
+def _as_tensors(x, y) -> Any:
     return keras.tree.map_structure(tf.convert_to_tensor, (x, y))
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import csv
 import dataclasses
+import logging
 import multiprocessing
 import os
 import sys
@@ -68,6 +69,7 @@ class Runner:
 
     def __init__(self, epochs: int = 15, batch: int = 8, rate: float = 0.05):
         os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["TF_NUM_INTEROP_THREADS"] = "1"
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
         import keras
 
         import tf_medyate as md

@@ -7,17 +7,43 @@
 >>> model.fit(x, y, batch_size=8, epochs=20, callbacks=[medyate])
 >>> print(medyate.report())
 >>> tuned = md.strip(model)
+
+Names are loaded when they are first used: TensorFlow takes seconds to import, and whoever only
+wants a budget or a sampler does not need it.
 """
 
-from tf_medyate import errors
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from tf_medyate._version import __version__
-from tf_medyate.callback import MeDyate
-from tf_medyate.cost import CostModel
-from tf_medyate.folding import layer_specs, prepare, strip
-from tf_medyate.ranking import measure_gradients, rank_layers
-from tf_medyate.sampling import sample_channels
-from tf_medyate.spec import LayerRanking, LayerSpec, MemoryBudget, UpdatePlan
-from tf_medyate.strategies import PRESETS, Strategy
+
+if TYPE_CHECKING:
+    from tf_medyate import errors, layers, spec, strategies, zoo
+    from tf_medyate.callback import MeDyate
+    from tf_medyate.cost import CostModel
+    from tf_medyate.folding import layer_specs, prepare, strip
+    from tf_medyate.ranking import measure_gradients, rank_layers
+    from tf_medyate.sampling import sample_channels
+    from tf_medyate.spec import LayerRanking, LayerSpec, MemoryBudget, UpdatePlan
+    from tf_medyate.strategies import PRESETS, Strategy
+
+_HOMES = {
+    "MeDyate": "callback",
+    "CostModel": "cost",
+    "layer_specs": "folding",
+    "prepare": "folding",
+    "strip": "folding",
+    "measure_gradients": "ranking",
+    "rank_layers": "ranking",
+    "sample_channels": "sampling",
+    "LayerRanking": "spec",
+    "LayerSpec": "spec",
+    "MemoryBudget": "spec",
+    "UpdatePlan": "spec",
+    "PRESETS": "strategies",
+    "Strategy": "strategies",
+}
+_MODULES = ("errors", "layers", "spec", "strategies", "zoo")
 
 __all__ = [
     "PRESETS",
@@ -31,9 +57,25 @@ __all__ = [
     "__version__",
     "errors",
     "layer_specs",
+    "layers",
     "measure_gradients",
     "prepare",
     "rank_layers",
     "sample_channels",
+    "spec",
+    "strategies",
     "strip",
+    "zoo",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"tf_medyate.{_HOMES[name]}"), name)
+    if name in _MODULES:
+        return importlib.import_module(f"tf_medyate.{name}")
+    raise AttributeError(f"module 'tf_medyate' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -12,6 +12,7 @@ A data file holds arrays `x` and `y`, and `x_val` and `y_val` where there are va
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -41,6 +42,7 @@ def run():
 
 def main(args: argparse.Namespace) -> int:
     """Runs one command; a mistake of the user's ends with its explanation, not a traceback."""
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # its retracing hints mean nothing here
     try:
         args.run(args)
     except MedyateError as error:
@@ -205,7 +207,8 @@ def _train(base, data, args, name: str, loss: str, text: str, calibration: Any =
     x, y, x_test, y_test = data
     keras.utils.set_random_seed(args.seed)
     model = md.prepare(base)
-    model.compile(keras.optimizers.SGD(args.learning_rate), loss)
+    metrics = ["accuracy"] if loss.endswith("crossentropy") else []
+    model.compile(keras.optimizers.SGD(args.learning_rate), loss, metrics=metrics)
     unbudgeted = md.strategies.strategy(name).sampling in ("head", "full")
     budget = None if unbudgeted else args.budget
     medyate = md.MeDyate(budget, name, seed=args.seed, calibration=calibration, verbose=0)

@@ -26,8 +26,8 @@ from tf_medyate.folding import require_prepared
 from tf_medyate.layers import FULL, ChannelMasked, masked_layers
 from tf_medyate.model import take_batches
 from tf_medyate.spec import LayerRanking, LayerSpec
+from tf_medyate.strategies import RANKINGS
 
-RANKINGS = ("lara", "rgn", "fisher", "last_k")
 _POSITIONS_PER_SAMPLE = 64
 
 

@@ -11,8 +11,8 @@ import dataclasses
 import difflib
 
 from tf_medyate.errors import OptionError
-from tf_medyate.ranking import RANKINGS
 
+RANKINGS = ("lara", "rgn", "fisher", "last_k")
 NEVER = "never"
 EPOCH = "epoch"
 SAMPLINGS = ("medyate", "uniform", "static", "greedy", "oracle", "velocity", "head", "full")
@@ -26,7 +26,7 @@ class Strategy:
 
     Attributes:
         name: Name of the preset it started from.
-        ranking: One of `ranking.RANKINGS`, or "none" to draw from the whole net.
+        ranking: One of RANKINGS, or "none" to draw from the whole net.
         top_k: Covered share (float up to 1) or number of layers (int) that are kept.
         sampling: "medyate" (weighted draw), "uniform" (unweighted draw), "static" (one weighted
             draw, kept), "greedy" (strongest first, importance refreshed only by what was
@@ -95,7 +95,13 @@ def _one_of(argument: str, value, allowed: tuple[str, ...]):
 
 
 _PRESETS = (
-    Strategy("medyate", summary="LaRa layers, weighted draw: the default"),
+    Strategy(
+        "medyate",
+        # The probability of a channel follows ||dW||^2, the decrease of the loss that it offers to
+        # first order: what LaRa scores layers by. See docs/results.md for what else was tried.
+        sharpness=2,
+        summary="the default: LaRa layers, draw by squared gradient norm, biases of kept layers",
+    ),
     Strategy(
         "medyate-paper",
         train_bias=False,

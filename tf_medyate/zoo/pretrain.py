@@ -136,7 +136,10 @@ def pretrained_watch_cnn(
 
     Side effect: Python's, NumPy's and TensorFlow's global random generators are left freshly
     seeded with `seed`, whether the net was trained or read. Set your own seed afterwards.
-    Results repeat on one machine with one number of threads; others differ by rounding.
+    The same seed gives the same net, bit for bit, only with the same number of TensorFlow
+    threads: another number sums in another order, and the nets drift apart by 1 to 2 points of
+    accuracy on the left-out wearer. The number is not part of the name, so whichever process
+    trains first decides; give each benchmark that must repeat its own `cache_dir`.
 
     Args:
         wearer: The wearer to leave out, 0 to 9.

@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import csv
 import dataclasses
+import functools
 import logging
 import multiprocessing
 import os
@@ -79,12 +80,17 @@ class Runner:
         self.keras, self.md = keras, md
         self.epochs, self.batch, self.rate = epochs, batch, rate
         self._models, self._bases, self._splits = {}, {}, {}
-        self._leave_one_out, self._pretrained = leave_one_out, pretrained_watch_cnn
+        # The nets depend on the number of threads that trained them: these are of one thread.
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        self._pretrained = functools.partial(
+            pretrained_watch_cnn, cache_dir=cache / "tf_medyate" / "one_thread", verbose=0
+        )
+        self._leave_one_out = leave_one_out
 
     def _wearer(self, wearer: int):
         if wearer not in self._splits:
             self._splits[wearer] = self._leave_one_out(wearer)
-            base = self.md.prepare(self._pretrained(wearer, verbose=0))
+            base = self.md.prepare(self._pretrained(wearer))
             self._bases[wearer] = [
                 (layer.kernel.numpy(), layer.bias.numpy())
                 for layer in base.layers
@@ -144,7 +150,7 @@ class Runner:
     def zero_shot(self, wearer: int) -> float:
         """Accuracy of the pre-trained net on the wearer's later recordings, in percent."""
         split, _ = self._wearer(wearer)
-        model = self._pretrained(wearer, verbose=0)
+        model = self._pretrained(wearer)
         scores = model.predict(split.test_x, batch_size=256, verbose=0)
         return 100 * float(np.mean(scores.argmax(1) == split.test_y))
 

@@ -380,3 +380,38 @@ def test_the_state_survives_saving_and_loading_in_mid_training(tmp_path):
     loaded = keras.models.load_model(paths[0])
     np.testing.assert_array_equal(loaded(x).numpy(), save.outputs)
     fit(loaded, [md.MeDyate(medyate.budget, verbose=0)], 1, (x, y))
+
+
+def test_matched_steps_are_as_long_as_those_of_all_kept_channels():
+    model = compiled()
+    x, y = random_data(model, 12)
+    medyate = md.MeDyate(BUDGET, step="matched", calibration=(x, y), verbose=0)
+    medyate.set_model(model)
+    importance = {
+        layer.name: layer.importance.numpy()
+        for layer in masked_layers(model)
+        if layer.name in medyate.report().candidates
+    }
+    medyate.begin_epoch()
+    state = model.training_state
+    everything = np.concatenate(list(importance.values()))
+    drawn = np.concatenate([importance[d.layer][list(d.channels)] for d in medyate.plan.layers])
+    expected = np.linalg.norm(everything) / np.linalg.norm(drawn)
+    assert 1 < expected < 4
+    assert float(state.step_scale) == pytest.approx(expected, rel=1e-5)
+
+    def gradient():
+        with tf.GradientTape() as tape:
+            loss = model.compute_loss(x=x, y=y, y_pred=model(x, training=False))
+        return tape.gradient(loss, state.pool.value).numpy()
+
+    scaled = gradient()
+    state.step_scale.assign(1.0)
+    np.testing.assert_allclose(scaled, expected * gradient(), rtol=1e-4, atol=1e-7)
+
+
+def test_names_are_found_and_typos_are_not():
+    assert "MeDyate" in dir(md)
+    assert md.zoo.watch_cnn.__name__ == "watch_cnn"
+    with pytest.raises(AttributeError, match="medjate"):
+        md.medjate  # noqa: B018

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from random_models import random_data, random_model, small_net
 
 import tf_medyate as md
-from tf_medyate.layers import ChannelMasked, masked_layers, select_channels
+from tf_medyate.layers import ChannelMasked, masked_layers
+from tf_medyate.tensors import select_channels
 from tf_medyate.update import ChannelUpdater
 
 LOSS = keras.losses.SparseCategoricalCrossentropy()

@@ -9,7 +9,8 @@ from random_models import random_data, small_net
 import tf_medyate as md
 from tf_medyate import errors
 from tf_medyate.layers import masked_layers
-from tf_medyate.ranking import ChannelGradients, GradientProbe, VelocityProbe, full_mode
+from tf_medyate.ranking import ChannelGradients, GradientProbe, full_mode
+from tf_medyate.velocity import VelocityProbe
 
 LOSS = keras.losses.SparseCategoricalCrossentropy()
 

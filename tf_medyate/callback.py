@@ -22,18 +22,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 
 from tf_medyate.cost import CostModel
 from tf_medyate.errors import NonFiniteLossError, NotPreparedError, OptionError
-from tf_medyate.folding import layer_specs, require_prepared
-from tf_medyate.model import PreparedModel, check_data, take_batches
-from tf_medyate.ranking import ChannelGradients, GradientProbe, VelocityProbe, rank_layers
+from tf_medyate.folding import require_prepared
+from tf_medyate.model import PreparedModel
+from tf_medyate.planning import Batches, Planner, calibration_batches
 from tf_medyate.report import EpochRecord, TrainingReport
-from tf_medyate.sampling import sample_channels
 from tf_medyate.spec import LayerRanking, LayerSpec, MemoryBudget, UpdatePlan
-from tf_medyate.strategies import MAX_STEP_SCALE, WHOLE_NET, strategy
-from tf_medyate.update import ChannelUpdater, full_plan, optimizer_costs, pool_elements
+from tf_medyate.strategies import strategy
+from tf_medyate.update import ChannelUpdater
 
 
 class MeDyate(keras.callbacks.Callback):
@@ -65,7 +63,6 @@ class MeDyate(keras.callbacks.Callback):
 
     Attributes:
         plan: The UpdatePlan in force, None before the first epoch.
-        specs, ranking, cost, budget: What the plan was made from; set by `set_model`.
 
     Raises:
         BudgetError, OptionError: At once, for a value that cannot be read.
@@ -112,19 +109,15 @@ class MeDyate(keras.callbacks.Callback):
             raise OptionError(
                 "budget", 'a memory budget such as "8KiB"', "None", "Say how much memory there is."
             )
-        self._asked = None if budget is None else MemoryBudget.parse(budget)
-        self.seed = seed
+        asked = None if budget is None else MemoryBudget.parse(budget)
+        self._planner = Planner(self.strategy, asked, seed, layers, device_batch)
         self._calibration = calibration
         self._calibration_batches = calibration_batches
-        self._layers = None if layers is None else tuple(layers)
-        self._device_batch = device_batch
         self._loss = loss
         self._given_optimizer = optimizer
         self._log_dir = log_dir
         self._verbose = verbose
         self._updater: ChannelUpdater | None = None
-        self._batches: list[tuple[Any, Any]] = []
-        self._probe: Callable | None = None
         self._epoch = -1
         self._records: list[EpochRecord] = []
         self.plan: UpdatePlan | None = None
@@ -148,113 +141,41 @@ class MeDyate(keras.callbacks.Callback):
         self._attach(require_prepared(model))
 
     def _attach(self, model: PreparedModel):
-        self.specs: tuple[LayerSpec, ...] = layer_specs(model)
+        planner = self._planner
         optimizer = self._given_optimizer or getattr(model, "optimizer", None)
-        slots, accumulate = optimizer_costs(optimizer)
-        unit = self._asked.unit if self._asked else "bytes"
-        self.cost = CostModel(
-            unit, slots, accumulate, self._device_batch, train_bias=self.strategy.train_bias
+        batches: Batches = ()
+        if planner.needs_data:
+            batches = calibration_batches(model, self._calibration, self._calibration_batches)
+        if self._verbose and planner.strategy.needs_gradients:
+            print(f"MeDyate: measuring the layers' gradients on {len(batches)} batches ...")
+        importance = planner.survey(model, batches, optimizer, self._loss)
+        planner.plan(importance, 0)  # refuses a hopeless budget before anything is changed
+        updater = ChannelUpdater(
+            model, planner.specs, planner.kept, self.strategy.train_bias, planner.trains_all
         )
-        gradients = self._calibrate(model)
-        self.ranking = self._rank(gradients)
-        kept = self._kept()
-        trains_all = self.strategy.sampling == "full"
-        fixed = self.cost.fixed(self.specs, kept)
-        full = sum(self.cost.layer(spec) for spec in self.specs if spec.trainable)
-        self.budget = self._asked or MemoryBudget(full if trains_all else fixed, unit)
-        importance = self._first_importance(gradients, kept)
-        trial = self._sample(importance, kept, 0)  # refuses a hopeless budget before any change
-        updater = ChannelUpdater(model, self.specs, kept, self.strategy.train_bias, trains_all)
-        room = [spec for spec in self.specs if spec.name in kept]
-        size = pool_elements(room, self.cost, self.budget.amount - trial.fixed) if room else 0
-        updater.attach(size, optimizer)
+        updater.attach(planner.pool_elements(), optimizer)
         updater.set_importance(importance)
         self._updater, self.plan, self._records, self._epoch = updater, None, [], -1
 
-    def _kept(self) -> tuple[str, ...]:
-        if self.strategy.sampling in ("head", "full"):
-            return ()
-        if self._layers is None:
-            return tuple(s.name for s in self.specs if s.name in self.ranking.kept)
-        return self._layers
+    @property
+    def specs(self) -> tuple[LayerSpec, ...]:
+        """The model's weighted layers."""
+        return self._planner.specs
 
-    def _rank(self, gradients: ChannelGradients | None) -> LayerRanking:
-        method = self.strategy.ranking
-        if method == WHOLE_NET or gradients is None:
-            whole = rank_layers(self.specs, None, "last_k", 1.0)
-            if method == "last_k":
-                return rank_layers(self.specs, None, method, self.strategy.top_k)
-            return LayerRanking(WHOLE_NET, whole.order, whole.scores, whole.kept)
-        return rank_layers(self.specs, gradients, method, self.strategy.top_k, self.cost)
+    @property
+    def ranking(self) -> LayerRanking:
+        """The ranking of its layers."""
+        return self._planner.ranking
 
-    def _calibrate(self, model: PreparedModel) -> ChannelGradients | None:
-        s = self.strategy
-        if not (s.needs_gradients or s.sampling == "velocity"):
-            return None
-        self._batches = self._calibration_data(model, single=s.ranking == "fisher")
-        if s.sampling == "velocity":
-            self._probe = VelocityProbe(model, _joined_inputs(self._batches))
-        if not s.needs_gradients:
-            return None
-        probe = GradientProbe(model, self._loss)
-        gradients = probe(self._batches, self._say_progress)
-        if s.sampling == "oracle":
-            self._probe = lambda: probe(self._batches).norm
-        elif s.sampling != "velocity":
-            self._batches = []
-        return gradients
+    @property
+    def cost(self) -> CostModel:
+        """What a channel costs."""
+        return self._planner.cost
 
-    def _calibration_data(self, model: PreparedModel, single: bool) -> list[tuple[Any, Any]]:
-        if self._calibration is not None:
-            batches = take_batches(self._calibration, self._calibration_batches)
-            found = list(batches if batches is not None else self._calibration)
-        else:
-            offered = model.offered_batches(self._calibration_batches)
-            if offered is None:
-                raise OptionError(
-                    "calibration",
-                    "data to measure gradients on",
-                    "None, and no data from fit that could be read twice",
-                    "Pass calibration=(x, y), for example a few hundred samples.",
-                )
-            found = list(offered)
-        for x, y in found:
-            check_data(model, x, y, "calibration")
-        if single:  # the Fisher potential is a mean over samples of a square
-            found = [
-                (_slice(x, i), _slice(y, i))
-                for x, y in found
-                for i in range(len(keras.tree.flatten(x)[0]))
-            ]
-        return found
-
-    def _say_progress(self, done: int):
-        if self._verbose and done == 1:
-            layers = sum(1 for spec in self.specs if not spec.is_head)
-            print(f"MeDyate: measuring {layers} layers on {len(self._batches)} batches ...")
-
-    def _first_importance(self, gradients, kept) -> Mapping[str, np.ndarray]:
-        if gradients is not None:
-            return gradients.norm
-        return {s.name: np.ones(s.channels, np.float32) for s in self.specs if s.name in kept}
-
-    def _sample(self, importance, kept, draw: int) -> UpdatePlan:
-        s = self.strategy
-        plan = sample_channels(
-            self.specs,
-            importance,
-            self.budget,
-            kept=kept,
-            cost=self.cost,
-            seed=self.seed,
-            draw=draw,
-            weighting="norm" if s.sampling == "velocity" else _weighting(s),
-            sharpness=s.sharpness,
-            core=s.core,
-            order="greedy" if s.sampling in ("greedy", "oracle", "velocity") else "random",
-            allow_empty=s.sampling in ("head", "full"),
-        )
-        return full_plan(self.specs, self.cost, plan) if s.sampling == "full" else plan
+    @property
+    def budget(self) -> MemoryBudget:
+        """The bound on every update."""
+        return self._planner.budget
 
     # --- epochs
 
@@ -272,33 +193,20 @@ class MeDyate(keras.callbacks.Callback):
         draw = self.strategy.draw_number(self._epoch)
         state = updater.model.training_state
         if state.pool is None:
-            self.plan = self.plan or self._sample({}, (), draw)
+            self.plan = self.plan or self._planner.plan({}, draw)
         elif int(state.draw.numpy()) != draw:
             self.plan = self._redraw(updater, draw)
         elif self.plan is None or self.plan.draw != draw:  # restored from a checkpoint
-            kept = self._kept()
-            fixed = self.cost.fixed(self.specs, kept)
-            empty = UpdatePlan(draw, self.seed, self.budget, fixed, 0, ())
-            self.plan = updater.loaded_plan(empty, self.cost)
+            self.plan = updater.loaded_plan(self._planner.empty_plan(draw), self.cost)
         self._snapshot = updater.snapshot()
         self._started = time.perf_counter()
 
     def _redraw(self, updater: ChannelUpdater, draw: int) -> UpdatePlan:
         updater.model.commit()
-        importance = updater.importance() if self._probe is None else self._probe()
-        plan = self._sample(importance, self._kept(), draw)
-        updater.load(plan, self._step_scale(importance, plan))
+        importance = self._planner.current_importance(updater.importance())
+        plan = self._planner.plan(importance, draw)
+        updater.load(plan, self._planner.step_scale(importance, plan))
         return plan
-
-    def _step_scale(self, importance, plan: UpdatePlan) -> float:
-        """Makes an update of the drawn channels as long as one of all kept channels would be."""
-        if self.strategy.step == "plain" or self.strategy.sampling in ("velocity", "uniform"):
-            return 1.0
-        every = sum(float(np.square(values).sum()) for values in importance.values())
-        drawn = sum(
-            float(np.square(importance[d.layer][list(d.channels)]).sum()) for d in plan.layers
-        )
-        return min(MAX_STEP_SCALE, math.sqrt(every / drawn)) if drawn > 0 else 1.0
 
     def end_epoch(self, logs: Mapping[str, float] | None = None):
         """Commits what the epoch learned.
@@ -377,21 +285,8 @@ class MeDyate(keras.callbacks.Callback):
             cost=self.cost,
             budget=self.budget,
             epochs=tuple(self._records),
-            candidates=self._kept(),
+            candidates=self._planner.kept,
         )
 
 
 _strategy = strategy  # the argument of the same name hides it in MeDyate
-
-
-def _weighting(s) -> str:
-    return "uniform" if s.sampling == "uniform" else s.weighting
-
-
-def _slice(values, index: int):
-    return keras.tree.map_structure(lambda a: np.asarray(a)[index : index + 1], values)
-
-
-def _joined_inputs(batches: list[tuple[Any, Any]]):
-    inputs = [x for x, _ in batches]
-    return keras.tree.map_structure(lambda *parts: np.concatenate(parts), *inputs)

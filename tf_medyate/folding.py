@@ -16,57 +16,22 @@ from typing import Any
 import keras
 import numpy as np
 
-from tf_medyate.errors import NotPreparedError, UnsupportedLayerError
+from tf_medyate.errors import NotPreparedError
 from tf_medyate.graph import ModelGraph, Node, rebuild, specs_of, trace
-from tf_medyate.layers import (
-    ChannelMasked,
-    MaskedConv1D,
-    MaskedConv2D,
-    MaskedDense,
-    MaskedDepthwiseConv2D,
-)
+from tf_medyate.layers import MaskedConv2D, MaskedDepthwiseConv2D
 from tf_medyate.model import PreparedModel
 from tf_medyate.spec import LayerSpec
+from tf_medyate.supported import TWINS, WEIGHTLESS, check_supported, refuse
 
 _K = keras.layers
 
-# Plain layer class -> its masked twin. Exact classes: a subclass may compute something else.
-_TWINS: dict[type, type[ChannelMasked]] = {
-    _K.Conv2D: MaskedConv2D,
-    _K.Conv1D: MaskedConv1D,
-    _K.DepthwiseConv2D: MaskedDepthwiseConv2D,
-    _K.Dense: MaskedDense,
-}
-_PLAIN = {twin: plain for plain, twin in _TWINS.items()}
-
-_WEIGHTLESS = (
-    _K.InputLayer, _K.ReLU, _K.LeakyReLU, _K.Activation, _K.Add, _K.Concatenate, _K.MaxPooling1D,
-    _K.MaxPooling2D, _K.AveragePooling1D, _K.AveragePooling2D, _K.GlobalMaxPooling1D,
-    _K.GlobalMaxPooling2D, _K.GlobalAveragePooling1D, _K.GlobalAveragePooling2D, _K.ZeroPadding1D,
-    _K.ZeroPadding2D, _K.Flatten, _K.Reshape, _K.Dropout, _K.Softmax, _K.Rescaling,
-)  # fmt: skip
-
-_ACTIVATIONS = ("linear", "relu", "relu6", "leaky_relu", "hard_swish", "hard_silu", "softmax")
-
-_REMEDIES = {
-    "SeparableConv1D": "Write it as a Conv2D of height 1.",
-    "Conv2DTranspose": "Use UpSampling in front of the trained part, or freeze and cut it off.",
-    "Conv3D": "Only one- and two-dimensional convolutions run on the device.",
-    "LayerNormalization": "Use BatchNormalization, which folds away.",
-    "Lambda": "Use a layer of the list: a Lambda cannot be read.",
-}
+_PLAIN = {twin: plain for plain, twin in TWINS.items()}
 
 _DROPPED = (
     "kernel_regularizer", "bias_regularizer", "activity_regularizer", "kernel_constraint",
     "bias_constraint", "depthwise_regularizer", "depthwise_constraint", "quantization_config",
     "lora_rank", "lora_alpha", "groups",
 )  # fmt: skip
-
-
-def supported_layers() -> tuple[str, ...]:
-    """Names of the Keras layer classes that `prepare` accepts."""
-    extra = (_K.SeparableConv2D, _K.BatchNormalization)
-    return tuple(cls.__name__ for cls in (*_TWINS, *extra, *_WEIGHTLESS))
 
 
 def prepare(base: keras.Model) -> PreparedModel:
@@ -91,7 +56,7 @@ def prepare(base: keras.Model) -> PreparedModel:
         )
     graph = trace(base)
     for node in graph.nodes:
-        _check_supported(node)
+        check_supported(node)
     affine = {n.name: _affine(n) for n in graph.nodes if type(n.layer) is _K.BatchNormalization}
     folds = {name: fold for name in affine if (fold := _fold_target(graph, name)) is not None}
     weights: list[tuple[Any, np.ndarray, np.ndarray | None]] = []
@@ -173,58 +138,6 @@ def require_prepared(model: keras.Model) -> PreparedModel:
     return model
 
 
-# --- what is supported
-
-
-def _refuse(node: Node, expected: str, received: str, remedy: str):
-    kind = type(node.layer).__name__
-    raise UnsupportedLayerError(f"layer '{node.name}' ({kind})", expected, received, remedy)
-
-
-def _check_supported(node: Node):
-    layer, kind = node.layer, type(node.layer)
-    known = (*_TWINS, *_WEIGHTLESS, _K.SeparableConv2D, _K.BatchNormalization)
-    if kind not in known:
-        remedy = _REMEDIES.get(
-            kind.__name__, "Replace it by a supported layer, or cut the model before it."
-        )
-        _refuse(node, "one of " + ", ".join(supported_layers()), kind.__name__, remedy)
-    if getattr(layer, "groups", 1) != 1:
-        _refuse(
-            node,
-            "groups=1: a channel of a grouped convolution has no row of its own",
-            f"groups={layer.groups}",
-            "Use a DepthwiseConv2D, or split the input and use one Conv2D per group.",
-        )
-    if getattr(layer, "data_format", "channels_last") != "channels_last":
-        _refuse(
-            node,
-            'data_format="channels_last"',
-            repr(layer.data_format),
-            "Rebuild the model channels-last, the layout of TensorFlow Lite.",
-        )
-    if layer.compute_dtype != "float32" or layer.variable_dtype != "float32":
-        _refuse(
-            node,
-            "float32 weights and activations",
-            f"dtype policy {layer.dtype_policy.name}",
-            'Build the model under keras.config.set_dtype_policy("float32").',
-        )
-    _check_activation(node)
-
-
-def _check_activation(node: Node):
-    activation = getattr(node.layer, "activation", None)
-    name = getattr(activation, "__name__", str(activation))
-    if activation is not None and name not in _ACTIVATIONS:
-        _refuse(
-            node,
-            "activation " + ", ".join(_ACTIVATIONS),
-            name,
-            "Use one of these; for a sigmoid output, fine-tune up to the logits (from_logits).",
-        )
-
-
 # --- folding
 
 
@@ -232,7 +145,7 @@ def _affine(node: Node) -> tuple[np.ndarray, np.ndarray]:
     """Scale and shift (float64, [channels]) of a batch normalisation at inference."""
     layer = node.layer
     if layer.axis not in (-1, layer.input_spec.ndim - 1):
-        _refuse(node, "axis=-1", f"axis={layer.axis}", "Normalise the channels: the last axis.")
+        refuse(node, "axis=-1", f"axis={layer.axis}", "Normalise the channels: the last axis.")
     mean, variance = layer.moving_mean.numpy(), layer.moving_variance.numpy()
     scale = 1.0 / np.sqrt(variance.astype(np.float64) + layer.epsilon)
     if layer.scale:
@@ -247,7 +160,7 @@ def _fold_target(graph: ModelGraph, norm: str) -> str | None:
     """The weighted layer that a normalisation can be folded into, None if there is none."""
     nodes = {node.name: node for node in graph.nodes}
     source = nodes[nodes[norm].inputs[0]]
-    foldable = type(source.layer) in (*_TWINS, _K.SeparableConv2D)
+    foldable = type(source.layer) in (*TWINS, _K.SeparableConv2D)
     if not foldable or source.name in graph.outputs or len(graph.consumers(source.name)) != 1:
         return None
     return source.name if _is_linear(source.layer.activation) else None
@@ -260,7 +173,7 @@ def _is_linear(activation) -> bool:
 def _standalone_norm(node: Node, affine, weights: list) -> list:
     scale, shift = affine
     if len(node.layer.moving_mean.shape) != 1 or node.layer.input_spec.ndim != 4:
-        _refuse(
+        refuse(
             node,
             "to follow a linear convolution or dense layer directly, or a rank-4 input",
             f"a rank-{node.layer.input_spec.ndim} input from another layer",
@@ -276,13 +189,13 @@ def _convert(node: Node, affine, weights: list) -> list:
     layer, kind = node.layer, type(node.layer)
     if kind is _K.SeparableConv2D:
         return _split_separable(node, affine, weights)
-    if kind not in _TWINS:
-        if not isinstance(layer, _WEIGHTLESS):
-            _refuse(node, "a supported layer", kind.__name__, "Replace it.")
+    if kind not in TWINS:
+        if not isinstance(layer, WEIGHTLESS):
+            refuse(node, "a supported layer", kind.__name__, "Replace it.")
         return [kind.from_config({**layer.get_config(), "name": node.name})]
     config = {k: v for k, v in layer.get_config().items() if k not in _DROPPED}
     config |= {"name": node.name, "use_bias": layer.use_bias or affine is not None}
-    masked = _TWINS[kind].from_config(config)
+    masked = TWINS[kind].from_config(config)
     bias = layer.bias.numpy() if layer.use_bias else None
     weights.append((masked, *_fold(layer.kernel.numpy(), bias, affine, kind)))
     return [masked]

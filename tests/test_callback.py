@@ -415,3 +415,16 @@ def test_names_are_found_and_typos_are_not():
     assert md.zoo.watch_cnn.__name__ == "watch_cnn"
     with pytest.raises(AttributeError, match="medjate"):
         md.medjate  # noqa: B018
+
+
+@pytest.mark.parametrize("options", [{"run_eagerly": True}, {"steps_per_execution": 2}])
+def test_other_ways_to_run_a_step_give_the_same_weights(options):
+    found = []
+    for chosen in ({}, options):
+        model = md.prepare(small_net())
+        model.compile(keras.optimizers.SGD(0.05), "sparse_categorical_crossentropy", **chosen)
+        fit(model, [md.MeDyate(BUDGET, verbose=0)], 2)
+        found.append(weights(model))
+    for a, b in zip(*found, strict=True):
+        # Eager kernels may be chosen and summed otherwise: float32 rounding.
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)

@@ -12,6 +12,7 @@ A data file holds arrays `x` and `y`, and `x_val` and `y_val` where there are va
 from __future__ import annotations
 
 import argparse
+import importlib
 import logging
 import os
 import sys
@@ -42,6 +43,7 @@ def run():
 
 def main(args: argparse.Namespace) -> int:
     """Runs one command; a mistake of the user's ends with its explanation, not a traceback."""
+    _import_tensorflow_quietly()
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # its retracing hints mean nothing here
     try:
         args.run(args)
@@ -52,6 +54,18 @@ def main(args: argparse.Namespace) -> int:
         print(f"medyate {args.command}: stopped.", file=sys.stderr)
         return 130
     return 0
+
+
+def _import_tensorflow_quietly():
+    """Keeps what TensorFlow's C++ side says of missing GPUs off the screen; errors still raise."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        importlib.import_module("tensorflow")
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 # --- flags
@@ -66,19 +80,21 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         epilog="Every command explains its flags: medyate finetune --help",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    presets = "; ".join(f"{s.name}: {s.summary}" for s in PRESETS.values())
+    presets = "strategies:\n" + "\n".join(f"  {s.name:<15} {s.summary}" for s in PRESETS.values())
 
     demo = _command(commands, "demo", _demo, "watch a model learn a person it never saw")
-    demo.add_argument("--wearer", type=int, default=0, help="who is left out, 0 to 9 (default 0)")
-    demo.add_argument("--budget", default="8KiB", help="memory for the update (default 8KiB)")
-    demo.add_argument("--epochs", type=int, default=15, help="epochs of fine-tuning (default 15)")
+    demo.add_argument("--wearer", type=int, default=0, help="who is left out, 0 to 9")
+    demo.add_argument("--budget", default="8KiB", help="memory for the update")
+    demo.add_argument("--epochs", type=int, default=15, help="epochs of fine-tuning")
     demo.add_argument("--seed", type=int, default=0, help="seed of draws and shuffling")
     demo.add_argument("--out", default="out/demo", help="folder for report and pictures")
 
-    tune = _command(commands, "finetune", _finetune, "fine-tune a .keras file on an .npz file")
+    tune = _command(
+        commands, "finetune", _finetune, "fine-tune a .keras file on an .npz file", presets
+    )
     _data_flags(tune)
     _training_flags(tune)
-    tune.add_argument("--strategy", default="medyate", help=f"how to choose channels. {presets}")
+    tune.add_argument("--strategy", default="medyate", help="how to choose channels, see below")
     tune.add_argument("--out", default="tuned.keras", help="the fine-tuned model")
     tune.add_argument("--report", default="report.html", help="report: .html, .json or .txt")
 
@@ -89,24 +105,43 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     rank.add_argument("--batch_size", type=int, default=8, help="samples in a batch")
     rank.add_argument("--batches", type=int, default=16, help="batches to measure")
 
-    compare = _command(commands, "compare", _compare, "try several strategies on the same data")
+    compare = _command(
+        commands, "compare", _compare, "try several strategies on the same data", presets
+    )
     _data_flags(compare)
     _training_flags(compare)
     compare.add_argument(
-        "--strategies", default="head,medyate,trady,greedy,full", help=f"comma-separated. {presets}"
+        "--strategies", default="head,medyate,trady,greedy,full", help="comma-separated, see below"
     )
     return parser.parse_args(argv[1:])
 
 
-def _command(commands, name: str, run, text: str):
-    parser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Shows defaults, and keeps the line breaks of the list of strategies."""
+
+
+def _command(commands, name: str, run, text: str, epilog: str = ""):
+    description = text[0].upper() + text[1:] + "."
+    parser = commands.add_parser(
+        name, help=text, description=description, epilog=epilog, formatter_class=_Help
+    )
     parser.set_defaults(run=run)
     return parser
 
 
 def _data_flags(parser):
-    parser.add_argument("--model", required=True, help="a Keras model file (.keras or .h5)")
-    parser.add_argument("--data", required=True, help=".npz with x, y and perhaps x_val, y_val")
+    parser.add_argument(
+        "--model",
+        required=True,
+        default=argparse.SUPPRESS,
+        help="a Keras model file (.keras or .h5)",
+    )
+    parser.add_argument(
+        "--data",
+        required=True,
+        default=argparse.SUPPRESS,
+        help=".npz with x, y and perhaps x_val, y_val",
+    )
     parser.add_argument(
         "--loss",
         default="auto",

@@ -1,0 +1,382 @@
+"""The one description of our custom ops: names, options, tensors, and the selection variable.
+
+Python packs options with it, and the C++ header `tflm_ops/kernels/op_options.h` is generated
+from it, so the two sides cannot disagree:
+
+    python -m tf_medyate.export.op_header > tflm_ops/kernels/op_options.h
+
+Example:
+    >>> from tf_medyate.export import op_schema
+    >>> options = op_schema.DENSE.options.pack(inputs=8, units=4)
+    >>> op_schema.DENSE.options.unpack(options)["units"]
+    4
+
+The selection variable (int32) says which channels are drawn. Every layer owns a slot of
+`selection_words(capacity)` words in it, from the option `selection_offset` on:
+
+    word 0      number of drawn channels N, 0 to capacity
+    word 1      where the layer's run begins in the pool, in elements
+    word 2 ...  the drawn channels, rising, two to a word: the first in the low 16 bits
+
+The run in the pool (float32) holds the deltas `[N][kernel position][output]` and right after them
+the stash `[N][input position]`. A trained bias's delta lies in the pool at the option
+`bias_offset`, whatever is drawn.
+"""
+
+import dataclasses
+import enum
+import itertools
+import struct
+from collections.abc import Sequence
+
+import numpy as np
+
+from tf_medyate.errors import OptionError
+
+VERSION = 1
+"""Version of every options struct; an op refuses any other."""
+
+REGISTER_FUNCTION = "RegisterMedyateOps"
+"""The plug-in's function that hands all ops to TFLM's resolver."""
+
+SELECTION_HEADER_WORDS = 2
+MAX_CHANNELS = 65535
+"""Channels are stored in 16 bits."""
+
+NO_BIAS_DELTA = -1
+"""`bias_offset` of a layer whose bias stays as it is."""
+
+
+class Activation(enum.IntEnum):
+    """Activation fused into a layer. All but NONE write a gate tensor, one bit an element."""
+
+    NONE = 0
+    RELU = 1
+    RELU6 = 2
+    LEAKY_RELU = 3
+
+
+class Command(enum.IntEnum):
+    """What one Invoke does. Ops that only training needs return early unless it is STEP."""
+
+    PREDICT = 0
+    STEP = 1
+
+
+_FORMATS = {"int32_t": "i", "uint32_t": "I", "float": "f"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Field:
+    """One field of an options struct: four bytes, or an array of such.
+
+    Attributes:
+        name: Its name in both languages.
+        ctype: `int32_t`, `uint32_t` or `float`.
+        meaning: What it says, with unit and range.
+        count: Elements of an array; 0 for a plain number.
+        default: What `pack` writes if it is not given; None if it must be given.
+    """
+
+    name: str
+    ctype: str
+    meaning: str
+    count: int = 0
+    default: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class OptionsStruct:
+    """A versioned little-endian struct; every field is a multiple of four bytes, so no padding."""
+
+    name: str
+    fields: tuple[Field, ...]
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of the packed struct."""
+        return 4 * sum(max(field.count, 1) for field in self.fields)
+
+    def offsets(self) -> dict[str, int]:
+        """Byte offset of each field."""
+        result, offset = {}, 0
+        for field in self.fields:
+            result[field.name] = offset
+            offset += 4 * max(field.count, 1)
+        return result
+
+    def pack(self, **values: float | Sequence[int]) -> bytes:
+        """Packs the options of one op.
+
+        Args:
+            **values: A number for each field, a sequence for an array.
+
+        Returns:
+            `size_bytes` bytes.
+
+        Raises:
+            OptionError: A field is unknown, missing, out of range or of the wrong length.
+        """
+        names = [field.name for field in self.fields]
+        for name in values:
+            if name not in names:
+                raise OptionError(self.name, f"fields {names}", name, "Correct the field's name.")
+        return b"".join(self._pack_field(field, values) for field in self.fields)
+
+    def _pack_field(self, field: Field, values: dict[str, float | Sequence[int]]) -> bytes:
+        argument = f"{self.name}.{field.name}"
+        value = values.get(field.name, field.default)
+        if value is None:
+            raise OptionError(argument, field.meaning, "nothing", "Give this field a value.")
+        items = list(value) if isinstance(value, Sequence) else [value]
+        if len(items) != max(field.count, 1):
+            expected = f"{max(field.count, 1)} numbers"
+            raise OptionError(argument, expected, repr(value), "Give one number an element.")
+        try:
+            return struct.pack(f"<{len(items)}{_FORMATS[field.ctype]}", *items)
+        except (struct.error, OverflowError) as error:
+            raise OptionError(argument, field.ctype, repr(value), f"{error}.") from error
+
+    def unpack(self, data: bytes) -> dict[str, float | tuple[int, ...]]:
+        """The fields of packed options, by name.
+
+        Raises:
+            OptionError: Wrong number of bytes, or another version.
+        """
+        if len(data) != self.size_bytes:
+            expected = f"{self.size_bytes} bytes"
+            remedy = "Export the model again with this version."
+            raise OptionError(self.name, expected, f"{len(data)} bytes", remedy)
+        result = {}
+        for field, offset in zip(self.fields, self.offsets().values(), strict=True):
+            code = f"<{max(field.count, 1)}{_FORMATS[field.ctype]}"
+            items = struct.unpack_from(code, data, offset)
+            result[field.name] = items if field.count else items[0]
+        if result["version"] != VERSION:
+            remedy = "Export the model again with this version."
+            raise OptionError(f"{self.name}.version", f"{VERSION}", f"{result['version']}", remedy)
+        return result
+
+
+@dataclasses.dataclass(frozen=True)
+class Op:
+    """A custom op: its name in the flatbuffer, its options, its tensors in order.
+
+    Tensors in square brackets may be left out, as `meaning` says.
+    """
+
+    key: str
+    name: str
+    options: OptionsStruct
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    meaning: str
+
+
+_VERSION = Field("version", "uint32_t", "kOptionsVersion", default=VERSION)
+_ACTIVATION = (
+    Field("activation", "int32_t", "an Activation", default=0),
+    Field("negative_slope", "float", "LeakyReLU's; 0 for the others", default=0.0),
+)
+_SLOT = (
+    Field("selection_offset", "int32_t", "first word of the layer's slot", default=0),
+    Field("selection_capacity", "int32_t", "channels the slot has room for", default=0),
+)
+_BIAS = Field(
+    "bias_offset", "int32_t", "the bias's delta in the pool; -1: none", default=NO_BIAS_DELTA
+)
+
+CONV_2D_OPTIONS = OptionsStruct(
+    "Conv2dOptions",
+    (
+        _VERSION,
+        Field("input_channels", "int32_t", "1 to kMaxChannels"),
+        Field("output_channels", "int32_t", "1 to kMaxChannels"),
+        Field("input_size", "int32_t", "height and width of the input", count=2),
+        Field("output_size", "int32_t", "height and width of the output", count=2),
+        Field("kernel_size", "int32_t", "height and width, 1 to 255", count=2),
+        Field("stride", "int32_t", "down and across, 1 to 255", count=2),
+        Field("dilation", "int32_t", "down and across, 1 to 255", count=2),
+        Field("padding", "int32_t", "positions before the first, top and left", count=2),
+        *_ACTIVATION,
+        *_SLOT,
+        _BIAS,
+    ),
+)
+DENSE_OPTIONS = OptionsStruct(
+    "DenseOptions",
+    (
+        _VERSION,
+        Field("inputs", "int32_t", "1 to kMaxChannels"),
+        Field("units", "int32_t", "1 to kMaxChannels"),
+        *_ACTIVATION,
+        *_SLOT,
+        _BIAS,
+    ),
+)
+STASH_OPTIONS = OptionsStruct(
+    "StashOptions",
+    (
+        _VERSION,
+        Field("pixels", "int32_t", "positions of the input: height * width; 1 for dense"),
+        Field("channels", "int32_t", "channels of the input, 1 to kMaxChannels"),
+        Field("delta_elements", "int32_t", "weights of one channel"),
+        *_SLOT,
+    ),
+)
+GATE_OPTIONS = OptionsStruct("GateOptions", (_VERSION, *_ACTIVATION))
+LOSS_OPTIONS = OptionsStruct(
+    "LossOptions",
+    (
+        _VERSION,
+        Field("gradient_scale", "float", "what the gradient is multiplied by", default=1.0),
+    ),
+)
+
+_FORWARD_INPUTS = ("input", "weights", "bias or -1", "[pool]", "[selection]")
+_FORWARD_OUTPUTS = ("output", "[gates]", "[live_bias]")
+_FORWARD = (
+    "Frozen with 3 inputs, trainable with 5; gates [bytes] (uint8) unless the activation is NONE; "
+    "live_bias [outputs] (scratch) if bias_offset is not -1."
+)
+_GRADIENT_INPUTS = ("output_gradient", "weights", "command", "[pool]", "[selection]")
+_UPDATE_INPUTS = ("output_gradient", "pool", "selection", "learning_rate", "command")
+_UPDATE = (
+    "SGD on the drawn channels' deltas, then on the bias's. The scratch takes the gradients of as "
+    "many channels at a time as it has room for, at least one (multiples of 4 are fastest), and "
+    "before or after that the bias's."
+)
+
+CONV_2D = Op(
+    "Conv2d",
+    "MEDYATE_CONV_2D",
+    CONV_2D_OPTIONS,
+    _FORWARD_INPUTS,
+    _FORWARD_OUTPUTS,
+    "Weights [I][KH][KW][O]. " + _FORWARD,
+)
+CONV_2D_INPUT_GRADIENT = Op(
+    "Conv2dInputGradient",
+    "MEDYATE_CONV_2D_INPUT_GRADIENT",
+    CONV_2D_OPTIONS,
+    _GRADIENT_INPUTS,
+    ("input_gradient",),
+    "Through weights, and through the deltas with 5 inputs.",
+)
+CONV_2D_UPDATE = Op(
+    "Conv2dUpdate", "MEDYATE_CONV_2D_UPDATE", CONV_2D_OPTIONS, _UPDATE_INPUTS, ("scratch",), _UPDATE
+)
+DEPTHWISE_CONV_2D = Op(
+    "DepthwiseConv2d",
+    "MEDYATE_DEPTHWISE_CONV_2D",
+    CONV_2D_OPTIONS,
+    _FORWARD_INPUTS,
+    _FORWARD_OUTPUTS,
+    "Weights [I][KH][KW][M], with output_channels = I * M. " + _FORWARD,
+)
+DEPTHWISE_CONV_2D_INPUT_GRADIENT = Op(
+    "DepthwiseConv2dInputGradient",
+    "MEDYATE_DEPTHWISE_CONV_2D_INPUT_GRADIENT",
+    CONV_2D_OPTIONS,
+    _GRADIENT_INPUTS,
+    ("input_gradient",),
+    "Through weights, and through the deltas with 5 inputs.",
+)
+DEPTHWISE_CONV_2D_UPDATE = Op(
+    "DepthwiseConv2dUpdate",
+    "MEDYATE_DEPTHWISE_CONV_2D_UPDATE",
+    CONV_2D_OPTIONS,
+    _UPDATE_INPUTS,
+    ("scratch",),
+    _UPDATE,
+)
+DENSE = Op(
+    "Dense",
+    "MEDYATE_DENSE",
+    DENSE_OPTIONS,
+    _FORWARD_INPUTS,
+    _FORWARD_OUTPUTS,
+    "Weights [I][O]; reads an input of any shape with I elements. " + _FORWARD,
+)
+DENSE_INPUT_GRADIENT = Op(
+    "DenseInputGradient",
+    "MEDYATE_DENSE_INPUT_GRADIENT",
+    DENSE_OPTIONS,
+    _GRADIENT_INPUTS,
+    ("input_gradient",),
+    "Through weights, and through the deltas with 5 inputs; any shape with I elements.",
+)
+DENSE_UPDATE = Op(
+    "DenseUpdate", "MEDYATE_DENSE_UPDATE", DENSE_OPTIONS, _UPDATE_INPUTS, ("scratch",), _UPDATE
+)
+STASH = Op(
+    "Stash",
+    "MEDYATE_STASH",
+    STASH_OPTIONS,
+    ("input", "pool", "selection", "command"),
+    (),
+    "Keeps the drawn channels of a layer's input, for its update.",
+)
+GATE_GRADIENT = Op(
+    "GateGradient",
+    "MEDYATE_GATE_GRADIENT",
+    GATE_OPTIONS,
+    ("gates", "output_gradient", "command"),
+    ("input_gradient",),
+    "Gradient through a fused activation; input_gradient may lie where output_gradient does.",
+)
+SOFTMAX_CROSS_ENTROPY = Op(
+    "SoftmaxCrossEntropy",
+    "MEDYATE_SOFTMAX_CROSS_ENTROPY",
+    LOSS_OPTIONS,
+    ("logits", "label", "command"),
+    ("loss", "logits_gradient"),
+    "Fails on a bad label or a loss that is not finite: no update runs. The loss is 0 unless STEP.",
+)
+
+OPS = (
+    CONV_2D,
+    STASH,
+    CONV_2D_INPUT_GRADIENT,
+    CONV_2D_UPDATE,
+    DEPTHWISE_CONV_2D,
+    DEPTHWISE_CONV_2D_INPUT_GRADIENT,
+    DEPTHWISE_CONV_2D_UPDATE,
+    DENSE,
+    DENSE_INPUT_GRADIENT,
+    DENSE_UPDATE,
+    GATE_GRADIENT,
+    SOFTMAX_CROSS_ENTROPY,
+)
+
+
+def selection_words(capacity: int) -> int:
+    """Words of a layer's slot with room for `capacity` channels."""
+    return SELECTION_HEADER_WORDS + (capacity + 1) // 2
+
+
+def pack_selection(channels: Sequence[int], capacity: int, run_offset: int) -> np.ndarray:
+    """A layer's slot of the selection variable.
+
+    Args:
+        channels: The drawn channels, rising.
+        capacity: Channels the slot has room for.
+        run_offset: Where the layer's run begins in the pool, in elements.
+
+    Returns:
+        int32 of shape [selection_words(capacity)].
+
+    Raises:
+        OptionError: More channels than the capacity, or not rising, or out of range.
+    """
+    drawn = list(channels)
+    rising = all(a < b for a, b in itertools.pairwise(drawn))
+    if len(drawn) > capacity or not rising or any(not 0 <= c < MAX_CHANNELS for c in drawn):
+        expected = f"at most {capacity} rising channels in 0..{MAX_CHANNELS - 1}"
+        raise OptionError("channels", expected, repr(drawn), "Sort the drawn channels.")
+    words = np.zeros(selection_words(capacity), np.int32)
+    words[0], words[1] = len(drawn), run_offset
+    halves = np.zeros(2 * (len(words) - SELECTION_HEADER_WORDS), "<u2")
+    halves[: len(drawn)] = drawn
+    words[SELECTION_HEADER_WORDS:] = halves.view("<i4")
+    return words

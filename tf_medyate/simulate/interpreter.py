@@ -1,0 +1,166 @@
+"""The official TFLM interpreter with our ops, with errors that say what TFLM printed.
+
+Example:
+    >>> interpreter = Interpreter(model_bytes, arena_bytes=200_000)
+    >>> outputs = interpreter.run(*inputs)
+    >>> print(interpreter.arena)
+    arena 30416 bytes: head 12288, tail 18128 (64-bit host)
+"""
+
+import contextlib
+import ctypes
+import dataclasses
+import functools
+import importlib.metadata
+import io
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+
+import numpy as np
+
+from tf_medyate.errors import MedyateError
+from tf_medyate.export import op_schema
+from tf_medyate.simulate.plugin import PluginError, build_plugin
+
+WHEEL_VERSION = "0.dev20260203175027"
+"""The tflite-micro wheel whose C structs our ops are declared for."""
+
+
+class InterpreterError(MedyateError, RuntimeError):
+    """TFLM refused a graph, an arena or a run; `received` is what it printed."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ArenaUse:
+    """What TFLM took of its arena, in bytes, on this 64-bit host.
+
+    A board's structs are smaller: there the tail is smaller, the head is the same.
+
+    Attributes:
+        total_bytes: Head and tail.
+        head_bytes: Planned tensors and scratch buffers, which share memory over time.
+        tail_bytes: What lives as long as the interpreter: variables and TFLM's own structs.
+    """
+
+    total_bytes: int
+    head_bytes: int
+    tail_bytes: int
+
+    def __str__(self) -> str:
+        parts = f"head {self.head_bytes}, tail {self.tail_bytes}"
+        return f"arena {self.total_bytes} bytes: {parts} (64-bit host)"
+
+
+class Interpreter:
+    """One TFLM interpreter on a private copy of a model.
+
+    Args:
+        model: The bytes of a `.tflite`.
+        arena_bytes: Size of the arena.
+
+    Raises:
+        InterpreterError: TFLM refuses the model, or the arena is too small.
+        PluginError: The ops cannot be built, or the tflite-micro wheel is missing or another.
+    """
+
+    def __init__(self, model: bytes, arena_bytes: int = 1 << 20):
+        runtime = _runtime()
+        # TFLM reads constants from these very bytes as long as it lives.
+        self._model = bytes(bytearray(model))
+        names = [op_schema.REGISTER_FUNCTION]
+        remedy = "Give a larger arena if memory ran out, or else export the model again."
+        with _teaching("model", "a graph that TFLM accepts", remedy):
+            self._interpreter = runtime.Interpreter.from_bytes(self._model, names, arena_bytes)
+
+    def run(self, *inputs: np.ndarray) -> list[np.ndarray]:
+        """One Invoke: sets every input, runs every op, copies every output.
+
+        Args:
+            *inputs: One array an input of the graph, of its shape and dtype.
+
+        Returns:
+            The outputs, in the graph's order.
+
+        Raises:
+            InterpreterError: An input does not fit, or an op reported an error.
+        """
+        remedy = "Correct the value that is named; variables that no op reached are unchanged."
+        with _teaching("inputs", "values that every op accepts", remedy):
+            for index, value in enumerate(inputs):
+                self._interpreter.set_input(np.asarray(value), index)
+            self._interpreter.invoke()
+        count = self._output_count
+        return [self._interpreter.get_output(index) for index in range(count)]
+
+    def reset(self) -> None:
+        """Sets all variables back to zero."""
+        self._interpreter.reset()
+
+    @property
+    def arena(self) -> ArenaUse:
+        """What TFLM reports to have allocated."""
+        with _captured() as printed:
+            self._interpreter.print_allocations()
+        found = re.findall(r"Arena allocation (total|head|tail) (\d+)", printed.getvalue())
+        sizes = {part: int(size) for part, size in found}
+        return ArenaUse(sizes["total"], sizes["head"], sizes["tail"])
+
+    @functools.cached_property
+    def _output_count(self) -> int:
+        from tensorflow.lite.python import schema_py_generated as schema
+
+        subgraph = schema.Model.GetRootAs(self._model, 0).Subgraphs(0)
+        return 0 if subgraph is None else subgraph.OutputsLength()
+
+
+@functools.cache
+def _runtime():
+    """The wheel's runtime module, after our ops have been loaded where it looks for them."""
+    remedy = f"pip install tflite-micro=={WHEEL_VERSION}"
+    try:
+        version = importlib.metadata.version("tflite-micro")
+        from tflite_micro.python.tflite_micro import runtime
+    except ImportError as error:  # PackageNotFoundError is one, too
+        raise PluginError("tflite-micro", WHEEL_VERSION, f"{error}", remedy) from error
+    if version != WHEEL_VERSION:
+        raise PluginError("tflite-micro", WHEEL_VERSION, version, remedy)
+    try:
+        ctypes.CDLL(str(build_plugin()), mode=ctypes.RTLD_GLOBAL)
+    except OSError as error:
+        remedy = "Delete this file; it is built again."
+        raise PluginError("op library", "a library that loads", f"{error}", remedy) from error
+    return runtime
+
+
+@contextlib.contextmanager
+def _teaching(argument: str, expected: str, remedy: str) -> Iterator[None]:
+    """Turns an error of the wheel into one of ours, with what TFLM printed meanwhile."""
+    with _captured() as printed:
+        try:
+            yield
+        except (RuntimeError, ValueError) as error:
+            failure = error
+        else:
+            return
+    received = "; ".join([str(failure), *filter(None, printed.getvalue().splitlines())])
+    raise InterpreterError(argument, expected, received, remedy) from failure
+
+
+@contextlib.contextmanager
+def _captured() -> Iterator[io.StringIO]:
+    """Collects what C++ writes to standard error, and keeps the wheel's print quiet."""
+    printed = io.StringIO()
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as file, contextlib.redirect_stdout(io.StringIO()):
+        os.dup2(file.fileno(), 2)
+        try:
+            yield printed
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            file.seek(0)
+            printed.write(file.read().decode(errors="replace"))

@@ -1,0 +1,265 @@
+#include "tflm_ops/kernels/layer.h"
+
+#include <string.h>
+
+#include "tflm_ops/math/activations.h"
+#include "tflm_ops/math/bits.h"
+#include "tflm_ops/math/conv2d.h"
+#include "tflm_ops/math/elementwise.h"
+#include "tflm_ops/math/scalar.h"
+#include "tflm_ops/math/sgd.h"
+
+namespace medyate {
+namespace {
+
+constexpr int64_t kMaxElements = 0x7fffffff;
+
+// Small enough that no product of a few of them leaves 64 bits.
+constexpr int kMaxSize = 65535;
+constexpr int kMaxKernel = 255;
+
+bool ReadAxis(const OpCall& call, const Conv2dOptions& options, int i, math::Axis* axis) {
+  if (!call.RequireRange("input_size", options.input_size[i], 1, kMaxSize) ||
+      !call.RequireRange("output_size", options.output_size[i], 1, kMaxSize) ||
+      !call.RequireRange("kernel_size", options.kernel_size[i], 1, kMaxKernel) ||
+      !call.RequireRange("stride", options.stride[i], 1, kMaxKernel) ||
+      !call.RequireRange("dilation", options.dilation[i], 1, kMaxKernel)) {
+    return false;
+  }
+  *axis = {options.input_size[i], options.output_size[i], options.kernel_size[i],
+           options.stride[i],     options.dilation[i],    options.padding[i]};
+  // The kernel is nowhere wholly in the padding before or wholly after the input.
+  return call.RequireRange("padding", axis->pad, 0, (axis->kernel - 1) * axis->dilation) &&
+         call.RequireRange("last position read", int64_t{axis->out - 1} * axis->stride - axis->pad,
+                           -kMaxSize, axis->in - 1);
+}
+
+bool ReadSlot(const OpCall& call, int64_t delta_elements, int64_t stash_elements, Slot* slot) {
+  slot->delta_elements = static_cast<int>(delta_elements);
+  slot->stash_elements = static_cast<int>(stash_elements);
+  return call.RequireRange("weights", delta_elements * slot->channels, 1, kMaxElements) &&
+         call.RequireRange("elements of the input", stash_elements * slot->channels, 1,
+                           kMaxElements) &&
+         call.RequireRange("selection_offset", slot->offset, 0, kMaxElements) &&
+         call.RequireRange("selection_capacity", slot->capacity, 0, slot->channels) &&
+         call.RequireRange("bias_offset", slot->bias_offset, kNoBiasDelta, kMaxElements);
+}
+
+// What both convolutions have in common. `fan_out`: outputs that one weight position of an input
+// channel feeds.
+bool ReadConvolution(const OpCall& call, const Conv2dOptions& options, int fan_out,
+                     math::ConvShape* shape, Slot* slot) {
+  if (!ReadAxis(call, options, 0, &shape->h) || !ReadAxis(call, options, 1, &shape->w) ||
+      !call.RequireRange("input_channels", options.input_channels, 1, kMaxChannels) ||
+      !call.RequireRange("output_channels", options.output_channels, 1, kMaxChannels)) {
+    return false;
+  }
+  shape->in_channels = options.input_channels;
+  shape->out_channels = options.output_channels;
+  *slot = {options.selection_offset, options.selection_capacity, shape->in_channels, 0, 0,
+           options.bias_offset,      options.output_channels};
+  const int64_t pixels = int64_t{shape->h.out} * shape->w.out;
+  return call.RequireRange("elements of the output", pixels * shape->out_channels, 1,
+                           kMaxElements) &&
+         ReadSlot(call, int64_t{shape->h.kernel} * shape->w.kernel * fan_out,
+                  int64_t{shape->h.in} * shape->w.in, slot);
+}
+
+bool HasGates(int activation) { return activation != kActivationNone; }
+
+}  // namespace
+
+bool ReadConv2d(const OpCall& call, const Conv2dOptions& options, math::ConvShape* shape,
+                Slot* slot) {
+  return ReadConvolution(call, options, options.output_channels, shape, slot);
+}
+
+bool ReadDepthwiseConv2d(const OpCall& call, const Conv2dOptions& options, math::ConvShape* shape,
+                         Slot* slot) {
+  if (!call.RequireRange("input_channels", options.input_channels, 1, kMaxChannels)) return false;
+  const int multiplier = options.output_channels / options.input_channels;
+  return call.Require(multiplier * int64_t{options.input_channels} == options.output_channels,
+                      "outputs that exceed a multiple of the inputs", 0,
+                      options.output_channels % options.input_channels) &&
+         ReadConvolution(call, options, multiplier, shape, slot);
+}
+
+bool ReadDense(const OpCall& call, const DenseOptions& options, Slot* slot) {
+  if (!call.RequireRange("inputs", options.inputs, 1, kMaxChannels) ||
+      !call.RequireRange("units", options.units, 1, kMaxChannels)) {
+    return false;
+  }
+  *slot = {options.selection_offset,
+           options.selection_capacity,
+           options.inputs,
+           0,
+           0,
+           options.bias_offset,
+           options.units};
+  return ReadSlot(call, options.units, 1, slot);
+}
+
+bool ReadStash(const OpCall& call, const StashOptions& options, Slot* slot) {
+  if (!call.RequireRange("pixels", options.pixels, 1, kMaxElements) ||
+      !call.RequireRange("channels", options.channels, 1, kMaxChannels) ||
+      !call.RequireRange("delta_elements", options.delta_elements, 1, kMaxElements)) {
+    return false;
+  }
+  *slot = {options.selection_offset,
+           options.selection_capacity,
+           options.channels,
+           0,
+           0,
+           kNoBiasDelta,
+           0};
+  return ReadSlot(call, options.delta_elements, options.pixels, slot);
+}
+
+bool RequireState(const OpCall& call, const Slot& slot, const tflm::EvalTensor* pool,
+                  const tflm::EvalTensor* selection) {
+  const int64_t words = int64_t{slot.offset} + kSelectionHeaderWords + (slot.capacity + 1) / 2;
+  if (!call.RequireAtLeast(pool, "pool", tflm::kFloat32, 1) ||
+      !call.RequireAtLeast(selection, "selection", tflm::kInt32, 1) ||
+      !call.RequireRange("end of the selection slot", words, 1, Elements(*selection))) {
+    return false;
+  }
+  if (slot.bias_offset == kNoBiasDelta) return true;
+  return call.RequireRange("end of the bias's delta", int64_t{slot.bias_offset} + slot.outputs, 1,
+                           Elements(*pool));
+}
+
+bool ReadDrawn(const OpCall& call, const Slot& slot, const tflm::EvalTensor* pool,
+               const tflm::EvalTensor* selection, Drawn* drawn) {
+  const int32_t* words = static_cast<const int32_t*>(selection->data) + slot.offset;
+  const int count = words[0];
+  const int offset = words[1];
+  if (!call.RequireRange("drawn channels", count, 0, slot.capacity)) return false;
+  const int64_t run = int64_t{slot.delta_elements} + slot.stash_elements;
+  const int last = Elements(*pool);
+  if (!call.RequireRange("begin of the run", offset, 0, last) ||
+      !call.RequireRange("end of the run", offset + run * count, 0, last)) {
+    return false;
+  }
+  drawn->count = count;
+  drawn->channels = reinterpret_cast<const uint16_t*>(words + kSelectionHeaderWords);
+  drawn->delta = static_cast<float*>(pool->data) + offset;
+  drawn->stash = drawn->delta + slot.delta_elements * count;
+  int lowest = 0;
+  for (int n = 0; n < count; ++n) {
+    if (!call.RequireRange("drawn channel", drawn->channels[n], lowest, slot.channels - 1)) {
+      return false;
+    }
+    lowest = drawn->channels[n] + 1;
+  }
+  return true;
+}
+
+bool RequireActivation(const OpCall& call, int activation, float negative_slope) {
+  if (!call.RequireRange("activation", activation, kActivationNone, kActivationLeakyRelu)) {
+    return false;
+  }
+  const bool good =
+      activation == kActivationLeakyRelu ? math::IsFinite(negative_slope) : negative_slope == 0.0f;
+  return call.RequireThat(good, "a finite negative_slope, 0 unless LeakyReLU");
+}
+
+bool RequireForward(const OpCall& call, const Slot& slot, int activation, float negative_slope,
+                    int output_elements) {
+  const bool trainable = call.inputs() == kTrainableInputs;
+  const bool live_bias = slot.bias_offset != kNoBiasDelta;
+  const int outputs = 1 + (HasGates(activation) ? 1 : 0) + (live_bias ? 1 : 0);
+  if (!RequireActivation(call, activation, negative_slope) ||
+      !call.Require(trainable || call.inputs() == kFrozenInputs, "inputs", kTrainableInputs,
+                    call.inputs()) ||
+      !call.Require(call.outputs() == outputs, "outputs", outputs, call.outputs())) {
+    return false;
+  }
+  const int biases[] = {slot.outputs};
+  if ((live_bias || call.Input(kBias)) &&
+      !call.RequireShape(call.Input(kBias), "bias", tflm::kFloat32, biases)) {
+    return false;
+  }
+  const int gates[] = {math::PackedBytes(output_elements, 1)};
+  if (HasGates(activation) && !call.RequireShape(call.Output(1), "gates", tflm::kUInt8, gates)) {
+    return false;
+  }
+  if (live_bias &&
+      (!call.Require(trainable, "inputs", kTrainableInputs, call.inputs()) ||
+       !call.RequireShape(call.Output(outputs - 1), "live_bias", tflm::kFloat32, biases))) {
+    return false;
+  }
+  return !trainable ||
+         RequireState(call, slot, call.Input(kForwardPool), call.Input(kForwardSelection));
+}
+
+const float* LiveBias(const OpCall& call, const Slot& slot, int activation) {
+  const float* bias = call.InputData<const float>(kBias);
+  if (slot.bias_offset == kNoBiasDelta) return bias;
+  float* live = call.OutputData<float>(HasGates(activation) ? 2 : 1);
+  const float* delta = call.InputData<const float>(kForwardPool) + slot.bias_offset;
+  math::AddForward(bias, delta, slot.outputs, live);
+  return live;
+}
+
+void Activate(const OpCall& call, int activation, float negative_slope, int n) {
+  if (!HasGates(activation)) return;
+  float* y = call.OutputData<float>(0);
+  uint8_t* gates = call.OutputData<uint8_t>(1);
+  if (activation == kActivationRelu) math::ReluForward(y, n, y, gates);
+  if (activation == kActivationRelu6) math::Relu6Forward(y, n, y, gates);
+  if (activation == kActivationLeakyRelu) math::LeakyReluForward(y, n, negative_slope, y, gates);
+}
+
+bool RequireInputGradient(const OpCall& call, const Slot& slot) {
+  const bool trainable = call.inputs() == kTrainableInputs;
+  return call.Require(trainable || call.inputs() == kFrozenInputs, "inputs", kTrainableInputs,
+                      call.inputs()) &&
+         call.Require(call.outputs() == 1, "outputs", 1, call.outputs()) &&
+         RequireCommand(call, kGradientCommand) &&
+         (!trainable ||
+          RequireState(call, slot, call.Input(kGradientPool), call.Input(kGradientSelection)));
+}
+
+bool RequireUpdate(const OpCall& call, const Slot& slot) {
+  if (!call.Require(call.inputs() == kUpdateInputs, "inputs", kUpdateInputs, call.inputs()) ||
+      !call.Require(call.outputs() == 1, "outputs", 1, call.outputs())) {
+    return false;
+  }
+  const int one[] = {1};
+  const int bias = slot.bias_offset == kNoBiasDelta ? 0 : slot.outputs;
+  const int scratch = bias > slot.delta_elements ? bias : slot.delta_elements;
+  return RequireState(call, slot, call.Input(kUpdatePool), call.Input(kUpdateSelection)) &&
+         call.RequireShape(call.Input(kLearningRate), "learning_rate", tflm::kFloat32, one) &&
+         RequireCommand(call, kUpdateCommand) &&
+         call.RequireAtLeast(call.Output(0), "scratch", tflm::kFloat32, scratch);
+}
+
+bool ReadLearningRate(const OpCall& call, float* rate) {
+  *rate = *call.InputData<const float>(kLearningRate);
+  return call.RequireThat(math::IsFinite(*rate) && *rate >= 0.0f,
+                          "a finite learning rate of at least 0");
+}
+
+void Step(float rate, const float* gradient, int n, float* weights) {
+  const math::SgdOptions options = {rate, 0.0f, 0.0f, false, 1.0f};
+  math::SgdStep(options, gradient, n, nullptr, nullptr, weights);
+}
+
+void UpdateBias(const OpCall& call, const Slot& slot, int pixels, float rate) {
+  if (slot.bias_offset == kNoBiasDelta) return;
+  float* gradient = call.OutputData<float>(0);
+  memset(gradient, 0, slot.outputs * sizeof(float));
+  math::BiasGradient(call.InputData<const float>(kOutputGradient), pixels, slot.outputs, gradient);
+  Step(rate, gradient, slot.outputs, call.InputData<float>(kUpdatePool) + slot.bias_offset);
+}
+
+bool RequireCommand(const OpCall& call, int input) {
+  const int one[] = {1};
+  return call.RequireShape(call.Input(input), "command", tflm::kInt32, one);
+}
+
+bool IsStep(const OpCall& call, int input) {
+  return *call.InputData<const int32_t>(input) == kCommandStep;
+}
+
+}  // namespace medyate

@@ -1,0 +1,26 @@
+#ifndef TFLM_OPS_KERNELS_OPS_H_
+#define TFLM_OPS_KERNELS_OPS_H_
+
+// The registrations of all ops. Their names, options and tensors, in order, are described in
+// tf_medyate/export/op_schema.py.
+
+#include "tflm_ops/kernels/tflm_abi.h"
+
+namespace medyate {
+
+tflm::Registration RegisterConv2d();
+tflm::Registration RegisterConv2dInputGradient();
+tflm::Registration RegisterConv2dUpdate();
+tflm::Registration RegisterDense();
+tflm::Registration RegisterDenseInputGradient();
+tflm::Registration RegisterDenseUpdate();
+tflm::Registration RegisterDepthwiseConv2d();
+tflm::Registration RegisterDepthwiseConv2dInputGradient();
+tflm::Registration RegisterDepthwiseConv2dUpdate();
+tflm::Registration RegisterGateGradient();
+tflm::Registration RegisterSoftmaxCrossEntropy();
+tflm::Registration RegisterStash();
+
+}  // namespace medyate
+
+#endif  // TFLM_OPS_KERNELS_OPS_H_

@@ -22,12 +22,10 @@ import functools
 import logging
 import multiprocessing
 import os
-import sys
 from collections import defaultdict
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 import scipy.stats

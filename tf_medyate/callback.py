@@ -16,6 +16,7 @@ In a training loop of one's own:
 
 from __future__ import annotations
 
+import gc
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -149,6 +150,7 @@ class MeDyate(keras.callbacks.Callback):
         if self._verbose and planner.strategy.needs_gradients:
             print(f"MeDyate: measuring the layers' gradients on {len(batches)} batches ...")
         importance = planner.survey(model, batches, optimizer, self._loss)
+        gc.collect()  # the graph that measured is large, in a cycle, and not needed any more
         planner.plan(importance, 0)  # refuses a hopeless budget before anything is changed
         updater = ChannelUpdater(
             model, planner.specs, planner.kept, self.strategy.train_bias, planner.trains_all
@@ -202,7 +204,6 @@ class MeDyate(keras.callbacks.Callback):
         self._started = time.perf_counter()
 
     def _redraw(self, updater: ChannelUpdater, draw: int) -> UpdatePlan:
-        updater.model.commit()
         importance = self._planner.current_importance(updater.importance())
         plan = self._planner.plan(importance, draw)
         updater.load(plan, self._planner.step_scale(importance, plan))

@@ -123,9 +123,12 @@ class ChannelMasked(keras.layers.Layer):
         return int(np.prod(window, dtype=np.int64)), int(channels), int(outputs)
 
     def _rows(self, indices):
-        """Row numbers [n, positions] of the selected channels."""
+        """Row numbers [n, positions, 1] of the selected channels."""
         positions, channels, _ = self._geometry()
-        return indices[:, None] + channels * tf.range(positions, dtype=indices.dtype)[None, :]
+        first = indices[:, None, None]
+        if positions == 1:
+            return first
+        return first + channels * np.arange(positions)[None, :, None]
 
     def _state_layer(self):
         if self.state_of is None:
@@ -137,7 +140,7 @@ class ChannelMasked(keras.layers.Layer):
     def _sparse_linear(self, inputs):
         state = self._state_layer()
         positions, channels, outputs = self._geometry()
-        indices = tf.cast(tf.where(self.channel_mask.value)[:, 0], tf.int32)
+        indices = tf.reshape(tf.where(self.channel_mask.value), [-1])
         count = tf.size(indices)
         run = count * positions * outputs
         offset = self.pool_offset.value
@@ -146,7 +149,7 @@ class ChannelMasked(keras.layers.Layer):
         def apply(x, base, pool):
             weights = tf.reshape(pool[offset : offset + run], [count, positions, outputs])
             rows = tf.reshape(base, [positions * channels, outputs])
-            rows = tf.tensor_scatter_nd_update(rows, self._rows(indices)[:, :, None], weights)
+            rows = tf.tensor_scatter_nd_update(rows, self._rows(indices), weights)
             kernel = tf.reshape(rows, self.kernel.shape)
             stash = select_channels(x, indices)
 
@@ -180,17 +183,15 @@ class ChannelMasked(keras.layers.Layer):
             dilation = getattr(self, "dilation_rate", ())
             y = self.linear(stash, spread_kernel(kernel, dilation), [1] * len(dilation))
         d_kernel: Any = tape.gradient(y, kernel, output_gradients=self.select_outputs(dy, indices))
+        if positions == 1:
+            return tf.reshape(d_kernel, [count, 1, outputs])
         return tf.transpose(tf.reshape(d_kernel, [positions, count, outputs]), [1, 0, 2])
 
     def _refresh_importance(self, indices, d_weights):
         norms = tf.sqrt(tf.reduce_sum(tf.square(d_weights), axis=[1, 2]))
         old = tf.gather(self.importance.value, indices)
-        step = tf.scatter_nd(
-            indices[:, None],
-            (1.0 - IMPORTANCE_MOMENTUM) * (norms - old),
-            tf.shape(self.importance.value),
-        )
-        self.importance.value.assign_add(step)
+        step = (1.0 - IMPORTANCE_MOMENTUM) * (norms - old)
+        self.importance.value.scatter_add(tf.IndexedSlices(step, indices))
 
     # --- between draws, in NumPy
 
@@ -199,26 +200,26 @@ class ChannelMasked(keras.layers.Layer):
         kernel = self.kernel.numpy().reshape(self._geometry())
         return np.ascontiguousarray(kernel[:, channels, :].transpose(1, 0, 2))
 
-    def write_channels(self, channels: np.ndarray, weights: np.ndarray):
-        """Overwrites the weights of some channels, `[n, positions, outputs]`."""
-        kernel = self.kernel.numpy().reshape(self._geometry()).copy()
-        kernel[:, channels, :] = weights.transpose(1, 0, 2)
-        self.kernel.assign(kernel.reshape(self.kernel.shape))
+    def commit(self, pool: np.ndarray | None = None):
+        """Writes the live weights of the drawn channels into the kernel; changes no output.
 
-    def live_channels(self) -> tuple[np.ndarray, np.ndarray]:
-        """The drawn channels and their live weights `[n, positions, outputs]` in the pool."""
-        positions, _, outputs = self._geometry()
+        Args:
+            pool: The pool's values, for whoever commits many layers; None reads them.
+        """
+        if self.mode != SPARSE:
+            return
         channels = np.flatnonzero(self.channel_mask.numpy())
+        if not channels.size:
+            return
+        positions, _, outputs = self._geometry()
+        values: Any = self._state_layer().pool.numpy() if pool is None else pool
         start = int(self.pool_offset.numpy())
-        run = self._state_layer().pool.numpy()[start : start + channels.size * positions * outputs]
-        return channels, run.reshape(channels.size, positions, outputs)
-
-    def commit(self):
-        """Writes the live weights of the drawn channels into the kernel; changes no output."""
-        if self.mode == SPARSE:
-            channels, weights = self.live_channels()
-            if channels.size:
-                self.write_channels(channels, weights)
+        run = values[start : start + channels.size * positions * outputs]
+        live = run.reshape(channels.size, positions, outputs).transpose(1, 0, 2)
+        kernel = np.array(self.kernel.numpy()).reshape(self._geometry())
+        if not np.array_equal(kernel[:, channels, :], live):  # assigning costs more than looking
+            kernel[:, channels, :] = live
+            self.kernel.assign(kernel.reshape(self.kernel.shape))
 
     def _saved(self) -> dict[str, Any]:
         return {variable.name: variable for variable in self.variables}

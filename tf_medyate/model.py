@@ -61,8 +61,10 @@ class PreparedModel(keras.Model):
 
     def commit(self):
         """Writes the live weights in the pool into the kernels; changes no output."""
-        for layer in masked_layers(self):
-            layer.commit()
+        if self.training_state.pool is not None:
+            pool = self.training_state.pool.numpy()
+            for layer in masked_layers(self):
+                layer.commit(pool)
 
 
 class Attachment:

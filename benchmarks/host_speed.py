@@ -1,6 +1,6 @@
 """Epoch time and peak memory of fine-tuning under a budget, against plain `model.fit` on the host.
 
-    python benchmarks/host_speed.py [--rounds 7] [--models watch,resnet8,mobilenet] [--share 0.1]
+    python benchmarks/host_speed.py [--rounds 12] [--models watch,resnet8,mobilenet] [--share 0.1]
 
 Both sides train the same folded model on the same random data, 16 to 64 batches of 8 an epoch.
 Runs alternate in one process, so that what else the machine does hits both; the figure is the
@@ -95,7 +95,7 @@ def measure_peak(name: str, budgeted: bool, share: float) -> int:
 def main():
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=7, help="alternating rounds of 3 epochs")
+    parser.add_argument("--rounds", type=int, default=12, help="alternating rounds of 3 epochs")
     parser.add_argument("--models", default=",".join(MODELS), help="comma-separated")
     parser.add_argument("--share", type=float, default=0.1, help="budget, as a share of full")
     parser.add_argument("--no-memory", action="store_true", help="leave out peak memory")

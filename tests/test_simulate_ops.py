@@ -9,19 +9,23 @@ import dataclasses
 
 import hypothesis
 import hypothesis.strategies as st
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from simulate_graph import Graph
 
 from tf_medyate.export import op_schema
-from tf_medyate.export.op_schema import Activation, Command
+from tf_medyate.export.op_schema import Activation, Command, OptimizerWord, StateWord
 from tf_medyate.simulate import Interpreter, InterpreterError
 
 ROUNDING = 2.0**-24
 STEP = np.array([Command.STEP], np.int32)
+ACCUMULATE = np.array([Command.ACCUMULATE], np.int32)
+APPLY = np.array([Command.APPLY], np.int32)
 PREDICT = np.array([Command.PREDICT], np.int32)
 RATE = np.array([0.125], np.float32)
+SLOT = op_schema.STATE_WORDS + 1
 seeds = st.integers(0, 2**32 - 1)
 
 
@@ -66,6 +70,26 @@ class Layer:
     capacity: int
     trains_bias: bool
     room: int
+    accumulates: bool = False
+    momentum: float = 0.0
+    nesterov: bool = False
+    weight_decay: float = 0.0
+    clip_value: float = 0.0
+    gradient_scale: float = 1.0
+
+    @property
+    def copies(self):
+        return 1 + self.accumulates + (self.momentum > 0)
+
+    @property
+    def optimizer(self):
+        words = {
+            OptimizerWord.MOMENTUM: self.momentum,
+            OptimizerWord.NESTEROV: self.nesterov,
+            OptimizerWord.WEIGHT_DECAY: self.weight_decay,
+            OptimizerWord.CLIP_VALUE: self.clip_value,
+        }
+        return np.array([words[word] for word in OptimizerWord], np.float32)
 
     @property
     def run(self):
@@ -96,11 +120,31 @@ class Layer:
 
     @property
     def run_offset(self):
-        return self.outputs + 3  # behind the bias's delta and a gap
+        return self.outputs * self.copies + 3  # behind the bias's run and a gap
 
     @property
     def pool_elements(self):
-        return self.run_offset + len(self.drawn) * (self.run + self.plane) + 5
+        return self.run_offset + len(self.drawn) * (self.run * self.copies + self.plane) + 5
+
+    @property
+    def slot(self):
+        return {
+            "selection_offset": SLOT,
+            "selection_capacity": self.capacity,
+            "accumulates": int(self.accumulates),
+            "has_velocity": int(self.momentum > 0),
+        }
+
+    @property
+    def trained(self):
+        return {
+            "activation": self.activation,
+            "negative_slope": self.slope,
+            "keeps_gates": int(self.activation != Activation.NONE),
+            **self.slot,
+            "bias_offset": 1 if self.trains_bias else op_schema.NO_BIAS_DELTA,
+            "importance_offset": 1,
+        }
 
     def options(self, **changes):
         values = {
@@ -112,28 +156,26 @@ class Layer:
             "stride": (self.h.stride, self.w.stride),
             "dilation": (self.h.dilation, self.w.dilation),
             "padding": (self.h.pad, self.w.pad),
-            "activation": self.activation,
-            "negative_slope": self.slope,
-            "selection_offset": 2,
-            "selection_capacity": self.capacity,
-            "bias_offset": 1 if self.trains_bias else op_schema.NO_BIAS_DELTA,
+            **self.trained,
         }
         return op_schema.CONV_2D.options.pack(**(values | changes))
 
     def dense_options(self):
         return op_schema.DENSE.options.pack(
-            inputs=self.channels,
-            units=self.outputs,
-            activation=self.activation,
-            negative_slope=self.slope,
-            selection_offset=2,
-            selection_capacity=self.capacity,
-            bias_offset=1 if self.trains_bias else op_schema.NO_BIAS_DELTA,
+            inputs=self.channels, units=self.outputs, **self.trained
         )
 
     def selection(self):
         slot = op_schema.pack_selection(self.drawn, self.capacity, self.run_offset)
-        return np.concatenate([[-1, -1], slot, [-1]]).astype(np.int32)
+        state = state_words(self.gradient_scale)
+        return np.concatenate([state, [-1], slot, [-1]]).astype(np.int32)
+
+
+def state_words(gradient_scale):
+    words = np.zeros(op_schema.STATE_WORDS, np.int32)
+    words[StateWord.INITIALISED] = 1
+    words[StateWord.GRADIENT_SCALE] = np.float32(gradient_scale).view(np.int32)
+    return words
 
 
 def random_layer(rng, kind="conv"):
@@ -157,6 +199,12 @@ def random_layer(rng, kind="conv"):
         capacity=capacity,
         trains_bias=bool(rng.integers(0, 2)),
         room=int(rng.integers(1, 6)),
+        accumulates=bool(rng.integers(0, 2)),
+        momentum=float(rng.choice([0.0, 0.5])),
+        nesterov=bool(rng.integers(0, 2)),
+        weight_decay=float(rng.choice([0.0, 0.25])),
+        clip_value=float(rng.choice([0.0, 0.5])),
+        gradient_scale=float(rng.choice([1.0, 0.25])),
     )
 
 
@@ -184,7 +232,9 @@ def layer_graph(layer, w, bias, options=None):
     pool = g.input([layer.pool_elements])
     selection = g.input(layer.selection().shape, np.int32)
     rate, command = g.input([1]), g.input([1], np.int32)
+    importance = g.input([layer.channels + 2])
     weights = g.constant(w.reshape(layer.channels, layer.outputs) if dense else w)
+    biases = g.constant(bias)
     y, dx = g.tensor(y_shape), g.tensor(layer.x_shape)
     scratch = g.tensor([max(layer.room * layer.run, layer.outputs)])
     gated = layer.activation != Activation.NONE
@@ -194,25 +244,22 @@ def layer_graph(layer, w, bias, options=None):
         outputs.append(gates)
     if layer.trains_bias:
         outputs.append(g.tensor([layer.outputs]))
-    g.op(forward, options, [x, weights, g.constant(bias), pool, selection], outputs)
+    g.op(forward, options, [x, weights, biases, pool, selection], outputs)
     stash_options = op_schema.STASH.options.pack(
-        pixels=layer.plane,
-        channels=layer.channels,
-        delta_elements=layer.run,
-        selection_offset=2,
-        selection_capacity=layer.capacity,
+        pixels=layer.plane, channels=layer.channels, delta_elements=layer.run, **layer.slot
     )
     g.op(op_schema.STASH, stash_options, [x, pool, selection, command], [])
     dz = dy
     if gated:
         dz = g.tensor(y_shape)
         gate_options = op_schema.GATE_GRADIENT.options.pack(
-            activation=layer.activation, negative_slope=layer.slope
+            activation=layer.activation, negative_slope=layer.slope, keeps_gates=1
         )
         g.op(op_schema.GATE_GRADIENT, gate_options, [gates, dy, command], [dz])
     g.op(gradient, options, [dz, weights, command, pool, selection], [dx])
-    g.op(update, options, [dz, pool, selection, rate, command], [scratch])
-    return g.bytes([y, dx, pool])
+    inputs = [dz, pool, selection, rate, command, importance, g.constant(layer.optimizer)]
+    g.op(update, options, [*inputs, weights, biases], [scratch])
+    return g.bytes([y, dx, pool, importance])
 
 
 def activate(layer, z):
@@ -295,29 +342,89 @@ def check_layer(seed, kind):
 
     interpreter = Interpreter(layer_graph(layer, w, bias))
     dy_in = dy.reshape(1, -1) if kind == "dense" else dy
-    y, dx, after = interpreter.run(x, dy_in, pool, layer.selection(), RATE, STEP)
+    importance = rng.uniform(size=layer.channels + 2).astype(np.float32)
+    state = (layer.selection(), RATE)
+    y, dx, after, means = interpreter.run(x, dy_in, pool, *state, STEP, importance)
 
     assert_close(y, want.y, limit.y, layer)
     assert_close(dx, want.dx, limit.dx, layer)
     expected, magnitude = pool.astype(np.float64), np.abs(pool).astype(np.float64)
-    run_end, stash_end = first + len(drawn) * run, first + len(drawn) * (run + layer.plane)
-    expected[first:run_end] -= RATE[0] * want.dw[drawn].ravel()
-    magnitude[first:run_end] += RATE[0] * limit.dw[drawn].ravel()
-    if layer.trains_bias:
-        expected[1 : 1 + layer.outputs] -= RATE[0] * want.dbias
-        magnitude[1 : 1 + layer.outputs] += RATE[0] * limit.dbias
+    weights_end = first + len(drawn) * run * layer.copies
+    stash_end = weights_end + len(drawn) * layer.plane
     stash = np.moveaxis(x[0][..., drawn], -1, 0).ravel()
-    np.testing.assert_array_equal(after[run_end:stash_end], stash)  # copied, not computed
-    expected[run_end:stash_end] = stash
+    np.testing.assert_array_equal(after[weights_end:stash_end], stash)  # copied, not computed
+    expected[weights_end:stash_end] = stash
+    step_run(layer, expected, magnitude, first, w[drawn], want.dw[drawn], limit.dw[drawn])
+    if layer.trains_bias:
+        step_run(layer, expected, magnitude, 1, bias, want.dbias, limit.dbias)
     assert_close(after, expected, magnitude, layer)
     untouched = np.ones(len(pool), bool)
     untouched[first:stash_end] = False
-    untouched[1 : 1 + layer.outputs] = not layer.trains_bias
+    untouched[1 : 1 + layer.outputs * layer.copies] = not layer.trains_bias
     np.testing.assert_array_equal(after[untouched], pool[untouched])
 
-    y_predict, _, after = interpreter.run(x, dy_in, pool, layer.selection(), RATE, PREDICT)
+    axes = tuple(range(1, want.dw.ndim))
+    norms, limits = (np.sqrt((v**2).sum(axes)) for v in (want.dw, limit.dw))
+    wanted, size = importance.astype(np.float64), np.abs(importance).astype(np.float64)
+    wanted[1 + np.array(drawn, int)] += 0.1 * (norms - importance[1:-1])[drawn]
+    size[1 + np.array(drawn, int)] += limits[drawn]
+    assert_close(means, wanted, size, layer)
+
+    y_predict, _, after, means = interpreter.run(x, dy_in, pool, *state, PREDICT, importance)
     np.testing.assert_array_equal(y_predict, y)
     np.testing.assert_array_equal(after, pool)
+    np.testing.assert_array_equal(means, importance)
+    if layer.accumulates:
+        check_accumulation(layer, interpreter, (x, dy_in, pool, *state), importance)
+
+
+def step_run(layer, pool, magnitude, begin, base, gradient, size):
+    """What a step makes of one run of the pool (deltas, accumulators, velocities), by Keras."""
+    n = base.size
+    parts = np.split(pool[begin : begin + n * layer.copies], layer.copies)
+    gradient, size, base = gradient.reshape(-1), size.reshape(-1), base.reshape(-1)
+    if layer.accumulates:
+        gradient, size = gradient + parts[1], size + np.abs(parts[1])
+        parts[1][:] = 0
+    variable = keras.Variable(base + parts[0], dtype="float64")
+    sgd = keras.optimizers.SGD(
+        float(RATE[0]),
+        momentum=layer.momentum,
+        nesterov=layer.nesterov,
+        weight_decay=layer.weight_decay or None,
+        clipvalue=layer.clip_value or None,
+    )
+    sgd.build([variable])
+    if layer.momentum:
+        sgd.momentums[0].assign(parts[-1])
+    scaled = keras.ops.convert_to_tensor(gradient * layer.gradient_scale, "float64")
+    sgd.apply([scaled], [variable])
+    steps = RATE[0] * (size + np.abs(base) + np.abs(parts[0])) + np.abs(parts[-1])
+    for part in range(layer.copies):
+        magnitude[begin + part * n : begin + (part + 1) * n] += steps
+    parts[0][:] = variable.numpy() - base
+    if layer.momentum:
+        parts[-1][:] = sgd.momentums[0].numpy()
+
+
+def check_accumulation(layer, interpreter, inputs, importance):
+    """ACCUMULATE adds the gradient, APPLY steps by what was added: together they are a STEP."""
+    *head, pool, selection, rate = inputs
+    _, _, stepped, means = interpreter.run(*head, pool, selection, rate, STEP, importance)
+    added = interpreter.run(*head, pool, selection, rate, ACCUMULATE, importance)
+    np.testing.assert_array_equal(added[3], means)
+    for begin, n in run_places(layer):
+        np.testing.assert_array_equal(added[2][begin : begin + n], pool[begin : begin + n])
+    applied = interpreter.run(*head, added[2], selection, rate, APPLY, means)
+    np.testing.assert_array_equal(applied[2], stepped)
+    np.testing.assert_array_equal(applied[3], means)
+
+
+def run_places(layer):
+    """Begin and number of the deltas of each trained run."""
+    yield layer.run_offset, len(layer.drawn) * layer.run
+    if layer.trains_bias:
+        yield 1, layer.outputs
 
 
 @hypothesis.given(seeds)
@@ -356,7 +463,7 @@ def test_frozen_convolution_without_bias(kind, seed):
     weights = g.constant(w)
     y, dx = g.tensor(layer.y_shape), g.tensor(layer.x_shape)
     forward, gradient, _ = FORWARD_GRADIENT_UPDATE[kind]
-    g.op(forward, layer.options(), [inputs[0], weights, -1], [y])
+    g.op(forward, layer.options(importance_offset=-1), [inputs[0], weights, -1], [y])
     g.op(gradient, layer.options(), [inputs[1], weights, inputs[2]], [dx])
     y, dx = Interpreter(g.bytes([y, dx])).run(x, dy, STEP)
     zero = np.zeros(layer.outputs)
@@ -408,6 +515,7 @@ def test_a_small_net_trains_step_by_step_as_with_gradient_tape():
     head_run = filters + classes + 2 * (run + plane)
     pool_elements = head_run + flat * (classes + 1)
     slot = op_schema.pack_selection(drawn, 3, filters + classes)
+    state_size = op_schema.STATE_WORDS
     head_slot = op_schema.pack_selection(range(flat), flat, head_run)
     conv_options = op_schema.CONV_2D.options.pack(
         input_channels=3,
@@ -419,51 +527,60 @@ def test_a_small_net_trains_step_by_step_as_with_gradient_tape():
         dilation=(1, 1),
         padding=(1, 1),
         activation=Activation.RELU,
+        keeps_gates=1,
+        selection_offset=state_size,
         selection_capacity=3,
         bias_offset=0,
     )
     head_options = op_schema.DENSE.options.pack(
         inputs=flat,
         units=classes,
-        selection_offset=len(slot),
+        selection_offset=state_size + len(slot),
         selection_capacity=flat,
         bias_offset=filters,
     )
     stash = op_schema.STASH.options.pack(
-        pixels=plane, channels=3, delta_elements=run, selection_capacity=3
+        pixels=plane,
+        channels=3,
+        delta_elements=run,
+        selection_offset=state_size,
+        selection_capacity=3,
     )
     head_stash = op_schema.STASH.options.pack(
         pixels=1,
         channels=flat,
         delta_elements=classes,
-        selection_offset=len(slot),
+        selection_offset=state_size + len(slot),
         selection_capacity=flat,
     )
     g = Graph()
     x, label = g.input([1, size, size, 3]), g.input([1], np.int32)
     rate, command = g.input([1]), g.input([1], np.int32)
     pool = g.tensor([pool_elements], variable=True)
-    selection = g.constant(np.concatenate([slot, head_slot]))
+    selection = g.constant(np.concatenate([state_words(1.0), slot, head_slot]))
     weights, head_weights = g.constant(w), g.constant(head)
+    biases, head_biases = g.constant(bias), g.constant(head_bias)
+    plain_sgd = g.constant(np.zeros(len(OptimizerWord), np.float32))
     shape = [1, size, size, filters]
     y, gates, live = g.tensor(shape), g.tensor([plane * filters // 8], np.uint8), g.tensor([4])
     logits, head_live = g.tensor([1, classes]), g.tensor([classes])
     loss, dlogits, dy, dz = g.tensor([1]), g.tensor([1, classes]), g.tensor(shape), g.tensor(shape)
     state = [pool, selection]
-    g.op(op_schema.CONV_2D, conv_options, [x, weights, g.constant(bias), *state], [y, gates, live])
+    g.op(op_schema.CONV_2D, conv_options, [x, weights, biases, *state], [y, gates, live])
     g.op(op_schema.STASH, stash, [x, *state, command], [])
-    inputs = [y, head_weights, g.constant(head_bias), *state]
+    inputs = [y, head_weights, head_biases, *state]
     g.op(op_schema.DENSE, head_options, inputs, [logits, head_live])
     g.op(op_schema.STASH, head_stash, [y, *state, command], [])
     loss_options = op_schema.SOFTMAX_CROSS_ENTROPY.options.pack()
     g.op(op_schema.SOFTMAX_CROSS_ENTROPY, loss_options, [logits, label, command], [loss, dlogits])
     inputs = [dlogits, head_weights, command, *state]
     g.op(op_schema.DENSE_INPUT_GRADIENT, head_options, inputs, [dy])
-    inputs = [dlogits, *state, rate, command]
+    inputs = [dlogits, *state, rate, command, -1, plain_sgd, head_weights, head_biases]
     g.op(op_schema.DENSE_UPDATE, head_options, inputs, [g.tensor([4 * classes])])
-    gate_options = op_schema.GATE_GRADIENT.options.pack(activation=Activation.RELU)
+    gate_options = op_schema.GATE_GRADIENT.options.pack(activation=Activation.RELU, keeps_gates=1)
     g.op(op_schema.GATE_GRADIENT, gate_options, [gates, dy, command], [dz])
-    g.op(op_schema.CONV_2D_UPDATE, conv_options, [dz, *state, rate, command], [g.tensor([4 * run])])
+    inputs = [dz, *state, rate, command, -1, plain_sgd, weights, biases]
+    g.op(op_schema.CONV_2D_UPDATE, conv_options, inputs, [g.tensor([4 * run])])
     interpreter = Interpreter(g.bytes([logits, loss]))
 
     kernel = tf.Variable(w.transpose(1, 2, 0, 3))
@@ -520,6 +637,7 @@ def plain_inputs(**changes):
         "selection": PLAIN.selection(),
         "rate": RATE,
         "command": STEP,
+        "importance": np.ones(PLAIN.channels + 2, np.float32),
     }
     return (values | changes).values()
 
@@ -536,11 +654,11 @@ def packed(**changes):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (packed(version=2), "options version: expected 1, received 2"),
-        (packed()[:-4], "bytes of options: expected 80, received 76"),
-        (packed() + b"\0\0\0\0", "bytes of options: expected 80, received 84"),
-        (b"", "bytes of options: expected 80, received 0"),
-        (packed(input_channels=5), "dimension 3: expected 5, received 4"),
+        (packed(version=1), "options version: expected 2, received 1"),
+        (packed()[:-4], "bytes of options: expected 96, received 92"),
+        (packed() + b"\0\0\0\0", "bytes of options: expected 96, received 100"),
+        (b"", "bytes of options: expected 96, received 0"),
+        (packed(input_channels=5), "input: expected 100, received 80"),
         (packed(input_channels=0), "input_channels: expected 1 to 65535, received 0"),
         (packed(output_channels=70000), "output_channels: expected 1 to 65535"),
         (packed(input_size=(5, -4)), "input_size: expected 1 to 65535, received -4"),
@@ -551,14 +669,21 @@ def packed(**changes):
         (packed(padding=(3, 0)), "padding: expected 0 to 2, received 3"),
         (packed(kernel_size=(2, 3)), "dimension 1: expected 2, received 3"),
         (packed(activation=9), "activation: expected 0 to 3, received 9"),
-        (packed(activation=0), "outputs: expected 2, received 3"),
+        (packed(activation=0), "keeps_gates: expected 0 to 0, received 1"),
+        (packed(keeps_gates=0), "outputs: expected 2, received 3"),
+        (packed(keeps_gates=2), "keeps_gates: expected 0 to 1, received 2"),
+        (packed(accumulates=2), "accumulates: expected 0 to 1, received 2"),
+        (packed(has_velocity=-1), "has_velocity: expected 0 to 1, received -1"),
+        (packed(importance_offset=3), "importance_offset: expected 0 to 2, received 3"),
+        (packed(importance_offset=-2), "importance_offset: expected 0 to 2, received -2"),
+        (packed(selection_offset=3), "selection_offset: expected 4"),
         (packed(negative_slope=0.5), "negative_slope"),
         (packed(negative_slope=float("nan")), "negative_slope"),
-        (packed(selection_offset=4), "end of the selection slot: expected 1 to 7, received 8"),
+        (packed(selection_offset=7), "end of the selection slot: expected 1 to 10, received 11"),
         (packed(selection_offset=2**31 - 1), "end of the selection slot"),
         (packed(selection_capacity=5), "selection_capacity: expected 0 to 4, received 5"),
         (packed(bias_offset=-2), "bias_offset: expected -1"),
-        (packed(bias_offset=2**31 - 1), "end of the bias's delta"),
+        (packed(bias_offset=2**31 - 1), "end of the bias's run"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -572,7 +697,8 @@ def test_depthwise_outputs_must_be_a_multiple_of_the_inputs():
     g = Graph()
     x = g.input(PLAIN.x_shape)
     y, gates, live = g.tensor(PLAIN.y_shape), g.tensor([8], np.uint8), g.tensor([3])
-    g.op(op_schema.DEPTHWISE_CONV_2D, PLAIN.options(), [x, x, x], [y, gates, live])
+    options = PLAIN.options()
+    g.op(op_schema.DEPTHWISE_CONV_2D, options, [x, x, x], [y, gates, live])
     with pytest.raises(InterpreterError, match="a multiple of the inputs: expected 0, received 3"):
         Interpreter(g.bytes([y]))
 
@@ -592,19 +718,22 @@ def test_every_op_refuses_a_wrong_version_and_missing_tensors(op):
         values = {
             f.name: [1] * f.count if f.count else 1 for f in op.options.fields if f.default is None
         }
-        activation = {"activation": 1} if op is op_schema.GATE_GRADIENT else {}
-        options = op.options.pack(**values, **activation, version=version)
+        gated = op in (op_schema.GATE_GRADIENT, op_schema.ACTIVATION)
+        activation = {"activation": 1} if gated else {}
+        slot = [f.name for f in op.options.fields if f.name == "selection_offset"]
+        slot = dict.fromkeys(slot, op_schema.STATE_WORDS)
+        options = op.options.pack(**(values | slot | activation), version=version)
         g = Graph()
         shared = g.input([1])
         g.op(op, options, [shared] * inputs, [g.tensor([1]) for _ in range(outputs)])
         g.op(op, options, [shared] * inputs, [])
         return g.bytes([shared])
 
-    with pytest.raises(InterpreterError, match="options version: expected 1, received 7"):
+    with pytest.raises(InterpreterError, match="options version: expected 2, received 7"):
         Interpreter(build(7, 1, 0))
     for inputs, outputs in [(0, 0), (1, 0), (1, 1), (9, 9), (3, 0), (5, 0), (4, 1), (0, 1)]:
         with pytest.raises(InterpreterError, match=f"{op.name}: "):
-            Interpreter(build(1, inputs, outputs))
+            Interpreter(build(op_schema.VERSION, inputs, outputs))
 
 
 def slot_with(**words):
@@ -617,14 +746,14 @@ def slot_with(**words):
 @pytest.mark.parametrize(
     ("selection", "message"),
     [
-        (slot_with(w2=4), "drawn channels: expected 0 to 3, received 4"),
-        (slot_with(w2=-1), "drawn channels: expected 0 to 3, received -1"),
-        (slot_with(w2=3), "end of the run"),
-        (slot_with(w3=-1), "begin of the run: expected 0"),
-        (slot_with(w3=2**31 - 1), "begin of the run"),
-        (slot_with(w3=12), "end of the run"),
-        (slot_with(w4=1 | 4 << 16), "drawn channel: expected 2 to 3, received 4"),
-        (slot_with(w4=2 | 2 << 16), "drawn channel: expected 3 to 3, received 2"),
+        (slot_with(w5=4), "drawn channels: expected 0 to 3, received 4"),
+        (slot_with(w5=-1), "drawn channels: expected 0 to 3, received -1"),
+        (slot_with(w5=3), "end of the run"),
+        (slot_with(w6=-1), "begin of the run: expected 0"),
+        (slot_with(w6=2**31 - 1), "begin of the run"),
+        (slot_with(w6=12), "end of the run"),
+        (slot_with(w7=1 | 4 << 16), "drawn channel: expected 2 to 3, received 4"),
+        (slot_with(w7=2 | 2 << 16), "drawn channel: expected 3 to 3, received 2"),
     ],
 )
 def test_a_wrong_selection_is_refused_at_run_time(selection, message):
@@ -633,12 +762,6 @@ def test_a_wrong_selection_is_refused_at_run_time(selection, message):
         interpreter.run(*plain_inputs(selection=selection))
     assert message in str(error.value)
     interpreter.run(*plain_inputs())  # and the next call works
-
-
-@pytest.mark.parametrize("rate", [-1.0, float("nan"), float("inf")])
-def test_a_wrong_learning_rate_is_refused(rate):
-    with pytest.raises(InterpreterError, match="learning rate"):
-        Interpreter(plain_graph()).run(*plain_inputs(rate=np.array([rate], np.float32)))
 
 
 def test_a_bad_label_or_loss_fails_before_any_update():

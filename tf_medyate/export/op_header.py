@@ -7,6 +7,13 @@ import enum
 
 from tf_medyate.export import op_schema
 
+_ENUMS = (
+    op_schema.Activation,
+    op_schema.Command,
+    op_schema.StateWord,
+    op_schema.LayoutWord,
+    op_schema.OptimizerWord,
+)
 _GUARD = "TFLM_OPS_KERNELS_OP_OPTIONS_H_"
 
 
@@ -57,10 +64,18 @@ def header() -> str:
         f"constexpr int kSelectionHeaderWords = {op_schema.SELECTION_HEADER_WORDS};",
         f"constexpr int kMaxChannels = {op_schema.MAX_CHANNELS};",
         f"constexpr int kNoBiasDelta = {op_schema.NO_BIAS_DELTA};",
+        f"constexpr int kNoImportance = {op_schema.NO_IMPORTANCE};",
+        f"constexpr int kDrawnAnew = {op_schema.DRAWN_ANEW};",
+        f"constexpr float kImportanceRate = {op_schema.IMPORTANCE_RATE}f;",
+        f"constexpr int kStateWords = {op_schema.STATE_WORDS};",
+        f"constexpr int kLayoutWords = {len(op_schema.LayoutWord)};",
+        f"constexpr int kOptimizerWords = {len(op_schema.OptimizerWord)};",
+        f"constexpr int kWeightings = {len(op_schema.Weighting)};",
+        f"constexpr int kSharpnesses = {len(op_schema.SHARPNESSES)};",
         "",
     ]
-    lines += _enum(op_schema.Activation)
-    lines += _enum(op_schema.Command)
+    for kind in _ENUMS:
+        lines += _enum(kind)
     for options in dict.fromkeys(op.options for op in op_schema.OPS):
         lines += _struct(options)
     return "\n".join([*lines, "}  // namespace medyate", "", f"#endif  // {_GUARD}", ""])

@@ -4,7 +4,8 @@
 2. A tensor is produced by one op, before any op reads it. Constants, inputs and variables are
    produced by none. Scratch belongs to one op and nobody reads it.
 3. Only variables are mutated, by ops that take them as inputs.
-4. Inputs and outputs of the graph are exactly the tensors of these kinds.
+4. Inputs and outputs of the graph are exactly the tensors of these kinds; a variable may be shown
+   as an output too.
 """
 
 from __future__ import annotations
@@ -46,7 +47,10 @@ def _check_names(graph: Graph) -> None:
         _refuse("tensors", "unique names", f"'{repeated[0]}' twice", "Rename one of them.")
     for kind, listed in ((values.INPUT, graph.inputs), (values.OUTPUT, graph.outputs)):
         of_kind = sorted(tensor.name for tensor in graph.tensors if tensor.kind == kind)
-        if sorted(listed) != of_kind:
+        shown = {
+            t.name for t in graph.tensors if kind == values.OUTPUT and t.kind == values.VARIABLE
+        }
+        if sorted(name for name in listed if name not in shown) != of_kind:
             _refuse(
                 f"{kind}s of graph '{graph.name}'",
                 f"the tensors of kind {kind}, each once: {of_kind}",

@@ -19,7 +19,7 @@ from pathlib import Path
 from tf_medyate.errors import MedyateError
 
 _ROOT = Path(__file__).resolve().parents[2]
-_FOLDERS = ("math", "kernels", "host")
+_FOLDERS = ("math", "runtime", "kernels", "host")
 _NAME = "libmedyate_ops.so"
 _FLAGS = (
     "-std=c++14",

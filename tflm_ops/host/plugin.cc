@@ -29,6 +29,13 @@ bool Has(const PythonOpsResolver& resolver, const char* name) {
 extern "C" __attribute__((visibility("default"))) bool RegisterMedyateOps(void* resolver) {
   using namespace medyate;  // NOLINT
   const Registration ops[] = {
+      RegisterActivation(),
+      RegisterAdd(),
+      RegisterAveragePool2d(),
+      RegisterAveragePool2dGradient(),
+      RegisterConcatenation(),
+      RegisterConcatenationGradient(),
+      RegisterControl(),
       RegisterConv2d(),
       RegisterConv2dInputGradient(),
       RegisterConv2dUpdate(),
@@ -39,6 +46,13 @@ extern "C" __attribute__((visibility("default"))) bool RegisterMedyateOps(void* 
       RegisterDepthwiseConv2dInputGradient(),
       RegisterDepthwiseConv2dUpdate(),
       RegisterGateGradient(),
+      RegisterHardSwish(),
+      RegisterHardSwishGradient(),
+      RegisterMaxPool2d(),
+      RegisterMaxPool2dGradient(),
+      RegisterMeanSquaredError(),
+      RegisterPad(),
+      RegisterPadGradient(),
       RegisterSoftmaxCrossEntropy(),
       RegisterStash(),
   };

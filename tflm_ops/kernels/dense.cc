@@ -13,15 +13,15 @@ tflm::Status Prepare(tflm::Context* context, tflm::Node* node) {
   const OpCall call(kDenseName, context, node);
   DenseOptions options;
   Slot slot;
+  Fused fused;
   MEDYATE_CHECK(call.Read(&options));
   MEDYATE_CHECK(ReadDense(call, options, &slot));
-  MEDYATE_CHECK(
-      RequireForward(call, slot, options.activation, options.negative_slope, options.units));
+  MEDYATE_CHECK(ReadFused(call, options, &fused));
+  MEDYATE_CHECK(RequireForward(call, slot, fused, options.units));
   const int w[] = {options.inputs, options.units};
-  const int y[] = {1, options.units};
   MEDYATE_CHECK(call.RequireElements(call.Input(kInput), "input", tflm::kFloat32, options.inputs));
   MEDYATE_CHECK(call.RequireShape(call.Input(kWeights), "weights", tflm::kFloat32, w));
-  MEDYATE_CHECK(call.RequireShape(call.Output(0), "output", tflm::kFloat32, y));
+  MEDYATE_CHECK(call.RequireElements(call.Output(0), "output", tflm::kFloat32, options.units));
   return tflm::kOk;
 }
 
@@ -29,19 +29,21 @@ tflm::Status Eval(tflm::Context* context, tflm::Node* node) {
   const OpCall call(kDenseName, context, node);
   DenseOptions options;
   Slot slot;
-  MEDYATE_CHECK(call.Read(&options) && ReadDense(call, options, &slot));
+  Fused fused;
+  MEDYATE_CHECK(call.Read(&options) && ReadDense(call, options, &slot) &&
+                ReadFused(call, options, &fused));
   const float* x = call.InputData<const float>(kInput);
   float* y = call.OutputData<float>(0);
   math::DenseForward(options.inputs, options.units, x, call.InputData<const float>(kWeights),
-                     LiveBias(call, slot, options.activation), y);
+                     LiveBias(call, slot, fused), y);
   if (call.inputs() == kTrainableInputs) {
     Drawn drawn;
     MEDYATE_CHECK(
         ReadDrawn(call, slot, call.Input(kForwardPool), call.Input(kForwardSelection), &drawn));
     math::DenseForwardDelta(options.inputs, options.units, x, drawn.channels, drawn.count,
-                            drawn.delta, y);
+                            drawn.run.delta, y);
   }
-  Activate(call, options.activation, options.negative_slope, options.units);
+  Activate(call, fused, options.units);
   return tflm::kOk;
 }
 

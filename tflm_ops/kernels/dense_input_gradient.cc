@@ -15,10 +15,9 @@ tflm::Status Prepare(tflm::Context* context, tflm::Node* node) {
   MEDYATE_CHECK(call.Read(&options));
   MEDYATE_CHECK(ReadDense(call, options, &slot));
   MEDYATE_CHECK(RequireInputGradient(call, slot));
-  const int dy[] = {1, options.units};
   const int w[] = {options.inputs, options.units};
-  MEDYATE_CHECK(
-      call.RequireShape(call.Input(kOutputGradient), "output_gradient", tflm::kFloat32, dy));
+  MEDYATE_CHECK(call.RequireElements(call.Input(kOutputGradient), "output_gradient", tflm::kFloat32,
+                                     options.units));
   MEDYATE_CHECK(call.RequireShape(call.Input(kWeights), "weights", tflm::kFloat32, w));
   MEDYATE_CHECK(
       call.RequireElements(call.Output(0), "input_gradient", tflm::kFloat32, options.inputs));
@@ -27,7 +26,7 @@ tflm::Status Prepare(tflm::Context* context, tflm::Node* node) {
 
 tflm::Status Eval(tflm::Context* context, tflm::Node* node) {
   const OpCall call(kDenseInputGradientName, context, node);
-  if (!IsStep(call, kGradientCommand)) return tflm::kOk;
+  if (!IsTraining(call, kGradientCommand)) return tflm::kOk;
   DenseOptions options;
   Slot slot;
   MEDYATE_CHECK(call.Read(&options) && ReadDense(call, options, &slot));
@@ -40,7 +39,7 @@ tflm::Status Eval(tflm::Context* context, tflm::Node* node) {
     MEDYATE_CHECK(
         ReadDrawn(call, slot, call.Input(kGradientPool), call.Input(kGradientSelection), &drawn));
     math::DenseInputGradientDelta(options.inputs, options.units, dy, drawn.channels, drawn.count,
-                                  drawn.delta, dx);
+                                  drawn.run.delta, dx);
   }
   return tflm::kOk;
 }

@@ -16,19 +16,19 @@ tflm::Status Prepare(tflm::Context* context, tflm::Node* node) {
   MEDYATE_CHECK(call.Read(&options));
   MEDYATE_CHECK(ReadDepthwiseConv2d(call, options, &s, &slot));
   MEDYATE_CHECK(RequireInputGradient(call, slot));
-  const int dy[] = {1, s.h.out, s.w.out, s.out_channels};
+  const int dy = s.h.out * s.w.out * s.out_channels;
   const int w[] = {s.in_channels, s.h.kernel, s.w.kernel, s.out_channels / s.in_channels};
-  const int dx[] = {1, s.h.in, s.w.in, s.in_channels};
+  const int dx = s.h.in * s.w.in * s.in_channels;
   MEDYATE_CHECK(
-      call.RequireShape(call.Input(kOutputGradient), "output_gradient", tflm::kFloat32, dy));
+      call.RequireElements(call.Input(kOutputGradient), "output_gradient", tflm::kFloat32, dy));
   MEDYATE_CHECK(call.RequireShape(call.Input(kWeights), "weights", tflm::kFloat32, w));
-  MEDYATE_CHECK(call.RequireShape(call.Output(0), "input_gradient", tflm::kFloat32, dx));
+  MEDYATE_CHECK(call.RequireElements(call.Output(0), "input_gradient", tflm::kFloat32, dx));
   return tflm::kOk;
 }
 
 tflm::Status Eval(tflm::Context* context, tflm::Node* node) {
   const OpCall call(kDepthwiseConv2dInputGradientName, context, node);
-  if (!IsStep(call, kGradientCommand)) return tflm::kOk;
+  if (!IsTraining(call, kGradientCommand)) return tflm::kOk;
   Conv2dOptions options;
   math::ConvShape s;
   Slot slot;
@@ -40,7 +40,8 @@ tflm::Status Eval(tflm::Context* context, tflm::Node* node) {
     Drawn drawn;
     MEDYATE_CHECK(
         ReadDrawn(call, slot, call.Input(kGradientPool), call.Input(kGradientSelection), &drawn));
-    math::DepthwiseConv2dInputGradientDelta(s, dy, drawn.channels, drawn.count, drawn.delta, dx);
+    math::DepthwiseConv2dInputGradientDelta(s, dy, drawn.channels, drawn.count, drawn.run.delta,
+                                            dx);
   }
   return tflm::kOk;
 }

@@ -18,6 +18,7 @@ tflm::Status Prepare(tflm::Context* context, tflm::Node* node) {
   MEDYATE_CHECK(
       call.RequireRange("activation", options.activation, kActivationRelu, kActivationLeakyRelu));
   MEDYATE_CHECK(RequireActivation(call, options.activation, options.negative_slope));
+  MEDYATE_CHECK(call.Require(options.keeps_gates == 1, "keeps_gates", 1, options.keeps_gates));
   MEDYATE_CHECK(call.Require(call.inputs() == kInputs, "inputs", kInputs, call.inputs()));
   MEDYATE_CHECK(call.Require(call.outputs() == 1, "outputs", 1, call.outputs()));
   MEDYATE_CHECK(call.RequireAtLeast(call.Input(kGradient), "output_gradient", tflm::kFloat32, 1));
@@ -31,7 +32,7 @@ tflm::Status Prepare(tflm::Context* context, tflm::Node* node) {
 
 tflm::Status Eval(tflm::Context* context, tflm::Node* node) {
   const OpCall call(kGateGradientName, context, node);
-  if (!IsStep(call, kCommand)) return tflm::kOk;
+  if (!IsTraining(call, kCommand)) return tflm::kOk;
   GateOptions options;
   MEDYATE_CHECK(call.Read(&options));
   math::GateBackward(call.InputData<const uint8_t>(kGates), call.InputData<const float>(kGradient),

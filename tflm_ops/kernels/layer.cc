@@ -7,7 +7,6 @@
 #include "tflm_ops/math/conv2d.h"
 #include "tflm_ops/math/elementwise.h"
 #include "tflm_ops/math/scalar.h"
-#include "tflm_ops/math/sgd.h"
 
 namespace medyate {
 namespace {
@@ -40,9 +39,20 @@ bool ReadSlot(const OpCall& call, int64_t delta_elements, int64_t stash_elements
   return call.RequireRange("weights", delta_elements * slot->channels, 1, kMaxElements) &&
          call.RequireRange("elements of the input", stash_elements * slot->channels, 1,
                            kMaxElements) &&
-         call.RequireRange("selection_offset", slot->offset, 0, kMaxElements) &&
+         call.RequireRange("selection_offset", slot->offset, kStateWords, kMaxElements) &&
          call.RequireRange("selection_capacity", slot->capacity, 0, slot->channels) &&
          call.RequireRange("bias_offset", slot->bias_offset, kNoBiasDelta, kMaxElements);
+}
+
+// Where the slot lies, and what the pool holds for each weight.
+template <typename Options>
+bool ReadCopies(const OpCall& call, const Options& options, Slot* slot) {
+  slot->offset = options.selection_offset;
+  slot->capacity = options.selection_capacity;
+  slot->accumulates = options.accumulates != 0;
+  slot->has_velocity = options.has_velocity != 0;
+  return call.RequireRange("accumulates", options.accumulates, 0, 1) &&
+         call.RequireRange("has_velocity", options.has_velocity, 0, 1);
 }
 
 // What both convolutions have in common. `fan_out`: outputs that one weight position of an input
@@ -56,16 +66,16 @@ bool ReadConvolution(const OpCall& call, const Conv2dOptions& options, int fan_o
   }
   shape->in_channels = options.input_channels;
   shape->out_channels = options.output_channels;
-  *slot = {options.selection_offset, options.selection_capacity, shape->in_channels, 0, 0,
-           options.bias_offset,      options.output_channels};
+  if (!ReadCopies(call, options, slot)) return false;
+  slot->channels = options.input_channels;
+  slot->outputs = options.output_channels;
+  slot->bias_offset = options.bias_offset;
   const int64_t pixels = int64_t{shape->h.out} * shape->w.out;
   return call.RequireRange("elements of the output", pixels * shape->out_channels, 1,
                            kMaxElements) &&
          ReadSlot(call, int64_t{shape->h.kernel} * shape->w.kernel * fan_out,
                   int64_t{shape->h.in} * shape->w.in, slot);
 }
-
-bool HasGates(int activation) { return activation != kActivationNone; }
 
 }  // namespace
 
@@ -89,13 +99,10 @@ bool ReadDense(const OpCall& call, const DenseOptions& options, Slot* slot) {
       !call.RequireRange("units", options.units, 1, kMaxChannels)) {
     return false;
   }
-  *slot = {options.selection_offset,
-           options.selection_capacity,
-           options.inputs,
-           0,
-           0,
-           options.bias_offset,
-           options.units};
+  if (!ReadCopies(call, options, slot)) return false;
+  slot->channels = options.inputs;
+  slot->outputs = options.units;
+  slot->bias_offset = options.bias_offset;
   return ReadSlot(call, options.units, 1, slot);
 }
 
@@ -105,13 +112,10 @@ bool ReadStash(const OpCall& call, const StashOptions& options, Slot* slot) {
       !call.RequireRange("delta_elements", options.delta_elements, 1, kMaxElements)) {
     return false;
   }
-  *slot = {options.selection_offset,
-           options.selection_capacity,
-           options.channels,
-           0,
-           0,
-           kNoBiasDelta,
-           0};
+  if (!ReadCopies(call, options, slot)) return false;
+  slot->channels = options.channels;
+  slot->outputs = 0;
+  slot->bias_offset = kNoBiasDelta;
   return ReadSlot(call, options.delta_elements, options.pixels, slot);
 }
 
@@ -124,8 +128,14 @@ bool RequireState(const OpCall& call, const Slot& slot, const tflm::EvalTensor* 
     return false;
   }
   if (slot.bias_offset == kNoBiasDelta) return true;
-  return call.RequireRange("end of the bias's delta", int64_t{slot.bias_offset} + slot.outputs, 1,
-                           Elements(*pool));
+  const int64_t end = slot.bias_offset + int64_t{slot.outputs} * slot.copies();
+  return call.RequireRange("end of the bias's run", end, 1, Elements(*pool));
+}
+
+Run RunAt(const Slot& slot, float* delta, int n) {
+  float* const behind = delta + n;
+  return {delta, slot.accumulates ? behind : nullptr,
+          slot.has_velocity ? behind + (slot.accumulates ? n : 0) : nullptr};
 }
 
 bool ReadDrawn(const OpCall& call, const Slot& slot, const tflm::EvalTensor* pool,
@@ -134,7 +144,7 @@ bool ReadDrawn(const OpCall& call, const Slot& slot, const tflm::EvalTensor* poo
   const int count = words[0];
   const int offset = words[1];
   if (!call.RequireRange("drawn channels", count, 0, slot.capacity)) return false;
-  const int64_t run = int64_t{slot.delta_elements} + slot.stash_elements;
+  const int64_t run = int64_t{slot.delta_elements} * slot.copies() + slot.stash_elements;
   const int last = Elements(*pool);
   if (!call.RequireRange("begin of the run", offset, 0, last) ||
       !call.RequireRange("end of the run", offset + run * count, 0, last)) {
@@ -142,8 +152,8 @@ bool ReadDrawn(const OpCall& call, const Slot& slot, const tflm::EvalTensor* poo
   }
   drawn->count = count;
   drawn->channels = reinterpret_cast<const uint16_t*>(words + kSelectionHeaderWords);
-  drawn->delta = static_cast<float*>(pool->data) + offset;
-  drawn->stash = drawn->delta + slot.delta_elements * count;
+  drawn->run = RunAt(slot, static_cast<float*>(pool->data) + offset, slot.delta_elements * count);
+  drawn->stash = drawn->run.delta + slot.delta_elements * count * slot.copies();
   int lowest = 0;
   for (int n = 0; n < count; ++n) {
     if (!call.RequireRange("drawn channel", drawn->channels[n], lowest, slot.channels - 1)) {
@@ -163,13 +173,17 @@ bool RequireActivation(const OpCall& call, int activation, float negative_slope)
   return call.RequireThat(good, "a finite negative_slope, 0 unless LeakyReLU");
 }
 
-bool RequireForward(const OpCall& call, const Slot& slot, int activation, float negative_slope,
-                    int output_elements) {
+bool RequireFused(const OpCall& call, const Fused& fused, int keeps_gates) {
+  return RequireActivation(call, fused.activation, fused.negative_slope) &&
+         call.RequireRange("keeps_gates", keeps_gates, 0,
+                           fused.activation == kActivationNone ? 0 : 1);
+}
+
+bool RequireForward(const OpCall& call, const Slot& slot, const Fused& fused, int output_elements) {
   const bool trainable = call.inputs() == kTrainableInputs;
   const bool live_bias = slot.bias_offset != kNoBiasDelta;
-  const int outputs = 1 + (HasGates(activation) ? 1 : 0) + (live_bias ? 1 : 0);
-  if (!RequireActivation(call, activation, negative_slope) ||
-      !call.Require(trainable || call.inputs() == kFrozenInputs, "inputs", kTrainableInputs,
+  const int outputs = 1 + (fused.keeps_gates ? 1 : 0) + (live_bias ? 1 : 0);
+  if (!call.Require(trainable || call.inputs() == kFrozenInputs, "inputs", kTrainableInputs,
                     call.inputs()) ||
       !call.Require(call.outputs() == outputs, "outputs", outputs, call.outputs())) {
     return false;
@@ -180,7 +194,7 @@ bool RequireForward(const OpCall& call, const Slot& slot, int activation, float 
     return false;
   }
   const int gates[] = {math::PackedBytes(output_elements, 1)};
-  if (HasGates(activation) && !call.RequireShape(call.Output(1), "gates", tflm::kUInt8, gates)) {
+  if (fused.keeps_gates && !call.RequireShape(call.Output(1), "gates", tflm::kUInt8, gates)) {
     return false;
   }
   if (live_bias &&
@@ -192,22 +206,23 @@ bool RequireForward(const OpCall& call, const Slot& slot, int activation, float 
          RequireState(call, slot, call.Input(kForwardPool), call.Input(kForwardSelection));
 }
 
-const float* LiveBias(const OpCall& call, const Slot& slot, int activation) {
+const float* LiveBias(const OpCall& call, const Slot& slot, const Fused& fused) {
   const float* bias = call.InputData<const float>(kBias);
   if (slot.bias_offset == kNoBiasDelta) return bias;
-  float* live = call.OutputData<float>(HasGates(activation) ? 2 : 1);
+  float* live = call.OutputData<float>(fused.keeps_gates ? 2 : 1);
   const float* delta = call.InputData<const float>(kForwardPool) + slot.bias_offset;
   math::AddForward(bias, delta, slot.outputs, live);
   return live;
 }
 
-void Activate(const OpCall& call, int activation, float negative_slope, int n) {
-  if (!HasGates(activation)) return;
+void Activate(const OpCall& call, const Fused& fused, int n) {
   float* y = call.OutputData<float>(0);
-  uint8_t* gates = call.OutputData<uint8_t>(1);
-  if (activation == kActivationRelu) math::ReluForward(y, n, y, gates);
-  if (activation == kActivationRelu6) math::Relu6Forward(y, n, y, gates);
-  if (activation == kActivationLeakyRelu) math::LeakyReluForward(y, n, negative_slope, y, gates);
+  uint8_t* gates = fused.keeps_gates ? call.OutputData<uint8_t>(1) : nullptr;
+  if (fused.activation == kActivationRelu) math::ReluForward(y, n, y, gates);
+  if (fused.activation == kActivationRelu6) math::Relu6Forward(y, n, y, gates);
+  if (fused.activation == kActivationLeakyRelu) {
+    math::LeakyReluForward(y, n, fused.negative_slope, y, gates);
+  }
 }
 
 bool RequireInputGradient(const OpCall& call, const Slot& slot) {
@@ -220,46 +235,36 @@ bool RequireInputGradient(const OpCall& call, const Slot& slot) {
           RequireState(call, slot, call.Input(kGradientPool), call.Input(kGradientSelection)));
 }
 
-bool RequireUpdate(const OpCall& call, const Slot& slot) {
-  if (!call.Require(call.inputs() == kUpdateInputs, "inputs", kUpdateInputs, call.inputs()) ||
-      !call.Require(call.outputs() == 1, "outputs", 1, call.outputs())) {
-    return false;
-  }
-  const int one[] = {1};
-  const int bias = slot.bias_offset == kNoBiasDelta ? 0 : slot.outputs;
-  const int scratch = bias > slot.delta_elements ? bias : slot.delta_elements;
-  return RequireState(call, slot, call.Input(kUpdatePool), call.Input(kUpdateSelection)) &&
-         call.RequireShape(call.Input(kLearningRate), "learning_rate", tflm::kFloat32, one) &&
-         RequireCommand(call, kUpdateCommand) &&
-         call.RequireAtLeast(call.Output(0), "scratch", tflm::kFloat32, scratch);
-}
-
-bool ReadLearningRate(const OpCall& call, float* rate) {
-  *rate = *call.InputData<const float>(kLearningRate);
-  return call.RequireThat(math::IsFinite(*rate) && *rate >= 0.0f,
-                          "a finite learning rate of at least 0");
-}
-
-void Step(float rate, const float* gradient, int n, float* weights) {
-  const math::SgdOptions options = {rate, 0.0f, 0.0f, false, 1.0f};
-  math::SgdStep(options, gradient, n, nullptr, nullptr, weights);
-}
-
-void UpdateBias(const OpCall& call, const Slot& slot, int pixels, float rate) {
-  if (slot.bias_offset == kNoBiasDelta) return;
-  float* gradient = call.OutputData<float>(0);
-  memset(gradient, 0, slot.outputs * sizeof(float));
-  math::BiasGradient(call.InputData<const float>(kOutputGradient), pixels, slot.outputs, gradient);
-  Step(rate, gradient, slot.outputs, call.InputData<float>(kUpdatePool) + slot.bias_offset);
-}
-
 bool RequireCommand(const OpCall& call, int input) {
   const int one[] = {1};
   return call.RequireShape(call.Input(input), "command", tflm::kInt32, one);
 }
 
-bool IsStep(const OpCall& call, int input) {
-  return *call.InputData<const int32_t>(input) == kCommandStep;
+bool IsTraining(const OpCall& call, int input) {
+  const int32_t command = *call.InputData<const int32_t>(input);
+  return command == kCommandStep || command == kCommandAccumulate;
+}
+
+bool IsUpdating(const OpCall& call, int input) {
+  const int32_t command = *call.InputData<const int32_t>(input);
+  return command == kCommandStep || command == kCommandApply;
+}
+
+bool RequireOptionalSelection(const OpCall& call, int input) {
+  return call.inputs() <= input ||
+         call.RequireAtLeast(call.Input(input), "selection", tflm::kInt32, kStateWords);
+}
+
+void CountSample(const OpCall& call, int command_input, int selection_input) {
+  if (call.inputs() <= selection_input) return;
+  int32_t* state = call.InputData<int32_t>(selection_input);
+  if (!IsUpdating(call, command_input)) {
+    ++state[kStateWordAccumulated];
+    return;
+  }
+  const float scale = 1.0f / static_cast<float>(state[kStateWordAccumulated] + 1);
+  memcpy(&state[kStateWordGradientScale], &scale, sizeof(scale));
+  state[kStateWordAccumulated] = 0;
 }
 
 }  // namespace medyate

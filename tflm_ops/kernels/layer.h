@@ -12,7 +12,7 @@
 
 namespace medyate {
 
-// How a layer lies in pool and selection.
+// How a layer lies in pool, selection and importance.
 struct Slot {
   int offset;          // First word in the selection.
   int capacity;        // Channels the slot has room for.
@@ -21,14 +21,33 @@ struct Slot {
   int stash_elements;  // Input positions of a channel.
   int bias_offset;     // kNoBiasDelta, or where the bias's delta lies in the pool.
   int outputs;         // Elements of the bias.
+  bool accumulates;    // Accumulators lie behind the deltas.
+  bool has_velocity;   // Velocities lie behind those.
+
+  // Values in the pool for each trained weight.
+  int copies() const { return 1 + (accumulates ? 1 : 0) + (has_velocity ? 1 : 0); }
+};
+
+// A run of trained weights in the pool; null for what the layer does not have.
+struct Run {
+  float* delta;
+  float* accumulator;
+  float* velocity;
 };
 
 // The drawn channels of a layer, as the selection says now.
 struct Drawn {
   int count;
   const uint16_t* channels;
-  float* delta;  // [count][delta_elements]
-  float* stash;  // [count][stash_elements]
+  Run run;       // Each [count][delta_elements].
+  float* stash;  // [count][stash_elements].
+};
+
+// A fused activation.
+struct Fused {
+  int activation;
+  float negative_slope;
+  bool keeps_gates;
 };
 
 // Reads and checks the options' geometry: the shape, and the slot with room for a stash.
@@ -43,6 +62,9 @@ bool ReadStash(const OpCall& call, const StashOptions& options, Slot* slot);
 bool RequireState(const OpCall& call, const Slot& slot, const tflm::EvalTensor* pool,
                   const tflm::EvalTensor* selection);
 
+// `n` trained weights whose deltas begin at `delta`.
+Run RunAt(const Slot& slot, float* delta, int n);
+
 // Reads the slot, and checks at run time that it stays inside pool and layer.
 bool ReadDrawn(const OpCall& call, const Slot& slot, const tflm::EvalTensor* pool,
                const tflm::EvalTensor* selection, Drawn* drawn);
@@ -52,16 +74,24 @@ enum ForwardInput { kInput, kWeights, kBias, kForwardPool, kForwardSelection };
 constexpr int kFrozenInputs = 3;
 constexpr int kTrainableInputs = 5;
 
+bool RequireFused(const OpCall& call, const Fused& fused, int keeps_gates);
+
+// Reads and checks a fused activation.
+template <typename Options>
+bool ReadFused(const OpCall& call, const Options& options, Fused* fused) {
+  *fused = {options.activation, options.negative_slope, options.keeps_gates != 0};
+  return RequireFused(call, *fused, options.keeps_gates);
+}
+
 // Checks what conv2d and dense have in common: counts, bias, gates, live bias, pool, selection.
-bool RequireForward(const OpCall& call, const Slot& slot, int activation, float negative_slope,
-                    int output_elements);
+bool RequireForward(const OpCall& call, const Slot& slot, const Fused& fused, int output_elements);
 
 // The bias a forward op uses: the constant, or the constant plus what training added to it. Null
 // without a bias.
-const float* LiveBias(const OpCall& call, const Slot& slot, int activation);
+const float* LiveBias(const OpCall& call, const Slot& slot, const Fused& fused);
 
-// Applies the fused activation in place and writes the gates.
-void Activate(const OpCall& call, int activation, float negative_slope, int n);
+// Applies the fused activation in place, and writes the gates if they are kept.
+void Activate(const OpCall& call, const Fused& fused, int n);
 
 // Checks that `activation` is one, and the slope.
 bool RequireActivation(const OpCall& call, int activation, float negative_slope);
@@ -72,30 +102,18 @@ enum GradientInput { kOutputGradient, kGradientCommand = 2, kGradientPool, kGrad
 // Checks of an input gradient op: all but the gradients and the weights.
 bool RequireInputGradient(const OpCall& call, const Slot& slot);
 
-// Tensors of the update ops, in order. The output gradient is the first here, too.
-enum UpdateInput {
-  kUpdatePool = 1,
-  kUpdateSelection,
-  kLearningRate,
-  kUpdateCommand,
-  kUpdateInputs
-};
-
-// Checks of an update op: all but the output gradient.
-bool RequireUpdate(const OpCall& call, const Slot& slot);
-
-// Reads and checks the learning rate.
-bool ReadLearningRate(const OpCall& call, float* rate);
-
-// One step of plain SGD: weights -= rate * gradient.
-void Step(float rate, const float* gradient, int n, float* weights);
-
-// One step on the bias's delta, if it is trained. Overwrites the scratch.
-void UpdateBias(const OpCall& call, const Slot& slot, int pixels, float rate);
-
-// A command tensor, and whether it says STEP.
+// A command tensor; whether it asks for a sample's gradient (STEP, ACCUMULATE); and whether it
+// asks for an update (STEP, APPLY).
 bool RequireCommand(const OpCall& call, int input);
-bool IsStep(const OpCall& call, int input);
+bool IsTraining(const OpCall& call, int input);
+bool IsUpdating(const OpCall& call, int input);
+
+// The selection variable of a loss op, which may be left out with all that follow it.
+bool RequireOptionalSelection(const OpCall& call, int input);
+
+// Counts a sample whose loss is good in the selection's state, and sets what its update multiplies
+// gradients by. Without a selection it does nothing.
+void CountSample(const OpCall& call, int command_input, int selection_input);
 
 }  // namespace medyate
 

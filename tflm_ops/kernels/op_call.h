@@ -67,6 +67,8 @@ class OpCall {
                     const int (&dims)[kRank]) const {
     return RequireShape(tensor, what, type, dims, kRank);
   }
+  bool RequireShape(const tflm::EvalTensor* tensor, const char* what, tflm::Type type,
+                    const int* dims, int rank) const;
 
   // Any shape of `elements` elements, or of at least so many.
   bool RequireElements(const tflm::EvalTensor* tensor, const char* what, tflm::Type type,
@@ -77,8 +79,6 @@ class OpCall {
  private:
   bool HasOptionsOf(int bytes) const;
   bool RequireType(const tflm::EvalTensor* tensor, const char* what, tflm::Type type) const;
-  bool RequireShape(const tflm::EvalTensor* tensor, const char* what, tflm::Type type,
-                    const int* dims, int rank) const;
   const tflm::EvalTensor* TensorAt(int index) const;
 
   const char* op_;

@@ -9,6 +9,7 @@
 
 namespace medyate {
 
+constexpr char kControlName[] = "MEDYATE_CONTROL";
 constexpr char kConv2dName[] = "MEDYATE_CONV_2D";
 constexpr char kStashName[] = "MEDYATE_STASH";
 constexpr char kConv2dInputGradientName[] = "MEDYATE_CONV_2D_INPUT_GRADIENT";
@@ -19,13 +20,34 @@ constexpr char kDepthwiseConv2dUpdateName[] = "MEDYATE_DEPTHWISE_CONV_2D_UPDATE"
 constexpr char kDenseName[] = "MEDYATE_DENSE";
 constexpr char kDenseInputGradientName[] = "MEDYATE_DENSE_INPUT_GRADIENT";
 constexpr char kDenseUpdateName[] = "MEDYATE_DENSE_UPDATE";
+constexpr char kActivationName[] = "MEDYATE_ACTIVATION";
 constexpr char kGateGradientName[] = "MEDYATE_GATE_GRADIENT";
+constexpr char kHardSwishName[] = "MEDYATE_HARD_SWISH";
+constexpr char kHardSwishGradientName[] = "MEDYATE_HARD_SWISH_GRADIENT";
+constexpr char kMaxPool2dName[] = "MEDYATE_MAX_POOL_2D";
+constexpr char kMaxPool2dGradientName[] = "MEDYATE_MAX_POOL_2D_GRADIENT";
+constexpr char kAveragePool2dName[] = "MEDYATE_AVERAGE_POOL_2D";
+constexpr char kAveragePool2dGradientName[] = "MEDYATE_AVERAGE_POOL_2D_GRADIENT";
+constexpr char kAddName[] = "MEDYATE_ADD";
+constexpr char kConcatenationName[] = "MEDYATE_CONCATENATION";
+constexpr char kConcatenationGradientName[] = "MEDYATE_CONCATENATION_GRADIENT";
+constexpr char kPadName[] = "MEDYATE_PAD";
+constexpr char kPadGradientName[] = "MEDYATE_PAD_GRADIENT";
 constexpr char kSoftmaxCrossEntropyName[] = "MEDYATE_SOFTMAX_CROSS_ENTROPY";
+constexpr char kMeanSquaredErrorName[] = "MEDYATE_MEAN_SQUARED_ERROR";
 
-constexpr uint32_t kOptionsVersion = 1;
+constexpr uint32_t kOptionsVersion = 2;
 constexpr int kSelectionHeaderWords = 2;
 constexpr int kMaxChannels = 65535;
 constexpr int kNoBiasDelta = -1;
+constexpr int kNoImportance = -1;
+constexpr int kDrawnAnew = -1;
+constexpr float kImportanceRate = 0.1f;
+constexpr int kStateWords = 4;
+constexpr int kLayoutWords = 9;
+constexpr int kOptimizerWords = 4;
+constexpr int kWeightings = 3;
+constexpr int kSharpnesses = 6;
 
 enum Activation {
   kActivationNone = 0,
@@ -37,7 +59,82 @@ enum Activation {
 enum Command {
   kCommandPredict = 0,
   kCommandStep = 1,
+  kCommandAccumulate = 2,
+  kCommandApply = 3,
+  kCommandDraw = 4,
+  kCommandCommit = 5,
+  kCommandDiscard = 6,
 };
+
+enum StateWord {
+  kStateWordInitialised = 0,
+  kStateWordDraw = 1,
+  kStateWordAccumulated = 2,
+  kStateWordGradientScale = 3,
+};
+
+enum LayoutWord {
+  kLayoutWordChannels = 0,
+  kLayoutWordChannelCost = 1,
+  kLayoutWordWeights = 2,
+  kLayoutWordStash = 3,
+  kLayoutWordSelectionOffset = 4,
+  kLayoutWordSelectionCapacity = 5,
+  kLayoutWordRunOffset = 6,
+  kLayoutWordBiasOffset = 7,
+  kLayoutWordBiases = 8,
+};
+
+enum OptimizerWord {
+  kOptimizerWordMomentum = 0,
+  kOptimizerWordNesterov = 1,
+  kOptimizerWordWeightDecay = 2,
+  kOptimizerWordClipValue = 3,
+};
+
+struct ControlOptions {
+  // KOptionsVersion.
+  uint32_t version;
+  // Low 32 bits of the sampler's seed.
+  uint32_t seed_low;
+  // High 32 bits.
+  uint32_t seed_high;
+  // Number of the first draw.
+  int32_t first_draw;
+  // Room for drawn channels, in the budget's unit.
+  uint32_t capacity;
+  // A Weighting.
+  int32_t weighting;
+  // Number of the power in op_schema.SHARPNESSES.
+  int32_t sharpness;
+  // Share of the strongest in 2^16ths, to 65536: greedy.
+  uint32_t core_q16;
+  // Where the drawn layers' runs begin in the pool.
+  int32_t fixed_elements;
+  // Labels are 0 to classes - 1; 0: the label is a vector.
+  int32_t classes;
+  // 1: accumulators lie behind the deltas.
+  int32_t accumulates;
+  // 1: velocities lie behind those.
+  int32_t has_velocity;
+  // Largest norm of all gradients; 0: any.
+  float clip_norm;
+};
+
+static_assert(sizeof(ControlOptions) == 52, "ControlOptions");
+static_assert(offsetof(ControlOptions, version) == 0, "version");
+static_assert(offsetof(ControlOptions, seed_low) == 4, "seed_low");
+static_assert(offsetof(ControlOptions, seed_high) == 8, "seed_high");
+static_assert(offsetof(ControlOptions, first_draw) == 12, "first_draw");
+static_assert(offsetof(ControlOptions, capacity) == 16, "capacity");
+static_assert(offsetof(ControlOptions, weighting) == 20, "weighting");
+static_assert(offsetof(ControlOptions, sharpness) == 24, "sharpness");
+static_assert(offsetof(ControlOptions, core_q16) == 28, "core_q16");
+static_assert(offsetof(ControlOptions, fixed_elements) == 32, "fixed_elements");
+static_assert(offsetof(ControlOptions, classes) == 36, "classes");
+static_assert(offsetof(ControlOptions, accumulates) == 40, "accumulates");
+static_assert(offsetof(ControlOptions, has_velocity) == 44, "has_velocity");
+static_assert(offsetof(ControlOptions, clip_norm) == 48, "clip_norm");
 
 struct Conv2dOptions {
   // KOptionsVersion.
@@ -62,15 +159,23 @@ struct Conv2dOptions {
   int32_t activation;
   // LeakyReLU's; 0 for the others.
   float negative_slope;
+  // 1: the op writes the gates; 0: it does not.
+  int32_t keeps_gates;
   // First word of the layer's slot.
   int32_t selection_offset;
   // Channels the slot has room for.
   int32_t selection_capacity;
+  // 1: accumulators lie behind the deltas.
+  int32_t accumulates;
+  // 1: velocities lie behind those.
+  int32_t has_velocity;
   // The bias's delta in the pool; -1: none.
   int32_t bias_offset;
+  // The layer's part; -1: none.
+  int32_t importance_offset;
 };
 
-static_assert(sizeof(Conv2dOptions) == 80, "Conv2dOptions");
+static_assert(sizeof(Conv2dOptions) == 96, "Conv2dOptions");
 static_assert(offsetof(Conv2dOptions, version) == 0, "version");
 static_assert(offsetof(Conv2dOptions, input_channels) == 4, "input_channels");
 static_assert(offsetof(Conv2dOptions, output_channels) == 8, "output_channels");
@@ -82,9 +187,13 @@ static_assert(offsetof(Conv2dOptions, dilation) == 44, "dilation");
 static_assert(offsetof(Conv2dOptions, padding) == 52, "padding");
 static_assert(offsetof(Conv2dOptions, activation) == 60, "activation");
 static_assert(offsetof(Conv2dOptions, negative_slope) == 64, "negative_slope");
-static_assert(offsetof(Conv2dOptions, selection_offset) == 68, "selection_offset");
-static_assert(offsetof(Conv2dOptions, selection_capacity) == 72, "selection_capacity");
-static_assert(offsetof(Conv2dOptions, bias_offset) == 76, "bias_offset");
+static_assert(offsetof(Conv2dOptions, keeps_gates) == 68, "keeps_gates");
+static_assert(offsetof(Conv2dOptions, selection_offset) == 72, "selection_offset");
+static_assert(offsetof(Conv2dOptions, selection_capacity) == 76, "selection_capacity");
+static_assert(offsetof(Conv2dOptions, accumulates) == 80, "accumulates");
+static_assert(offsetof(Conv2dOptions, has_velocity) == 84, "has_velocity");
+static_assert(offsetof(Conv2dOptions, bias_offset) == 88, "bias_offset");
+static_assert(offsetof(Conv2dOptions, importance_offset) == 92, "importance_offset");
 
 struct StashOptions {
   // KOptionsVersion.
@@ -99,15 +208,21 @@ struct StashOptions {
   int32_t selection_offset;
   // Channels the slot has room for.
   int32_t selection_capacity;
+  // 1: accumulators lie behind the deltas.
+  int32_t accumulates;
+  // 1: velocities lie behind those.
+  int32_t has_velocity;
 };
 
-static_assert(sizeof(StashOptions) == 24, "StashOptions");
+static_assert(sizeof(StashOptions) == 32, "StashOptions");
 static_assert(offsetof(StashOptions, version) == 0, "version");
 static_assert(offsetof(StashOptions, pixels) == 4, "pixels");
 static_assert(offsetof(StashOptions, channels) == 8, "channels");
 static_assert(offsetof(StashOptions, delta_elements) == 12, "delta_elements");
 static_assert(offsetof(StashOptions, selection_offset) == 16, "selection_offset");
 static_assert(offsetof(StashOptions, selection_capacity) == 20, "selection_capacity");
+static_assert(offsetof(StashOptions, accumulates) == 24, "accumulates");
+static_assert(offsetof(StashOptions, has_velocity) == 28, "has_velocity");
 
 struct DenseOptions {
   // KOptionsVersion.
@@ -120,23 +235,35 @@ struct DenseOptions {
   int32_t activation;
   // LeakyReLU's; 0 for the others.
   float negative_slope;
+  // 1: the op writes the gates; 0: it does not.
+  int32_t keeps_gates;
   // First word of the layer's slot.
   int32_t selection_offset;
   // Channels the slot has room for.
   int32_t selection_capacity;
+  // 1: accumulators lie behind the deltas.
+  int32_t accumulates;
+  // 1: velocities lie behind those.
+  int32_t has_velocity;
   // The bias's delta in the pool; -1: none.
   int32_t bias_offset;
+  // The layer's part; -1: none.
+  int32_t importance_offset;
 };
 
-static_assert(sizeof(DenseOptions) == 32, "DenseOptions");
+static_assert(sizeof(DenseOptions) == 48, "DenseOptions");
 static_assert(offsetof(DenseOptions, version) == 0, "version");
 static_assert(offsetof(DenseOptions, inputs) == 4, "inputs");
 static_assert(offsetof(DenseOptions, units) == 8, "units");
 static_assert(offsetof(DenseOptions, activation) == 12, "activation");
 static_assert(offsetof(DenseOptions, negative_slope) == 16, "negative_slope");
-static_assert(offsetof(DenseOptions, selection_offset) == 20, "selection_offset");
-static_assert(offsetof(DenseOptions, selection_capacity) == 24, "selection_capacity");
-static_assert(offsetof(DenseOptions, bias_offset) == 28, "bias_offset");
+static_assert(offsetof(DenseOptions, keeps_gates) == 20, "keeps_gates");
+static_assert(offsetof(DenseOptions, selection_offset) == 24, "selection_offset");
+static_assert(offsetof(DenseOptions, selection_capacity) == 28, "selection_capacity");
+static_assert(offsetof(DenseOptions, accumulates) == 32, "accumulates");
+static_assert(offsetof(DenseOptions, has_velocity) == 36, "has_velocity");
+static_assert(offsetof(DenseOptions, bias_offset) == 40, "bias_offset");
+static_assert(offsetof(DenseOptions, importance_offset) == 44, "importance_offset");
 
 struct GateOptions {
   // KOptionsVersion.
@@ -145,12 +272,92 @@ struct GateOptions {
   int32_t activation;
   // LeakyReLU's; 0 for the others.
   float negative_slope;
+  // 1: the op writes the gates; 0: it does not.
+  int32_t keeps_gates;
 };
 
-static_assert(sizeof(GateOptions) == 12, "GateOptions");
+static_assert(sizeof(GateOptions) == 16, "GateOptions");
 static_assert(offsetof(GateOptions, version) == 0, "version");
 static_assert(offsetof(GateOptions, activation) == 4, "activation");
 static_assert(offsetof(GateOptions, negative_slope) == 8, "negative_slope");
+static_assert(offsetof(GateOptions, keeps_gates) == 12, "keeps_gates");
+
+struct ElementsOptions {
+  // KOptionsVersion.
+  uint32_t version;
+};
+
+static_assert(sizeof(ElementsOptions) == 4, "ElementsOptions");
+static_assert(offsetof(ElementsOptions, version) == 0, "version");
+
+struct PoolOptions {
+  // KOptionsVersion.
+  uint32_t version;
+  // 1 to kMaxChannels.
+  int32_t channels;
+  // Height and width of the input.
+  int32_t input_size[2];
+  // Height and width of the output.
+  int32_t output_size[2];
+  // Height and width, 1 to 65535.
+  int32_t window[2];
+  // Down and across, 1 to 65535.
+  int32_t stride[2];
+  // Positions before the first, top and left.
+  int32_t padding[2];
+  // 1: a max-pool writes its choices; 0: not.
+  int32_t keeps_choices;
+};
+
+static_assert(sizeof(PoolOptions) == 52, "PoolOptions");
+static_assert(offsetof(PoolOptions, version) == 0, "version");
+static_assert(offsetof(PoolOptions, channels) == 4, "channels");
+static_assert(offsetof(PoolOptions, input_size) == 8, "input_size");
+static_assert(offsetof(PoolOptions, output_size) == 16, "output_size");
+static_assert(offsetof(PoolOptions, window) == 24, "window");
+static_assert(offsetof(PoolOptions, stride) == 32, "stride");
+static_assert(offsetof(PoolOptions, padding) == 40, "padding");
+static_assert(offsetof(PoolOptions, keeps_choices) == 48, "keeps_choices");
+
+struct ConcatenationOptions {
+  // KOptionsVersion.
+  uint32_t version;
+  // Product of the sides before the axis.
+  int32_t blocks;
+  // Of this input: product of its sides from the axis on.
+  int32_t block;
+  // The inputs' blocks together.
+  int32_t total;
+  // Where this input's block begins in the output's.
+  int32_t offset;
+};
+
+static_assert(sizeof(ConcatenationOptions) == 20, "ConcatenationOptions");
+static_assert(offsetof(ConcatenationOptions, version) == 0, "version");
+static_assert(offsetof(ConcatenationOptions, blocks) == 4, "blocks");
+static_assert(offsetof(ConcatenationOptions, block) == 8, "block");
+static_assert(offsetof(ConcatenationOptions, total) == 12, "total");
+static_assert(offsetof(ConcatenationOptions, offset) == 16, "offset");
+
+struct PadOptions {
+  // KOptionsVersion.
+  uint32_t version;
+  // 1 to kMaxChannels.
+  int32_t channels;
+  // Height and width of the input.
+  int32_t input_size[2];
+  // Zeros above and left.
+  int32_t before[2];
+  // Zeros below and right.
+  int32_t after[2];
+};
+
+static_assert(sizeof(PadOptions) == 32, "PadOptions");
+static_assert(offsetof(PadOptions, version) == 0, "version");
+static_assert(offsetof(PadOptions, channels) == 4, "channels");
+static_assert(offsetof(PadOptions, input_size) == 8, "input_size");
+static_assert(offsetof(PadOptions, before) == 16, "before");
+static_assert(offsetof(PadOptions, after) == 24, "after");
 
 struct LossOptions {
   // KOptionsVersion.

@@ -8,6 +8,13 @@
 
 namespace medyate {
 
+tflm::Registration RegisterActivation();
+tflm::Registration RegisterAdd();
+tflm::Registration RegisterAveragePool2d();
+tflm::Registration RegisterAveragePool2dGradient();
+tflm::Registration RegisterConcatenation();
+tflm::Registration RegisterConcatenationGradient();
+tflm::Registration RegisterControl();
 tflm::Registration RegisterConv2d();
 tflm::Registration RegisterConv2dInputGradient();
 tflm::Registration RegisterConv2dUpdate();
@@ -18,6 +25,13 @@ tflm::Registration RegisterDepthwiseConv2d();
 tflm::Registration RegisterDepthwiseConv2dInputGradient();
 tflm::Registration RegisterDepthwiseConv2dUpdate();
 tflm::Registration RegisterGateGradient();
+tflm::Registration RegisterHardSwish();
+tflm::Registration RegisterHardSwishGradient();
+tflm::Registration RegisterMaxPool2d();
+tflm::Registration RegisterMaxPool2dGradient();
+tflm::Registration RegisterMeanSquaredError();
+tflm::Registration RegisterPad();
+tflm::Registration RegisterPadGradient();
 tflm::Registration RegisterSoftmaxCrossEntropy();
 tflm::Registration RegisterStash();
 

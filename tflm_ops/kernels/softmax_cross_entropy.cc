@@ -9,7 +9,7 @@
 namespace medyate {
 namespace {
 
-enum Input { kLogits, kLabel, kCommand, kInputs };
+enum Input { kLogits, kLabel, kCommand, kSelection, kInputs };
 enum Output { kLoss, kLogitsGradient, kOutputs };
 
 tflm::Status Prepare(tflm::Context* context, tflm::Node* node) {
@@ -18,17 +18,17 @@ tflm::Status Prepare(tflm::Context* context, tflm::Node* node) {
   MEDYATE_CHECK(call.Read(&options));
   MEDYATE_CHECK(
       call.RequireThat(math::IsFinite(options.gradient_scale), "a finite gradient_scale"));
-  MEDYATE_CHECK(call.Require(call.inputs() == kInputs, "inputs", kInputs, call.inputs()));
+  MEDYATE_CHECK(call.RequireRange("inputs", call.inputs(), kSelection, kInputs));
   MEDYATE_CHECK(call.Require(call.outputs() == kOutputs, "outputs", kOutputs, call.outputs()));
   MEDYATE_CHECK(call.RequireAtLeast(call.Input(kLogits), "logits", tflm::kFloat32, 1));
+  const int classes = Elements(*call.Input(kLogits));
   const int one[] = {1};
-  const int logits[] = {1, Elements(*call.Input(kLogits))};
-  MEDYATE_CHECK(call.RequireShape(call.Input(kLogits), "logits", tflm::kFloat32, logits));
   MEDYATE_CHECK(call.RequireShape(call.Input(kLabel), "label", tflm::kInt32, one));
   MEDYATE_CHECK(RequireCommand(call, kCommand));
+  MEDYATE_CHECK(RequireOptionalSelection(call, kSelection));
   MEDYATE_CHECK(call.RequireShape(call.Output(kLoss), "loss", tflm::kFloat32, one));
-  MEDYATE_CHECK(
-      call.RequireShape(call.Output(kLogitsGradient), "logits_gradient", tflm::kFloat32, logits));
+  MEDYATE_CHECK(call.RequireElements(call.Output(kLogitsGradient), "logits_gradient",
+                                     tflm::kFloat32, classes));
   return tflm::kOk;
 }
 
@@ -36,7 +36,7 @@ tflm::Status Eval(tflm::Context* context, tflm::Node* node) {
   const OpCall call(kSoftmaxCrossEntropyName, context, node);
   float* loss = call.OutputData<float>(kLoss);
   *loss = 0.0f;
-  if (!IsStep(call, kCommand)) return tflm::kOk;
+  if (!IsTraining(call, kCommand)) return tflm::kOk;
   LossOptions options;
   MEDYATE_CHECK(call.Read(&options));
   const int classes = Elements(*call.Input(kLogits));
@@ -46,6 +46,7 @@ tflm::Status Eval(tflm::Context* context, tflm::Node* node) {
   *loss = math::SoftmaxCrossEntropyForward(call.InputData<const float>(kLogits), classes, label,
                                            gradient);
   MEDYATE_CHECK(call.RequireThat(math::IsFinite(*loss), "a finite loss; nothing was updated"));
+  CountSample(call, kCommand, kSelection);
   math::SoftmaxCrossEntropyBackward(gradient, classes, label, options.gradient_scale, gradient);
   return tflm::kOk;
 }

@@ -27,7 +27,7 @@ tflm::Status Prepare(tflm::Context* context, tflm::Node* node) {
 
 tflm::Status Eval(tflm::Context* context, tflm::Node* node) {
   const OpCall call(kStashName, context, node);
-  if (!IsStep(call, kCommand)) return tflm::kOk;
+  if (!IsTraining(call, kCommand)) return tflm::kOk;
   StashOptions options;
   Slot slot;
   Drawn drawn;

@@ -1,0 +1,83 @@
+#ifndef TFLM_OPS_KERNELS_UPDATE_H_
+#define TFLM_OPS_KERNELS_UPDATE_H_
+
+// What the update ops share: all but how the gradient of a few channels is computed.
+
+#include <string.h>
+
+#include "tflm_ops/kernels/layer.h"
+#include "tflm_ops/kernels/op_call.h"
+
+namespace medyate {
+
+// Tensors of the update ops, in order.
+enum UpdateInput {
+  kUpdateGradient,
+  kUpdatePool,
+  kUpdateSelection,
+  kLearningRate,
+  kUpdateCommand,
+  kImportance,
+  kOptimizer,
+  kUpdateWeights,
+  kUpdateBias,
+  kUpdateInputs
+};
+
+// Checks of an update op.
+//
+// Args:
+//   weights: the shape of the base weights, `rank` sides.
+//   importance_offset: as in the options.
+bool RequireUpdate(const OpCall& call, const Slot& slot, int output_elements, int importance_offset,
+                   const int* weights, int rank);
+
+// Refreshes the importance of `n` channels from their gradients [n][delta_elements].
+void RefreshImportance(const OpCall& call, const Slot& slot, int importance_offset,
+                       const uint16_t* channels, int n, const float* gradient);
+
+// Takes the gradients of the channels [begin, begin + n): accumulates them, steps, or both, as the
+// command says. Overwrites `gradient` [n][delta_elements].
+void TakeGradients(const OpCall& call, const Slot& slot, const Drawn& drawn, int begin, int n,
+                   float* gradient);
+
+// Applies what lies in the accumulators of all drawn channels and of the bias.
+void ApplyAccumulated(const OpCall& call, const Slot& slot, const Drawn& drawn);
+
+// The bias's gradient and step, if it is trained. Overwrites the scratch.
+void UpdateBias(const OpCall& call, const Slot& slot, int pixels);
+
+// Reads the drawn channels and runs an update op.
+//
+// Args:
+//   pixels: output positions.
+//   gradient_of: (stash, channels, n, dw) adds the weight gradient of n channels to dw, which
+//     is zero.
+template <typename GradientOf>
+tflm::Status RunUpdate(const OpCall& call, const Slot& slot, int importance_offset, int pixels,
+                       const GradientOf& gradient_of) {
+  const bool samples = IsTraining(call, kUpdateCommand);
+  if (!samples && !(slot.accumulates && IsUpdating(call, kUpdateCommand))) return tflm::kOk;
+  Drawn drawn;
+  MEDYATE_CHECK(
+      ReadDrawn(call, slot, call.Input(kUpdatePool), call.Input(kUpdateSelection), &drawn));
+  if (!samples) {
+    ApplyAccumulated(call, slot, drawn);
+    return tflm::kOk;
+  }
+  float* gradient = call.OutputData<float>(0);
+  const int room = Elements(*call.Output(0)) / slot.delta_elements;
+  for (int begin = 0; begin < drawn.count; begin += room) {
+    const int n = drawn.count - begin < room ? drawn.count - begin : room;
+    memset(gradient, 0, sizeof(float) * n * slot.delta_elements);
+    gradient_of(drawn.stash + begin * slot.stash_elements, drawn.channels + begin, n, gradient);
+    RefreshImportance(call, slot, importance_offset, drawn.channels + begin, n, gradient);
+    TakeGradients(call, slot, drawn, begin, n, gradient);
+  }
+  UpdateBias(call, slot, pixels);
+  return tflm::kOk;
+}
+
+}  // namespace medyate
+
+#endif  // TFLM_OPS_KERNELS_UPDATE_H_

@@ -7,6 +7,8 @@
 >>> model.fit(x, y, batch_size=8, epochs=20, callbacks=[medyate])
 >>> print(medyate.report())
 >>> tuned = md.strip(model)
+>>> bundle = md.export(model, "out/", plan=medyate)
+>>> trainer = md.simulate.TFLMTrainer("out/")
 
 Names are loaded when they are first used: TensorFlow takes seconds to import, and whoever only
 wants a budget or a sampler does not need it.
@@ -18,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from tf_medyate._version import __version__
 
 if TYPE_CHECKING:
-    from tf_medyate import errors, layers, spec, strategies, zoo
+    from tf_medyate import errors, export, layers, simulate, spec, strategies, zoo
     from tf_medyate.callback import MeDyate
     from tf_medyate.cost import CostModel
     from tf_medyate.folding import layer_specs, prepare, strip
@@ -43,7 +45,7 @@ _HOMES = {
     "PRESETS": "strategies",
     "Strategy": "strategies",
 }
-_MODULES = ("errors", "layers", "spec", "strategies", "zoo")
+_MODULES = ("errors", "export", "layers", "simulate", "spec", "strategies", "zoo")
 
 __all__ = [
     "PRESETS",
@@ -56,12 +58,14 @@ __all__ = [
     "UpdatePlan",
     "__version__",
     "errors",
+    "export",
     "layer_specs",
     "layers",
     "measure_gradients",
     "prepare",
     "rank_layers",
     "sample_channels",
+    "simulate",
     "spec",
     "strategies",
     "strip",

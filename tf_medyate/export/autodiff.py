@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 from tf_medyate.errors import UnsupportedLayerError
 from tf_medyate.export import op_schema
@@ -211,11 +212,11 @@ def _add(reverse: _Reverse, op: Op, gradient: str):
 
 
 def _concatenation(reverse: _Reverse, op: Op, gradient: str):
-    fields = op_schema.CONCATENATION_OPTIONS.unpack(_options(op))
-    fields.pop("version")
+    fields: dict[str, Any] = dict(op_schema.CONCATENATION_OPTIONS.unpack(_options(op)))
+    del fields["version"]
     offset = 0
     for x in op.inputs:
-        block = reverse.builder.elements(x) // int(fields["blocks"])
+        block = reverse.builder.elements(x) // fields["blocks"]
         if reverse.want(x):
             dx = reverse.new(x)
             options = fields | {"block": block, "offset": offset}

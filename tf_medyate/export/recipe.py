@@ -149,7 +149,7 @@ def recipe_of(model: PreparedModel, plan: MeDyate) -> Recipe:
 
 
 def _specs_of(model: PreparedModel, plan: MeDyate) -> tuple[LayerSpec, ...]:
-    if getattr(plan, "_updater", None) is None:
+    if plan._updater is None:
         raise NotPreparedError(
             "plan",
             "a callback that has ranked the layers",

@@ -18,12 +18,16 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from tf_medyate.errors import MedyateError
 from tf_medyate.export import op_schema
 from tf_medyate.simulate.plugin import PluginError, build_plugin
+
+# schema.TensorType -> NumPy's type
+_NUMPY_TYPES = {0: np.dtype("<f4"), 2: np.dtype("<i4"), 3: np.dtype("u1"), 9: np.dtype("i1")}
 
 WHEEL_VERSION = "0.dev20260203175027"
 """The tflite-micro wheel whose C structs our ops are declared for."""
@@ -75,14 +79,15 @@ class Interpreter:
         with _teaching("model", "a graph that TFLM accepts", remedy):
             self._interpreter = runtime.Interpreter.from_bytes(self._model, names, arena_bytes)
 
-    def run(self, *inputs: np.ndarray) -> list[np.ndarray]:
-        """One Invoke: sets every input, runs every op, copies every output.
+    def run(self, *inputs: np.ndarray, outputs: int | None = None) -> list[np.ndarray]:
+        """One Invoke: sets every input, runs every op, copies the outputs.
 
         Args:
             *inputs: One array an input of the graph, of its shape and dtype.
+            outputs: How many of the outputs are copied; None for all.
 
         Returns:
-            The outputs, in the graph's order.
+            The first `outputs` outputs, in the graph's order.
 
         Raises:
             InterpreterError: An input does not fit, or an op reported an error.
@@ -92,8 +97,35 @@ class Interpreter:
             for index, value in enumerate(inputs):
                 self._interpreter.set_input(np.asarray(value), index)
             self._interpreter.invoke()
-        count = self._output_count
-        return [self._interpreter.get_output(index) for index in range(count)]
+        count = self._output_count if outputs is None else outputs
+        return [self.output(index) for index in range(count)]
+
+    def output(self, index: int) -> np.ndarray:
+        """A copy of an output as the last run left it; of a variable, as it is now."""
+        return self._interpreter.get_output(index)
+
+    def constants(self) -> dict[str, np.ndarray]:
+        """The constant tensors by name: the very memory that TFLM reads, and writable.
+
+        Our float ops keep nothing of a constant, so a host may patch weights between two
+        runs, as a device patches its flash.
+        """
+        from tensorflow.lite.python import schema_py_generated as schema
+
+        model: Any = schema.Model.GetRootAs(self._model, 0)
+        # A view that can be written of bytes that are this interpreter's alone.
+        start: Any = ctypes.cast(ctypes.c_char_p(self._model), ctypes.c_void_p).value
+        memory = np.ctypeslib.as_array((ctypes.c_uint8 * len(self._model)).from_address(start))
+        subgraph, found = model.Subgraphs(0), {}
+        for index in range(subgraph.TensorsLength()):
+            tensor = subgraph.Tensors(index)
+            data = model.Buffers(tensor.Buffer()).DataAsNumpy()
+            if isinstance(data, np.ndarray):
+                offset = data.__array_interface__["data"][0] - start
+                values = memory[offset : offset + data.size].view(_NUMPY_TYPES[tensor.Type()])
+                shape = tensor.ShapeAsNumpy()
+                found[tensor.Name().decode()] = values.reshape(shape)
+        return found
 
     def reset(self) -> None:
         """Sets all variables back to zero."""

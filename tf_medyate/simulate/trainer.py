@@ -1,0 +1,399 @@
+"""The exported training step, run sample by sample in the official TFLM interpreter.
+
+What happens here is what happens on a device: the graph trains deltas in its pool, an epoch's end
+adds them to the base weights where they lie, and the graph draws the next channels itself.
+
+Example:
+    >>> trainer = TFLMTrainer("out/")
+    >>> for sample, label in zip(x, y):
+    ...     loss = trainer.step(sample, label)
+    >>> trainer.end_epoch()
+    >>> trainer.predict(x[0]).argmax()
+    3
+"""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tf_medyate.errors import DataError, LabelError, NonFiniteDataError, OptionError, PlanError
+from tf_medyate.export import op_schema
+from tf_medyate.export.manifest import (
+    PLAN_FILE,
+    TRAIN_FILE,
+    BundleError,
+    LayerEntry,
+    Manifest,
+    read_file,
+    read_manifest,
+)
+from tf_medyate.export.op_schema import Command, StateWord
+from tf_medyate.simulate.interpreter import ArenaUse, Interpreter, InterpreterError
+from tf_medyate.spec import LayerDraw, MemoryBudget, UpdatePlan
+
+if TYPE_CHECKING:
+    from tf_medyate.model import PreparedModel
+
+_SOFTMAX_CROSS_ENTROPY = "softmax_cross_entropy"
+# Outputs of the graph.
+_LOGITS, _LOSS, _SELECTION, _POOL, _IMPORTANCE = range(5)
+# TFLM's planner works in the arena before anything lies there: this much a tensor.
+_PLANNER_BYTES = 96
+
+
+class TFLMTrainer:
+    """Trains an exported bundle in the TFLM interpreter.
+
+    Args:
+        bundle: A folder that `md.export` wrote, or its Bundle.
+        learning_rate: A number, or a function of the number of updates done; None for what the
+            bundle says.
+        arena_bytes: Size of the arena; None for what is needed.
+
+    Attributes:
+        manifest: What the bundle's plan.json says.
+        updates: Updates done so far.
+        epoch: Epochs done so far.
+
+    Raises:
+        BundleError: A file is missing, damaged, or belongs to another export.
+        InterpreterError: The arena is too small; the error names the bytes needed.
+        PluginError: The op library cannot be built, or the TFLM wheel is missing.
+    """
+
+    def __init__(
+        self,
+        bundle: str | pathlib.Path | Any,
+        learning_rate: float | Callable[[int], float] | None = None,
+        arena_bytes: int | None = None,
+    ):
+        folder = pathlib.Path(getattr(bundle, "folder", bundle))
+        self.manifest: Manifest = read_manifest(folder / PLAN_FILE)
+        data = read_file(folder, TRAIN_FILE, self.manifest)
+        self._rate = _learning_rate(learning_rate, self.manifest.optimizer.learning_rate)
+        self._interpreter = Interpreter(data, _arena_bytes(self.manifest, arena_bytes))
+        self._constants = self._interpreter.constants()
+        self._check_constants()
+        self.updates = 0
+        self.epoch = 0
+        self._pending = 0
+        # The first run copies the prior and draws.
+        self._run(Command.DISCARD)
+
+    # --- training
+
+    def step(self, sample: Any, label: Any) -> float:
+        """Learns from one sample.
+
+        With a batch size above 1 the gradient is accumulated, and applied when the batch is full.
+
+        Args:
+            sample: [...] or [1, ...], the shape of the model's input; any number dtype.
+            label: The class, or the target [n] of a mean squared error.
+
+        Returns:
+            The sample's loss before the update.
+
+        Raises:
+            DataError: Wrong shape or dtype; NonFiniteDataError, LabelError likewise.
+            InterpreterError: The loss is not finite; nothing was updated.
+        """
+        x, y = self._sample(sample), self._label(label)
+        optimizer = self.manifest.optimizer
+        full = self._pending + 1 >= optimizer.batch_size
+        steps = full and not optimizer.clip_norm
+        outputs = self._run(Command.STEP if steps else Command.ACCUMULATE, x, y)
+        self._pending += 1
+        if steps:
+            self._pending = 0
+            self.updates += 1
+        elif full:
+            self._apply()
+        return float(outputs[_LOSS][0])
+
+    def fit_epoch(self, x: Iterable[Any], y: Iterable[Any]) -> float:
+        """Learns from samples in the given order and ends the epoch.
+
+        Returns:
+            Their mean loss.
+        """
+        losses = [self.step(sample, label) for sample, label in zip(x, y, strict=True)]
+        self.end_epoch()
+        return float(np.mean(losses))
+
+    def end_epoch(self):
+        """Commits what was learned, and draws new channels if it is time to."""
+        if self._pending:
+            self._apply()
+        self.commit()
+        self.epoch += 1
+        if self._draws_after(self.epoch):
+            self._run(Command.DRAW)
+
+    def commit(self):
+        """Adds the deltas to the base weights; changes no output beyond rounding."""
+        pool = self._interpreter.output(_POOL)
+        for layer in self.manifest.trained:
+            self._commit_layer(layer, pool)
+        self._run(Command.COMMIT)
+
+    def discard(self):
+        """Drops what was learned since the last commit: the weights are what they were."""
+        self._run(Command.DISCARD)
+        self._pending = 0
+
+    def _apply(self):
+        self._run(Command.APPLY)
+        self._pending = 0
+        self.updates += 1
+
+    def _draws_after(self, epoch: int) -> bool:
+        every = self.manifest.sampler.resample_every
+        if every == "never" or self.manifest.sampler.sampling in ("static", "head", "full"):
+            return False
+        return epoch % (1 if every == "epoch" else int(every)) == 0
+
+    def _commit_layer(self, layer: LayerEntry, pool: np.ndarray):
+        channels, run = self._slot(layer)
+        weights = self._constants[layer.weights]
+        n = len(channels) * layer.weights_per_channel
+        deltas = pool[run : run + n].reshape(len(channels), *weights.shape[1:])
+        weights[list(channels)] += deltas
+        if layer.biases:
+            bias = pool[layer.bias_offset : layer.bias_offset + layer.biases]
+            self._constants[layer.bias] += bias
+
+    # --- looking
+
+    def predict(self, sample: Any) -> np.ndarray:
+        """The model's output for one sample, [classes] or [n]: probabilities after a softmax."""
+        x = self._sample(sample)
+        [logits] = self._run(Command.PREDICT, x, outputs=1)
+        shaped = logits.reshape(self.manifest.output_shape)
+        if not self.manifest.ends_in_softmax:
+            return shaped
+        powers = np.exp(shaped - shaped.max())
+        return powers / powers.sum()
+
+    def accuracy(self, x: Iterable[Any], y: Iterable[Any]) -> float:
+        """Share of samples whose class is predicted."""
+        right = [
+            int(self.predict(sample).argmax()) == int(label)
+            for sample, label in zip(x, y, strict=True)
+        ]
+        return float(np.mean(right))
+
+    @property
+    def plan(self) -> UpdatePlan:
+        """The channels that are trained now."""
+        sampler = self.manifest.sampler
+        draws, drawn = [], 0
+        for layer in self.manifest.layers:
+            channels, _ = self._slot(layer) if layer.drawn else ((), 0)
+            if channels:
+                draws.append(LayerDraw(layer.name, channels))
+                drawn += len(channels) * layer.channel_cost
+        budget = MemoryBudget(sampler.budget_amount, sampler.budget_unit)
+        draw = int(self._interpreter.output(_SELECTION)[StateWord.DRAW])
+        return UpdatePlan(draw, sampler.seed, budget, sampler.fixed_cost, drawn, tuple(draws))
+
+    @property
+    def importance(self) -> dict[str, np.ndarray]:
+        """Running mean of the gradient norm of each channel [channels], by drawn layer."""
+        drawn = [layer for layer in self.manifest.layers if layer.drawn]
+        if not drawn or not any(layer.prior for layer in drawn):
+            return {}
+        values = self._interpreter.output(_IMPORTANCE)
+        ends = np.cumsum([layer.channels for layer in drawn])[:-1]
+        parts = np.split(values, ends)
+        return {layer.name: part for layer, part in zip(drawn, parts, strict=True)}
+
+    @property
+    def arena(self) -> ArenaUse:
+        """What TFLM reports to have allocated."""
+        return self._interpreter.arena
+
+    @property
+    def arena_bytes(self) -> int:
+        """Bytes of the arena that TFLM reports to have allocated."""
+        return self.arena.total_bytes
+
+    def weights(self) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:
+        """Every weighted layer's kernel, in Keras's layout, and bias, as last committed."""
+        return {layer.name: self._keras_weights(layer) for layer in self.manifest.layers}
+
+    def copy_to(self, model: PreparedModel):
+        """Puts the committed weights into a prepared Keras model, layer by layer in their order.
+
+        Raises:
+            PlanError: The model has other layers than the one that was exported.
+        """
+        from tf_medyate.folding import layer_specs, require_prepared
+        from tf_medyate.layers import masked_layers
+
+        by_name = {layer.name: layer for layer in masked_layers(require_prepared(model))}
+        layers = [by_name[spec.name] for spec in layer_specs(model)]
+        learned = list(self.weights().values())
+        shapes = [tuple(layer.kernel.shape) for layer in layers]
+        if shapes != [kernel.shape for kernel, _ in learned]:
+            raise PlanError(
+                "model",
+                f"the layers of '{self.manifest.model}' in their order",
+                f"'{model.name}' with other kernels",
+                "Copy into the prepared model that was exported, or one built like it.",
+            )
+        model.commit()
+        for layer, (kernel, bias) in zip(layers, learned, strict=True):
+            layer.kernel.assign(kernel)
+            if bias is not None:
+                layer.bias.assign(bias)
+        _reload_pool(model)
+
+    def _keras_weights(self, layer: LayerEntry) -> tuple[np.ndarray, np.ndarray | None]:
+        weights = self._constants[layer.weights]
+        channels, outputs = weights.shape[0], weights.shape[-1]
+        flat = weights.reshape(channels, -1, outputs).transpose(1, 0, 2)
+        bias = self._constants[layer.bias].copy() if layer.bias else None
+        return flat.reshape(layer.kernel_shape), bias
+
+    # --- checks and plumbing
+
+    def _run(self, command: Command, sample=None, label=None, outputs: int = 2):
+        x = self._zero_sample if sample is None else sample
+        y = self._zero_label if label is None else label
+        rate = np.array([self._rate(self.updates)], np.float32)
+        return self._interpreter.run(x, y, rate, np.array([command], np.int32), outputs=outputs)
+
+    @property
+    def _zero_sample(self) -> np.ndarray:
+        return np.zeros((1, *self.manifest.input_shape), np.float32)
+
+    @property
+    def _zero_label(self) -> np.ndarray:
+        if self.manifest.loss == _SOFTMAX_CROSS_ENTROPY:
+            return np.zeros(1, np.int32)
+        return np.zeros(int(np.prod(self.manifest.output_shape)), np.float32)
+
+    def _slot(self, layer: LayerEntry) -> tuple[tuple[int, ...], int]:
+        """A trained layer's drawn channels, and where its run begins in the pool."""
+        words = self._interpreter.output(_SELECTION)[layer.selection_offset :]
+        first = op_schema.SELECTION_HEADER_WORDS
+        count, run = int(words[0]), int(words[1])
+        halves = words[first : first + (count + 1) // 2].astype("<i4").view("<u2")
+        return tuple(int(c) for c in halves[:count]), run
+
+    def _sample(self, sample: Any) -> np.ndarray:
+        shape = tuple(self.manifest.input_shape)
+        x = np.asarray(sample)
+        if x.shape not in (shape, (1, *shape)) or x.dtype.kind not in "biuf":
+            raise DataError(
+                "sample",
+                f"numbers of shape {shape}",
+                f"{x.dtype} of shape {x.shape}",
+                "Pass one sample, preprocessed as the model's training data were.",
+            )
+        x = x.astype(np.float32).reshape(1, *shape)
+        if not np.isfinite(x).all():
+            raise NonFiniteDataError(
+                "sample", "finite numbers", "NaN or infinity", "Leave this sample out."
+            )
+        return x
+
+    def _label(self, label: Any) -> np.ndarray:
+        y = np.asarray(label)
+        if self.manifest.loss != _SOFTMAX_CROSS_ENTROPY:
+            return self._target(y)
+        classes = self.manifest.output_shape[-1]
+        whole = y.size == 1 and y.dtype.kind in "iu"
+        if not whole or not 0 <= int(y.reshape(-1)[0]) < classes:
+            raise LabelError(
+                "label",
+                f"a class from 0 to {classes - 1}",
+                repr(label),
+                "Number the classes as for the model's training.",
+            )
+        return y.reshape(1).astype(np.int32)
+
+    def _target(self, y: np.ndarray) -> np.ndarray:
+        size = int(np.prod(self.manifest.output_shape))
+        if y.size != size or y.dtype.kind not in "biuf":
+            raise DataError(
+                "label",
+                f"a target of {size} numbers",
+                f"{y.dtype} of shape {y.shape}",
+                "Pass what the model's output should be.",
+            )
+        if not np.isfinite(y).all():
+            raise NonFiniteDataError(
+                "label", "finite numbers", "NaN or infinity", "Leave this sample out."
+            )
+        return y.reshape(size).astype(np.float32)
+
+    def _check_constants(self):
+        for layer in self.manifest.layers:
+            weights = self._constants.get(layer.weights)
+            size = int(np.prod(layer.kernel_shape))
+            missing = layer.bias and layer.bias not in self._constants
+            if weights is None or weights.size != size or missing:
+                raise BundleError(
+                    PLAN_FILE,
+                    f"the layers of {TRAIN_FILE}",
+                    f"layer '{layer.name}' with weights that are not there",
+                    "Keep the files of one export together.",
+                )
+
+
+def _reload_pool(model: PreparedModel):
+    """Lets the pool of a model that is being fine-tuned follow its kernels."""
+    from tf_medyate.layers import SPARSE, masked_layers
+
+    state = model.training_state
+    if state.pool is None:
+        return
+    pool = np.array(state.pool.numpy())
+    for layer in masked_layers(model):
+        if layer.mode == SPARSE:
+            channels = np.flatnonzero(layer.channel_mask.numpy())
+            live = layer.read_channels(channels).reshape(-1)
+            start = int(layer.pool_offset.numpy())
+            pool[start : start + live.size] = live
+    state.pool.assign(pool)
+
+
+def _learning_rate(given: Any, exported: Any) -> Callable[[int], float]:
+    if given is None:
+        given = _schedule(exported) if isinstance(exported, dict) else exported
+    if callable(given):
+        schedule: Callable[[int], Any] = given
+        return lambda update: float(schedule(update))
+    rate = float(given)
+    if not np.isfinite(rate) or rate < 0:
+        raise OptionError(
+            "learning_rate", "a number of at least 0", repr(given), "Choose for example 0.01."
+        )
+    return lambda update: rate
+
+
+def _schedule(config: dict[str, Any]) -> Callable[[int], float]:
+    import keras
+
+    # The configuration of a schedule as its own class wrote it.
+    return keras.optimizers.schedules.deserialize(config)
+
+
+def _arena_bytes(manifest: Manifest, asked: int | None) -> int:
+    needed = manifest.memory.arena_bytes
+    if asked is None:
+        return needed + _PLANNER_BYTES * (len(manifest.memory.tensors) + 64)
+    if asked < needed:
+        raise InterpreterError(
+            "arena_bytes",
+            f"at least {needed:,} bytes",
+            f"{asked:,} bytes",
+            "Give a larger arena, or export with a smaller budget.",
+        )
+    return asked

@@ -212,7 +212,8 @@ def _manifest(
 
 def _layer_entry(spec: LayerSpec, training: TrainingGraph, model: PreparedModel) -> LayerEntry:
     places = training.layout.of(spec.name)
-    prior = training.recipe.prior.get(spec.name, np.zeros(0, np.float32))
+    by_importance = places is not None and places.importance_offset != op_schema.NO_IMPORTANCE
+    prior = training.recipe.prior[spec.name] if by_importance else np.zeros(0, np.float32)
     return LayerEntry(
         name=spec.name,
         kind=spec.kind,

@@ -50,12 +50,13 @@ class TFLMTrainer:
 
     Args:
         bundle: A folder that `md.export` wrote, or its Bundle.
-        learning_rate: A number, or a function of the number of updates done; None for what the
-            bundle says.
+        learning_rate: A number, or a function of the number of samples learned from so far (what
+            Keras schedules count, too); None for what the bundle says.
         arena_bytes: Size of the arena; None for what is needed.
 
     Attributes:
         manifest: What the bundle's plan.json says.
+        samples: Samples learned from so far.
         updates: Updates done so far.
         epoch: Epochs done so far.
 
@@ -78,6 +79,7 @@ class TFLMTrainer:
         self._interpreter = Interpreter(data, _arena_bytes(self.manifest, arena_bytes))
         self._constants = self._interpreter.constants()
         self._check_constants()
+        self.samples = 0
         self.updates = 0
         self.epoch = 0
         self._pending = 0
@@ -113,6 +115,7 @@ class TFLMTrainer:
             self.updates += 1
         elif full:
             self._apply()
+        self.samples += 1
         return float(outputs[_LOSS][0])
 
     def fit_epoch(self, x: Iterable[Any], y: Iterable[Any]) -> float:
@@ -191,15 +194,18 @@ class TFLMTrainer:
     def plan(self) -> UpdatePlan:
         """The channels that are trained now."""
         sampler = self.manifest.sampler
+        budget = MemoryBudget(sampler.budget_amount, sampler.budget_unit)
+        trains_all = sampler.sampling == "full"
         draws, drawn = [], 0
         for layer in self.manifest.layers:
-            channels, _ = self._slot(layer) if layer.drawn else ((), 0)
+            listed = layer.drawn or (trains_all and layer.whole)
+            channels, _ = self._slot(layer) if listed else ((), 0)
             if channels:
                 draws.append(LayerDraw(layer.name, channels))
                 drawn += len(channels) * layer.channel_cost
-        budget = MemoryBudget(sampler.budget_amount, sampler.budget_unit)
         draw = int(self._interpreter.output(_SELECTION)[StateWord.DRAW])
-        return UpdatePlan(draw, sampler.seed, budget, sampler.fixed_cost, drawn, tuple(draws))
+        fixed, drawn = (0, budget.amount) if trains_all else (sampler.fixed_cost, drawn)
+        return UpdatePlan(draw, sampler.seed, budget, fixed, drawn, tuple(draws))
 
     @property
     def importance(self) -> dict[str, np.ndarray]:
@@ -258,14 +264,14 @@ class TFLMTrainer:
         channels, outputs = weights.shape[0], weights.shape[-1]
         flat = weights.reshape(channels, -1, outputs).transpose(1, 0, 2)
         bias = self._constants[layer.bias].copy() if layer.bias else None
-        return flat.reshape(layer.kernel_shape), bias
+        return np.array(flat.reshape(layer.kernel_shape)), bias  # a copy: the constants change
 
     # --- checks and plumbing
 
     def _run(self, command: Command, sample=None, label=None, outputs: int = 2):
         x = self._zero_sample if sample is None else sample
         y = self._zero_label if label is None else label
-        rate = np.array([self._rate(self.updates)], np.float32)
+        rate = np.array([self._rate(self.samples)], np.float32)
         return self._interpreter.run(x, y, rate, np.array([command], np.int32), outputs=outputs)
 
     @property
@@ -369,13 +375,13 @@ def _learning_rate(given: Any, exported: Any) -> Callable[[int], float]:
         given = _schedule(exported) if isinstance(exported, dict) else exported
     if callable(given):
         schedule: Callable[[int], Any] = given
-        return lambda update: float(schedule(update))
+        return lambda step: float(schedule(step))
     rate = float(given)
     if not np.isfinite(rate) or rate < 0:
         raise OptionError(
             "learning_rate", "a number of at least 0", repr(given), "Choose for example 0.01."
         )
-    return lambda update: rate
+    return lambda step: rate
 
 
 def _schedule(config: dict[str, Any]) -> Callable[[int], float]:

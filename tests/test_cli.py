@@ -9,6 +9,7 @@ import pytest
 from random_models import random_data, small_net
 
 from tf_medyate import cli
+from tf_medyate.commands import common
 
 
 def medyate(*words):
@@ -92,9 +93,9 @@ def test_mistakes_are_explained_without_a_traceback(files, capsys, change, words
 
 def test_regression_and_one_hot_targets_are_understood(files, capsys):
     x, y = random_data(small_net(), 20)
-    assert cli._loss("auto", y) == "sparse_categorical_crossentropy"
-    assert cli._loss("auto", np.eye(3)[y]) == "categorical_crossentropy"
-    assert cli._loss("auto", x[:, 0, 0]) == "mean_squared_error"
+    assert common.loss_name("auto", y) == "sparse_categorical_crossentropy"
+    assert common.loss_name("auto", np.eye(3)[y]) == "categorical_crossentropy"
+    assert common.loss_name("auto", x[:, 0, 0]) == "mean_squared_error"
     np.savez(files / "mse.npz", x=x, y=np.eye(3)[y] * 0.5, x_val=x[:4], y_val=np.eye(3)[y[:4]])
     assert medyate("finetune", "--model", files / "model.keras", "--data", files / "mse.npz",
                    "--epochs", 1, "--budget", "12KiB", "--out", files / "t.keras",

@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any
 from tf_medyate._version import __version__
 
 if TYPE_CHECKING:
-    from tf_medyate import errors, export, layers, simulate, spec, strategies, zoo
+    from tf_medyate import errors, layers, simulate, spec, strategies, zoo
     from tf_medyate.callback import MeDyate
     from tf_medyate.cost import CostModel
+    from tf_medyate.export.bundle import export_model as export
     from tf_medyate.folding import layer_specs, prepare, strip
     from tf_medyate.ranking import measure_gradients, rank_layers
     from tf_medyate.sampling import sample_channels

@@ -10,7 +10,10 @@ Example:
 
 from __future__ import annotations
 
+import contextlib
+import os
 import pathlib
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -133,7 +136,8 @@ def _convert(model: keras.Model, samples: list[np.ndarray] | None) -> bytes:
         converter.inference_input_type = tf.int8
         converter.inference_output_type = tf.int8
     try:
-        return converter.convert()
+        with _quietly():
+            return converter.convert()
     except Exception as error:  # the converter raises RuntimeError, ValueError and its own
         raise UnsupportedLayerError(
             f"model '{model.name}'",
@@ -141,6 +145,26 @@ def _convert(model: keras.Model, samples: list[np.ndarray] | None) -> bytes:
             str(error).strip().splitlines()[-1],
             "Replace the layer that the message names.",
         ) from error
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Keeps the converter's notes of its own progress off the screen; errors still raise."""
+    from absl import logging
+
+    verbosity = logging.get_verbosity()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        logging.set_verbosity(logging.ERROR)
+        os.dup2(nowhere, 2)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+        logging.set_verbosity(verbosity)
 
 
 def _check_softmax(data: bytes) -> None:

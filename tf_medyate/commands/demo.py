@@ -1,0 +1,91 @@
+"""`medyate demo`: a watch learns its wearer, in Keras and in the TFLM interpreter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tf_medyate.commands import common
+
+_LOSS = "sparse_categorical_crossentropy"
+_BATCH = 8
+_RATE = 0.05
+
+
+def add(commands):
+    """Adds the command."""
+    text = "watch a model learn a person it never saw"
+    parser = common.command(commands, "demo", run, text)
+    parser.add_argument("--wearer", type=int, default=0, help="who is left out, 0 to 9")
+    parser.add_argument("--budget", default="8KiB", help="memory for the update")
+    parser.add_argument("--epochs", type=int, default=15, help="epochs of fine-tuning")
+    parser.add_argument("--seed", type=int, default=0, help="seed of draws and shuffling")
+    parser.add_argument("--out", default="out/demo", help="folder for report, pictures and export")
+
+
+def run(args):
+    """Shows it."""
+    from tf_medyate.data import leave_one_out
+    from tf_medyate.zoo.pretrain import pretrained_watch_cnn
+
+    split = leave_one_out(args.wearer)
+    common.out.print(f"[bold]A watch learns its wearer[/] - {split}")
+    base = pretrained_watch_cnn(args.wearer, verbose=1)
+    source = (split.source_x[::8], split.source_y[::8], 32)
+    table = common.results_table("On recordings that this wearer made later")
+    before = common.score(base, split.test_x, split.test_y, _LOSS)
+    table.add_row("as shipped", f"{before:.1%}", "-", "-")
+    tuned, medyate = _tune_in_keras(args, base, split, source, table)
+    folder = Path(args.out)
+    bundle = _export(tuned, medyate, folder / "tuned", split)
+    _learn_in_tflm(args, base, split, source, folder / "device", table)
+    common.out.print(table)
+    print(bundle)
+    report = medyate.report()
+    page = report.save_html(folder / "report.html")
+    report.save_png(folder)
+    common.out.print(f"What was drawn, and why: [bold]{page}[/] (and PNG files beside it)")
+
+
+def _tune_in_keras(args, base, split, source, table):
+    """Head, MeDyate and full; returns what MeDyate made."""
+    data = (split.adapt_x, split.adapt_y, split.test_x, split.test_y)
+    common.out.print("Fine-tuning on the wearer's first recordings in Keras, three ways:")
+    args.batch_size, args.learning_rate = _BATCH, _RATE
+    made = {}
+    for name, text in (("head", "head only"), ("medyate", "MeDyate"), ("full", "full")):
+        model, medyate, score = common.train(base, data, args, name, _LOSS, text, source)
+        table.add_row(text, f"{score:.1%}", *common.memory_cells(medyate))
+        made[name] = model, medyate
+    return made["medyate"]
+
+
+def _export(model, medyate, folder: Path, split):
+    import tf_medyate as md
+
+    common.out.print("Exporting the tuned model for TensorFlow Lite Micro ...")
+    return md.export(model, folder, medyate, representative_data=split.adapt_x[:100])
+
+
+def _learn_in_tflm(args, base, split, source, folder: Path, table):
+    """The untuned model, personalised by the TFLM interpreter sample by sample."""
+    import keras
+
+    import tf_medyate as md
+    from tf_medyate.commands.simulate import falling, learn
+
+    model = md.prepare(base)
+    model.compile(keras.optimizers.SGD(_RATE / _BATCH), _LOSS)
+    medyate = md.MeDyate(args.budget, seed=args.seed, calibration=source, verbose=0)
+    medyate.set_model(model)
+    bundle = md.export(model, folder, medyate)
+    rate = falling(_RATE / _BATCH, len(split.adapt_x), args.epochs)
+    trainer = md.simulate.TFLMTrainer(bundle, rate)
+    common.out.print("The untuned model in the TFLM interpreter, sample by sample:")
+    learn(trainer, split.adapt_x, split.adapt_y, args.epochs, args.seed, "TFLM")
+    accuracy = trainer.accuracy(split.test_x, split.test_y)
+    pool = bundle.manifest.memory.pool_bytes
+    full = medyate.cost.full(medyate.specs)
+    budget = medyate.budget.format(pool)
+    table.add_row("MeDyate in TFLM", f"{accuracy:.1%}", budget, f"{pool / full:.1%}")
+    arena = trainer.arena_bytes
+    common.out.print(f"TFLM's whole arena: {medyate.budget.format(arena)}, the pool included.")

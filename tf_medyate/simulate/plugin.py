@@ -5,8 +5,9 @@ Example:
     >>> build_plugin()  # a few seconds the first time, then kept
     PosixPath('/home/you/.cache/tf_medyate/<hash>/libmedyate_ops.so')
 
-The library is kept under a hash of its sources, flags and compiler, so it is built again exactly
-when one of them changes. `MEDYATE_CACHE` names another folder, `CXX` another compiler.
+`pip install .` builds it once and puts it into the package. In a checkout it is kept under a hash
+of its sources, flags and compiler, so it is built again exactly when one of them changes.
+`MEDYATE_CACHE` names another folder, `CXX` another compiler.
 """
 
 import hashlib
@@ -18,9 +19,12 @@ from pathlib import Path
 
 from tf_medyate.errors import MedyateError
 
-_ROOT = Path(__file__).resolve().parents[2]
+PACKAGED = "_cpp"
+"""Folder of an installed package with the sources and the library."""
+LIBRARY = "libmedyate_ops.so"
+
+_PACKAGE = Path(__file__).resolve().parents[1]
 _FOLDERS = ("math", "runtime", "kernels", "host")
-_NAME = "libmedyate_ops.so"
 _FLAGS = (
     "-std=c++14",
     "-O2",
@@ -39,14 +43,38 @@ class PluginError(MedyateError, RuntimeError):
     """The op library cannot be built or loaded: no compiler, no sources, or a failed build."""
 
 
+def source_root() -> Path:
+    """The folder that holds `tflm_ops`: the checkout, or the installed package's copy."""
+    packaged = _PACKAGE / PACKAGED
+    return packaged if packaged.is_dir() else _PACKAGE.parent
+
+
+def source_files(root: Path) -> list[Path]:
+    """The library's C++ sources and headers, sorted.
+
+    Raises:
+        PluginError: There are none.
+    """
+    base = root / "tflm_ops"
+    files = [p for f in _FOLDERS for p in (base / f).glob("*.*") if p.suffix in (".cc", ".h")]
+    if not any(path.parent.name == "host" for path in files):
+        remedy = "Install tf_medyate from a checkout: pip install ."
+        raise PluginError("op sources", f"C++ files under {base}", "none", remedy)
+    return sorted(files)
+
+
 def plugin_path() -> Path:
     """Where the op library of the present sources lies, built or not.
 
     Raises:
         PluginError: No compiler, or no sources.
     """
+    built = _PACKAGE / PACKAGED / LIBRARY
+    if built.exists():
+        return built
+    root = source_root()
     folder = os.environ.get("MEDYATE_CACHE") or Path.home() / ".cache" / "tf_medyate"
-    return Path(folder) / _content_hash(_compiler(), _sources()) / _NAME
+    return Path(folder) / _content_hash(_compiler(), root) / LIBRARY
 
 
 def build_plugin() -> Path:
@@ -60,12 +88,28 @@ def build_plugin() -> Path:
     """
     path = plugin_path()
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
-            built = Path(scratch) / _NAME
-            _compile(built)
-            built.replace(path)  # at once, so that another process never sees half a library
+        compile_library(source_root(), path)
     return path
+
+
+def compile_library(root: Path, target: Path) -> None:
+    """Compiles the sources under `root` into `target`.
+
+    Raises:
+        PluginError: No compiler, no sources, or the compiler failed (with what it printed).
+    """
+    compiler = _compiler()
+    sources = [str(path) for path in source_files(root) if path.suffix == ".cc"]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+        built = Path(scratch) / LIBRARY
+        command = [compiler, *_FLAGS, f"-I{root}", *sources, "-o", str(built)]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        if result.returncode != 0:
+            remedy = "Check that the compiler knows C++14 (GCC 7 or Clang 6 and later)."
+            received = f"status {result.returncode}:\n{result.stderr[-4000:]}"
+            raise PluginError("C++ compiler", "the op library to compile", received, remedy)
+        built.replace(target)  # at once, so that another process never sees half a library
 
 
 def _compiler() -> str:
@@ -77,31 +121,12 @@ def _compiler() -> str:
     return found
 
 
-def _sources() -> list[Path]:
-    base = _ROOT / "tflm_ops"
-    sources = [path for folder in _FOLDERS for path in sorted((base / folder).glob("*.cc"))]
-    if not any(path.parent.name == "host" for path in sources):
-        remedy = "Install tf_medyate from a checkout: pip install --editable ."
-        raise PluginError("op sources", f"C++ files under {base}", "none", remedy)
-    return sources
-
-
-def _content_hash(compiler: str, sources: list[Path]) -> str:
+def _content_hash(compiler: str, root: Path) -> str:
     digest = hashlib.sha256(" ".join(_FLAGS).encode())
     version = subprocess.run([compiler, "--version"], capture_output=True, check=False)
     digest.update(version.stdout)
-    headers = [path for folder in _FOLDERS for path in (_ROOT / "tflm_ops" / folder).glob("*.h")]
-    for path in sorted([*sources, *headers]):
+    for path in source_files(root):
         content = path.read_bytes()
-        digest.update(f"{path.relative_to(_ROOT)} {len(content)} ".encode())
+        digest.update(f"{path.relative_to(root)} {len(content)} ".encode())
         digest.update(content)
     return digest.hexdigest()[:20]
-
-
-def _compile(target: Path) -> None:
-    command = [_compiler(), *_FLAGS, f"-I{_ROOT}", *map(str, _sources()), "-o", str(target)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    if result.returncode != 0:
-        remedy = "Check that the compiler knows C++14 (GCC 7 or Clang 6 and later)."
-        received = f"status {result.returncode}:\n{result.stderr[-4000:]}"
-        raise PluginError("C++ compiler", "the op library to compile", received, remedy)

@@ -111,3 +111,21 @@ def test_help_needs_no_reading_elsewhere():
     assert all(name in done.stdout for name in ("demo", "finetune", "rank", "compare"))
     with pytest.raises(SystemExit):
         medyate("finetune", "--help")
+
+
+def test_export_and_simulate_go_from_keras_to_tflm(files, capsys):
+    words = ["--data", files / "data.npz"]
+    exported = ["--model", files / "model.keras", *words, "--budget", "6KiB", "--int8"]
+    assert medyate("export", *exported, "--out", files / "bundle", "--batch_size", 2) == 0
+    printed = capsys.readouterr().out
+    assert all(n in printed for n in ("train.tflite", "model_int8.tflite", "plan.json", "arena"))
+    simulated = ["--bundle", files / "bundle", *words, "--epochs", 1]
+    assert medyate("simulate", *simulated, "--learning_rate", 0.02, "--cosine") == 0
+    printed = capsys.readouterr().out
+    assert "accuracy on the validation data" in printed
+    assert "(64-bit host), of it the pool 6,144." in printed
+    assert medyate("simulate", *simulated[:1], files / "nowhere", *words) == 2
+    assert "medyate export" in capsys.readouterr().err
+    assert medyate("export", *exported, "--arena_limit", "4KiB", "--out", files / "b2") == 2
+    assert "too few" in capsys.readouterr().err
+    assert not (files / "b2").exists()

@@ -4,13 +4,12 @@ import hypothesis
 import hypothesis.strategies as st
 import keras
 import numpy as np
-import pytest
 import tensorflow as tf
 from random_models import CLASSES, random_model
 
 import tf_medyate as md
 from tf_medyate.export.arena import predict_arena
-from tf_medyate.export.op_schema import Command
+from tf_medyate.export.op_schema import CONV_DEPTHWISE, Command
 from tf_medyate.export.planner import plan_memory
 from tf_medyate.export.recipe import recipe_of
 from tf_medyate.export.tflite import to_tflite
@@ -86,7 +85,7 @@ def test_one_step_of_a_random_net_is_the_slice_of_the_full_gradient(seed, strate
     layers = [layer for layer in md.layers.masked_layers(reference)]
     kernels = tape.gradient(loss, [layer.kernel.value for layer in layers])
     gradients = dict(zip([s.name for s in md.layer_specs(reference)], kernels, strict=True))
-    logits, got, selection, pool, *_ = run(interpreter, training, x[0], y[0], Command.STEP)
+    _, got, selection, pool, *_ = run(interpreter, training, x[0], y[0], Command.STEP)
     np.testing.assert_allclose(got[0], loss[0], rtol=1e-4, atol=1e-5)  # a softmax of float32 logits
     for places in training.layout.layers:
         channels, offset = slot_of(selection, places)
@@ -98,3 +97,59 @@ def test_one_step_of_a_random_net_is_the_slice_of_the_full_gradient(seed, strate
         # Float32 sums in another order, relative to the largest gradient of the layer.
         atol = 2e-5 * max(1e-3, np.abs(full).max())
         np.testing.assert_allclose(pool[offset : offset + n], wanted, atol=atol, rtol=2e-4)
+
+
+def streaming_net(rng):
+    """A frozen convolution before a depthwise one, in random shapes, and something to train."""
+    height, width = (int(side) for side in rng.integers(6, 13, 2))
+    inputs = keras.Input((height, width, int(rng.integers(1, 4))))
+    size, stride = int(rng.integers(1, 4)), int(rng.integers(1, 3))
+    x = L.Conv2D(int(rng.integers(2, 7)), size, strides=stride, padding="same")(inputs)
+    x = L.ReLU(6.0)(x) if rng.random() < 0.6 else x
+    before, dilation = (int(v) for v in rng.integers(0, 3, 2))
+    padding = "same"
+    if before:
+        x, padding = L.ZeroPadding2D(before)(x), "valid"
+    extent = 2 * (1 + dilation * (before == 0)) + 1
+    options = {"strides": int(rng.integers(1, 4))}
+    if before == 0 and dilation:
+        options = {"dilation_rate": 2}
+    if padding == "valid" and min(x.shape[1:3]) < extent:
+        padding = "same"
+    multiplier = int(rng.integers(1, 3))
+    x = L.DepthwiseConv2D(3, padding=padding, depth_multiplier=multiplier, **options)(x)
+    x = L.ReLU()(x) if rng.random() < 0.6 else x
+    x = L.Conv2D(5, 1, activation="relu", name="trained")(x)
+    x = L.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, L.Dense(CLASSES, activation="softmax")(x))
+
+
+@hypothesis.given(seeds)
+@hypothesis.settings(max_examples=25)
+def test_a_convolution_inside_the_depthwise_one_changes_no_bit(seed):
+    rng = np.random.default_rng(seed)
+    keras.utils.set_random_seed(seed)
+    model = md.prepare(streaming_net(rng))
+    model.compile(keras.optimizers.SGD(RATE), "sparse_categorical_crossentropy")
+    x = rng.normal(size=(4, *model.input_shape[1:])).astype(np.float32)
+    medyate = md.MeDyate(
+        "2KiB", layers=["trained"], calibration=(x, rng.integers(0, CLASSES, 4)), verbose=0
+    )
+    medyate.set_model(model)
+    recipe = recipe_of(model, medyate)
+    with_op, plan = lower(model, medyate)
+    kinds = {op.kind for op in with_op.graph.ops}
+    hypothesis.assume(CONV_DEPTHWISE.name in kinds)  # left out where it would not pay
+    without = lower_training(model, recipe, stream=False)
+    assert CONV_DEPTHWISE.name not in {op.kind for op in without.graph.ops}
+    roomy = plan_memory(without.graph, without.in_place)
+    assert plan.arena_bytes <= roomy.arena_bytes
+    outputs = [
+        run(Interpreter(to_tflite(t.graph, p), 1 << 22), t, sample, 0, Command.PREDICT)[0]
+        for t, p in ((with_op, plan), (without, roomy))
+        for sample in x
+    ]
+    np.testing.assert_array_equal(outputs[:4], outputs[4:])
+    powers = np.exp(np.array(outputs[:4]).reshape(4, -1))
+    wanted = model.predict(x, verbose=0)
+    np.testing.assert_allclose(powers / powers.sum(-1, keepdims=True), wanted, atol=1e-5)

@@ -66,7 +66,12 @@ def stash_positions(graph: ModelGraph, fusions: Fusions) -> dict[str, int]:
 
 
 def lower_forward(
-    graph: ModelGraph, layout: Layout, fusions: Fusions, builder: Builder, sample: str
+    graph: ModelGraph,
+    layout: Layout,
+    fusions: Fusions,
+    builder: Builder,
+    sample: str,
+    stream: bool = True,
 ) -> Forward:
     """Appends the forward pass of a model to a graph.
 
@@ -76,24 +81,35 @@ def lower_forward(
         fusions: What is fused.
         builder: Where to append; holds pool, selection and command.
         sample: Name of the input tensor.
+        stream: Compute frozen convolutions inside the depthwise ones behind them.
 
     Raises:
         UnsupportedLayerError: A layer cannot be exported; the error names it and what to do.
     """
-    lowering = _Lowering(graph, layout, fusions, builder)
+    lowering = _Lowering(graph, layout, fusions, builder, stream)
     return lowering.run(sample)
 
 
 class _Lowering:
-    def __init__(self, graph: ModelGraph, layout: Layout, fusions: Fusions, builder: Builder):
+    def __init__(
+        self,
+        graph: ModelGraph,
+        layout: Layout,
+        fusions: Fusions,
+        builder: Builder,
+        stream: bool,
+    ):
         self.graph = graph
         self.layout = layout
         self.fusions = fusions
         self.builder = builder
+        self.streams = stream
         self.wanted: set[str] = set()
         self.weights: dict[str, str] = {}
         self.biases: dict[str, str] = {}
         self.tensors: dict[str, str] = {}
+        # Frozen convolutions that will be computed row by row inside the depthwise one behind.
+        self.streamed: dict[str, Node] = {}
         self.ends_in_softmax = False
 
     def run(self, sample: str) -> Forward:
@@ -149,9 +165,15 @@ class _Lowering:
     def weighted(self, node: Node) -> str:
         places = self.layout.of(node.name)
         x = self._input(node)
+        if self._can_stream(node):
+            self.streamed[node.name] = node
+            return node.name
         if places is not None:
             self._stash(node, places, x)
-        y = self._linear(node, places, x)
+        if x in self.streamed:
+            y = self._conv_depthwise(self.streamed[x], node)
+        else:
+            y = self._linear(node, places, x)
         name = geometry.activation_name(node)
         if name == geometry.SOFTMAX:
             return self._softmax(node, y)
@@ -216,6 +238,69 @@ class _Lowering:
             "bias_offset": places.bias_offset,
             "importance_offset": places.importance_offset,
         }
+
+    # --- a convolution inside the depthwise one behind it
+
+    def _is_frozen(self, node: Node) -> bool:
+        """Neither trained, nor behind a layer that is."""
+        return self.layout.of(node.name) is None and self._input(node) not in self.wanted
+
+    def _can_stream(self, node: Node) -> bool:
+        """A frozen convolution whose only reader is a frozen depthwise one."""
+        plain = self.streams and _op_of(node) is op_schema.CONV_2D and self._is_frozen(node)
+        if not plain or geometry.activation_name(node) == geometry.HARD_SWISH:
+            return False
+        reader = self._only_reader(node)
+        while reader is not None and reader.name in self.fusions.absorbed:
+            reader = self._only_reader(reader)
+        if reader is None or not isinstance(reader.layer, ChannelMasked):
+            return False
+        frozen = self.layout.of(reader.name) is None
+        return frozen and geometry.is_depthwise(reader) and self._streaming_pays(node, reader)
+
+    def _streaming_pays(self, conv: Node, depthwise: Node) -> bool:
+        """Input, rows and output together are less than the map with the larger of the two."""
+        sizes = (geometry.input_plane(conv, self.fusions), geometry.plane(conv.layer.output.shape))
+        x, middle = (math.prod(size) for size in sizes)
+        y = math.prod(geometry.plane(depthwise.layer.output.shape))
+        rows = math.prod(self._row_shape(conv, self._options(depthwise, None, keeps_gates=False)))
+        return x + rows + y < middle + max(x, y)
+
+    def _row_shape(self, conv: Node, depthwise: dict[str, Any]) -> tuple[int, int, int]:
+        """Shape of what an output row of the depthwise half needs of the map between."""
+        height, width, channels = geometry.plane(conv.layer.output.shape)
+        taps, dilation = depthwise["kernel_size"][0], depthwise["dilation"][0]
+        return op_schema.conv_depthwise_rows(height, taps, dilation), width, channels
+
+    def _only_reader(self, node: Node) -> Node | None:
+        readers = self.graph.consumers(node.name)
+        return readers[0] if len(readers) == 1 and node.name not in self.graph.outputs else None
+
+    def _conv_depthwise(self, conv: Node, depthwise: Node) -> str:
+        x = self._input(conv)
+        y = self._output(depthwise, [x])
+        first = self._options(conv, None, keeps_gates=False)
+        second = self._options(depthwise, None, keeps_gates=False)
+        options: dict[str, Any] = {
+            "input_channels": first["input_channels"],
+            "middle_channels": first["output_channels"],
+            "output_channels": second["output_channels"],
+            "input_size": first["input_size"],
+            "middle_size": first["output_size"],
+            "output_size": second["output_size"],
+        }
+        own = ("kernel_size", "stride", "dilation", "padding", "activation", "negative_slope")
+        for prefix, half in (("conv", first), ("depthwise", second)):
+            options |= {f"{prefix}_{name}": half[name] for name in own if name in half}
+        shape = self._row_shape(conv, second)
+        inputs = [x]
+        for node in (conv, depthwise):
+            inputs += [self._weights(node), self._bias(node)]
+        scratch = [self.builder.tensor(f"{conv.name}/rows", shape, kind=SCRATCH)]
+        self.builder.op(op_schema.CONV_DEPTHWISE, inputs, [y], options, scratch=scratch)
+        return y
+
+    # --- constants
 
     def _weights(self, node: Node) -> str:
         """The kernel input channel first, [I][KH][KW][O]: a channel is one contiguous run."""

@@ -64,7 +64,7 @@ DRAWN_ANEW = -1
 """`LayoutWord.RUN_OFFSET` of a layer whose channels are drawn; a head's run never moves."""
 
 IMPORTANCE_RATE = 0.1
-"""Weight of the newest step in the running mean of importance; 1 - layers.IMPORTANCE_MOMENTUM."""
+"""Weight of the newest step in the running mean of importance; 1 - state.IMPORTANCE_MOMENTUM."""
 
 
 class Activation(enum.IntEnum):
@@ -295,6 +295,30 @@ CONV_2D_OPTIONS = OptionsStruct(
         _IMPORTANCE,
     ),
 )
+CONV_DEPTHWISE_OPTIONS = OptionsStruct(
+    "ConvDepthwiseOptions",
+    (
+        _VERSION,
+        Field("input_channels", "int32_t", "of the convolution, 1 to kMaxChannels"),
+        Field("middle_channels", "int32_t", "between the two, 1 to kMaxChannels"),
+        Field("output_channels", "int32_t", "a multiple of middle_channels, to kMaxChannels"),
+        Field("input_size", "int32_t", "height and width of the input", count=2),
+        Field("middle_size", "int32_t", "height and width between the two", count=2),
+        Field("output_size", "int32_t", "height and width of the output", count=2),
+        Field("conv_kernel_size", "int32_t", "height and width, 1 to 255", count=2),
+        Field("conv_stride", "int32_t", "down and across, 1 to 255", count=2),
+        Field("conv_dilation", "int32_t", "down and across, 1 to 255", count=2),
+        Field("conv_padding", "int32_t", "positions before the first, top and left", count=2),
+        Field("conv_activation", "int32_t", "an Activation", default=0),
+        Field("conv_negative_slope", "float", "LeakyReLU's; 0 for the others", default=0.0),
+        Field("depthwise_kernel_size", "int32_t", "height and width, 1 to 255", count=2),
+        Field("depthwise_stride", "int32_t", "down and across, 1 to 255", count=2),
+        Field("depthwise_dilation", "int32_t", "down and across, 1 to 255", count=2),
+        Field("depthwise_padding", "int32_t", "positions before the first, top and left", count=2),
+        Field("depthwise_activation", "int32_t", "an Activation", default=0),
+        Field("depthwise_negative_slope", "float", "LeakyReLU's; 0 for the others", default=0.0),
+    ),
+)
 DENSE_OPTIONS = OptionsStruct(
     "DenseOptions",
     (
@@ -451,6 +475,22 @@ DEPTHWISE_CONV_2D_UPDATE = Op(
     _UPDATE_INPUTS,
     ("scratch",),
     _UPDATE,
+)
+CONV_DEPTHWISE = Op(
+    "ConvDepthwise",
+    "MEDYATE_CONV_DEPTHWISE",
+    CONV_DEPTHWISE_OPTIONS,
+    (
+        "input",
+        "conv_weights",
+        "conv_bias or -1",
+        "depthwise_weights",
+        "depthwise_bias or -1",
+    ),
+    ("output", "rows"),
+    "A frozen convolution and the frozen depthwise one behind it, bit for bit, without the map "
+    "between them: rows [conv_depthwise_rows(), middle width, middle channels] (scratch) holds "
+    "what one output row needs.",
 )
 DENSE = Op(
     "Dense",
@@ -622,6 +662,7 @@ OPS = (
     DEPTHWISE_CONV_2D,
     DEPTHWISE_CONV_2D_INPUT_GRADIENT,
     DEPTHWISE_CONV_2D_UPDATE,
+    CONV_DEPTHWISE,
     DENSE,
     DENSE_INPUT_GRADIENT,
     DENSE_UPDATE,
@@ -646,6 +687,11 @@ OPS = (
 def selection_words(capacity: int) -> int:
     """Words of a layer's slot with room for `capacity` channels."""
     return SELECTION_HEADER_WORDS + (capacity + 1) // 2
+
+
+def conv_depthwise_rows(middle_height: int, kernel_height: int, dilation: int) -> int:
+    """Rows between the two halves of CONV_DEPTHWISE that one output row can need."""
+    return min(middle_height, (kernel_height - 1) * dilation + 1)
 
 
 def control_scratch_bytes(candidates: int, layers: int) -> int:

@@ -73,7 +73,7 @@ class TrainingGraph:
 
 
 def lower_training(
-    model: PreparedModel, recipe: Recipe, scratch_channels: int = 4
+    model: PreparedModel, recipe: Recipe, scratch_channels: int = 4, stream: bool = True
 ) -> TrainingGraph:
     """Lowers one training step of a model.
 
@@ -82,6 +82,8 @@ def lower_training(
         recipe: What is trained, and how.
         scratch_channels: Channels whose weight gradients are computed at a time: 4, or 1 for
             the smallest arena.
+        stream: Compute frozen convolutions row by row inside the depthwise ones behind them: the
+            same numbers, without the map between.
 
     Raises:
         UnsupportedLayerError: A layer cannot be exported.
@@ -94,7 +96,7 @@ def lower_training(
     inputs = _declare_inputs(builder, model, recipe)
     state = _declare_state(builder, layout, recipe)
     _append_control(builder, layout, recipe)
-    forward = lower_forward(keras_graph, layout, fusions, builder, SAMPLE)
+    forward = lower_forward(keras_graph, layout, fusions, builder, SAMPLE, stream)
     _check_loss(recipe, forward, model)
     logits = builder.make_output(forward.output, LOGITS)
     loss_gradient = _append_loss(builder, recipe, logits)

@@ -39,6 +39,7 @@ extern "C" __attribute__((visibility("default"))) bool RegisterMedyateOps(void* 
       RegisterConv2d(),
       RegisterConv2dInputGradient(),
       RegisterConv2dUpdate(),
+      RegisterConvDepthwise(),
       RegisterDense(),
       RegisterDenseInputGradient(),
       RegisterDenseUpdate(),

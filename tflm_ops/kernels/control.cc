@@ -70,7 +70,9 @@ bool RequireInputs(const OpCall& call, const ControlOptions& options) {
          call.RequireRange("fixed_elements", options.fixed_elements, 0,
                            Elements(*call.Input(kPool))) &&
          call.RequireAtLeast(call.Input(kLayout), "layout", tflm::kInt32, kLayoutWords) &&
-         call.RequireThat(call.Input(kLayout)->data != nullptr, "the layout to be a constant");
+         call.RequireThat(call.Input(kLayout)->data != nullptr, "the layout to be a constant") &&
+         call.RequireThat(call.Input(kLayout) != call.Input(kSelection),
+                          "a layout beside the selection");
 }
 
 // Importance and prior, which the draw needs unless it is uniform.

@@ -215,14 +215,17 @@ const float* LiveBias(const OpCall& call, const Slot& slot, const Fused& fused) 
   return live;
 }
 
-void Activate(const OpCall& call, const Fused& fused, int n) {
-  float* y = call.OutputData<float>(0);
-  uint8_t* gates = fused.keeps_gates ? call.OutputData<uint8_t>(1) : nullptr;
+void ApplyActivation(const Fused& fused, int n, float* y, uint8_t* gates) {
   if (fused.activation == kActivationRelu) math::ReluForward(y, n, y, gates);
   if (fused.activation == kActivationRelu6) math::Relu6Forward(y, n, y, gates);
   if (fused.activation == kActivationLeakyRelu) {
     math::LeakyReluForward(y, n, fused.negative_slope, y, gates);
   }
+}
+
+void Activate(const OpCall& call, const Fused& fused, int n) {
+  uint8_t* gates = fused.keeps_gates ? call.OutputData<uint8_t>(1) : nullptr;
+  ApplyActivation(fused, n, call.OutputData<float>(0), gates);
 }
 
 bool RequireInputGradient(const OpCall& call, const Slot& slot) {
@@ -255,16 +258,20 @@ bool RequireOptionalSelection(const OpCall& call, int input) {
          call.RequireAtLeast(call.Input(input), "selection", tflm::kInt32, kStateWords);
 }
 
-void CountSample(const OpCall& call, int command_input, int selection_input) {
-  if (call.inputs() <= selection_input) return;
+bool CountSample(const OpCall& call, int command_input, int selection_input) {
+  if (call.inputs() <= selection_input) return true;
   int32_t* state = call.InputData<int32_t>(selection_input);
+  if (!call.RequireRange("accumulated samples", state[kStateWordAccumulated], 0, 0x7ffffffe)) {
+    return false;
+  }
   if (!IsUpdating(call, command_input)) {
     ++state[kStateWordAccumulated];
-    return;
+    return true;
   }
   const float scale = 1.0f / static_cast<float>(state[kStateWordAccumulated] + 1);
   memcpy(&state[kStateWordGradientScale], &scale, sizeof(scale));
   state[kStateWordAccumulated] = 0;
+  return true;
 }
 
 }  // namespace medyate

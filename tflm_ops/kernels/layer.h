@@ -90,6 +90,9 @@ bool RequireForward(const OpCall& call, const Slot& slot, const Fused& fused, in
 // without a bias.
 const float* LiveBias(const OpCall& call, const Slot& slot, const Fused& fused);
 
+// Applies an activation to n elements in place; writes the gates unless they are null.
+void ApplyActivation(const Fused& fused, int n, float* y, uint8_t* gates);
+
 // Applies the fused activation in place, and writes the gates if they are kept.
 void Activate(const OpCall& call, const Fused& fused, int n);
 
@@ -112,8 +115,8 @@ bool IsUpdating(const OpCall& call, int input);
 bool RequireOptionalSelection(const OpCall& call, int input);
 
 // Counts a sample whose loss is good in the selection's state, and sets what its update multiplies
-// gradients by. Without a selection it does nothing.
-void CountSample(const OpCall& call, int command_input, int selection_input);
+// gradients by. Without a selection it does nothing; of a damaged count it reports an error.
+bool CountSample(const OpCall& call, int command_input, int selection_input);
 
 }  // namespace medyate
 

@@ -44,7 +44,7 @@ tflm::Status Eval(tflm::Context* context, tflm::Node* node) {
   const int n = Elements(*call.Input(kNetOutputs));
   *loss = math::MeanSquaredErrorForward(outputs, target, n);
   MEDYATE_CHECK(call.RequireThat(math::IsFinite(*loss), "a finite loss; nothing was updated"));
-  CountSample(call, kCommand, kSelection);
+  MEDYATE_CHECK(CountSample(call, kCommand, kSelection));
   math::MeanSquaredErrorBackward(outputs, target, n, options.gradient_scale,
                                  call.OutputData<float>(kOutputsGradient));
   return tflm::kOk;

@@ -17,6 +17,7 @@ constexpr char kConv2dUpdateName[] = "MEDYATE_CONV_2D_UPDATE";
 constexpr char kDepthwiseConv2dName[] = "MEDYATE_DEPTHWISE_CONV_2D";
 constexpr char kDepthwiseConv2dInputGradientName[] = "MEDYATE_DEPTHWISE_CONV_2D_INPUT_GRADIENT";
 constexpr char kDepthwiseConv2dUpdateName[] = "MEDYATE_DEPTHWISE_CONV_2D_UPDATE";
+constexpr char kConvDepthwiseName[] = "MEDYATE_CONV_DEPTHWISE";
 constexpr char kDenseName[] = "MEDYATE_DENSE";
 constexpr char kDenseInputGradientName[] = "MEDYATE_DENSE_INPUT_GRADIENT";
 constexpr char kDenseUpdateName[] = "MEDYATE_DENSE_UPDATE";
@@ -223,6 +224,68 @@ static_assert(offsetof(StashOptions, selection_offset) == 16, "selection_offset"
 static_assert(offsetof(StashOptions, selection_capacity) == 20, "selection_capacity");
 static_assert(offsetof(StashOptions, accumulates) == 24, "accumulates");
 static_assert(offsetof(StashOptions, has_velocity) == 28, "has_velocity");
+
+struct ConvDepthwiseOptions {
+  // KOptionsVersion.
+  uint32_t version;
+  // Of the convolution, 1 to kMaxChannels.
+  int32_t input_channels;
+  // Between the two, 1 to kMaxChannels.
+  int32_t middle_channels;
+  // A multiple of middle_channels, to kMaxChannels.
+  int32_t output_channels;
+  // Height and width of the input.
+  int32_t input_size[2];
+  // Height and width between the two.
+  int32_t middle_size[2];
+  // Height and width of the output.
+  int32_t output_size[2];
+  // Height and width, 1 to 255.
+  int32_t conv_kernel_size[2];
+  // Down and across, 1 to 255.
+  int32_t conv_stride[2];
+  // Down and across, 1 to 255.
+  int32_t conv_dilation[2];
+  // Positions before the first, top and left.
+  int32_t conv_padding[2];
+  // An Activation.
+  int32_t conv_activation;
+  // LeakyReLU's; 0 for the others.
+  float conv_negative_slope;
+  // Height and width, 1 to 255.
+  int32_t depthwise_kernel_size[2];
+  // Down and across, 1 to 255.
+  int32_t depthwise_stride[2];
+  // Down and across, 1 to 255.
+  int32_t depthwise_dilation[2];
+  // Positions before the first, top and left.
+  int32_t depthwise_padding[2];
+  // An Activation.
+  int32_t depthwise_activation;
+  // LeakyReLU's; 0 for the others.
+  float depthwise_negative_slope;
+};
+
+static_assert(sizeof(ConvDepthwiseOptions) == 120, "ConvDepthwiseOptions");
+static_assert(offsetof(ConvDepthwiseOptions, version) == 0, "version");
+static_assert(offsetof(ConvDepthwiseOptions, input_channels) == 4, "input_channels");
+static_assert(offsetof(ConvDepthwiseOptions, middle_channels) == 8, "middle_channels");
+static_assert(offsetof(ConvDepthwiseOptions, output_channels) == 12, "output_channels");
+static_assert(offsetof(ConvDepthwiseOptions, input_size) == 16, "input_size");
+static_assert(offsetof(ConvDepthwiseOptions, middle_size) == 24, "middle_size");
+static_assert(offsetof(ConvDepthwiseOptions, output_size) == 32, "output_size");
+static_assert(offsetof(ConvDepthwiseOptions, conv_kernel_size) == 40, "conv_kernel_size");
+static_assert(offsetof(ConvDepthwiseOptions, conv_stride) == 48, "conv_stride");
+static_assert(offsetof(ConvDepthwiseOptions, conv_dilation) == 56, "conv_dilation");
+static_assert(offsetof(ConvDepthwiseOptions, conv_padding) == 64, "conv_padding");
+static_assert(offsetof(ConvDepthwiseOptions, conv_activation) == 72, "conv_activation");
+static_assert(offsetof(ConvDepthwiseOptions, conv_negative_slope) == 76, "conv_negative_slope");
+static_assert(offsetof(ConvDepthwiseOptions, depthwise_kernel_size) == 80, "depthwise_kernel_size");
+static_assert(offsetof(ConvDepthwiseOptions, depthwise_stride) == 88, "depthwise_stride");
+static_assert(offsetof(ConvDepthwiseOptions, depthwise_dilation) == 96, "depthwise_dilation");
+static_assert(offsetof(ConvDepthwiseOptions, depthwise_padding) == 104, "depthwise_padding");
+static_assert(offsetof(ConvDepthwiseOptions, depthwise_activation) == 112, "depthwise_activation");
+static_assert(offsetof(ConvDepthwiseOptions, depthwise_negative_slope) == 116, "depthwise_negative_slope");
 
 struct DenseOptions {
   // KOptionsVersion.

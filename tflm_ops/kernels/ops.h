@@ -18,6 +18,7 @@ tflm::Registration RegisterControl();
 tflm::Registration RegisterConv2d();
 tflm::Registration RegisterConv2dInputGradient();
 tflm::Registration RegisterConv2dUpdate();
+tflm::Registration RegisterConvDepthwise();
 tflm::Registration RegisterDense();
 tflm::Registration RegisterDenseInputGradient();
 tflm::Registration RegisterDenseUpdate();

@@ -46,7 +46,7 @@ tflm::Status Eval(tflm::Context* context, tflm::Node* node) {
   *loss = math::SoftmaxCrossEntropyForward(call.InputData<const float>(kLogits), classes, label,
                                            gradient);
   MEDYATE_CHECK(call.RequireThat(math::IsFinite(*loss), "a finite loss; nothing was updated"));
-  CountSample(call, kCommand, kSelection);
+  MEDYATE_CHECK(CountSample(call, kCommand, kSelection));
   math::SoftmaxCrossEntropyBackward(gradient, classes, label, options.gradient_scale, gradient);
   return tflm::kOk;
 }

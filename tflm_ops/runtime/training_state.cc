@@ -50,19 +50,25 @@ bool Within(int64_t value, int64_t lowest, int64_t highest) {
   return value >= lowest && value <= highest;
 }
 
-bool IsSound(const TrainingState& state, const Row& row, LayoutWord word) {
+// First word behind a row's slot.
+int64_t SlotEnd(const Row& row) {
+  return int64_t{row[kLayoutWordSelectionOffset]} + kSelectionHeaderWords +
+         (row[kLayoutWordSelectionCapacity] + 1) / 2;
+}
+
+// Args:
+//   free_word: the first word of the selection that no earlier row's slot holds.
+bool IsSound(const TrainingState& state, const Row& row, LayoutWord word, int64_t free_word) {
   const int channels = row[kLayoutWordChannels];
   const int capacity = row[kLayoutWordSelectionCapacity];
   switch (word) {
     case kLayoutWordChannels:
       return Within(channels, 1, kMaxChannels);
     case kLayoutWordSelectionOffset:
-      return Within(row[word], kStateWords, state.selection_words);
+      return Within(row[word], free_word, state.selection_words);
     case kLayoutWordSelectionCapacity:
       return Within(capacity, row.is_drawn() ? 0 : channels, channels) &&
-             int64_t{row[kLayoutWordSelectionOffset]} + kSelectionHeaderWords +
-                     (capacity + 1) / 2 <=
-                 state.selection_words;
+             SlotEnd(row) <= state.selection_words;
     case kLayoutWordRunOffset:
       return row.is_drawn() ||
              (row[word] >= 0 &&
@@ -147,7 +153,7 @@ void FillSlots(const TrainingState& state, const uint8_t* chosen) {
 
 int CandidateChannels(const TrainingState& state) {
   int channels = 0;
-  for (int i = 0; i < state.rows; ++i) {
+  for (int i = 0; i < state.rows && channels <= kMaxChannels; ++i) {
     const Row row(state, i);
     if (row.is_drawn()) channels += row[kLayoutWordChannels];
   }
@@ -169,12 +175,15 @@ int64_t DrawScratchBytes(const TrainingState& state) {
 }
 
 LayoutFault CheckLayout(const TrainingState& state) {
+  int64_t free_word = kStateWords;
   for (int i = 0; i < state.rows; ++i) {
+    const Row row(state, i);
     for (int word = 0; word < kLayoutWords; ++word) {
-      if (!IsSound(state, Row(state, i), static_cast<LayoutWord>(word))) {
+      if (!IsSound(state, row, static_cast<LayoutWord>(word), free_word)) {
         return {i, static_cast<LayoutWord>(word)};
       }
     }
+    free_word = SlotEnd(row);
   }
   return {-1, kLayoutWordChannels};
 }

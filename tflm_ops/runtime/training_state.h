@@ -33,7 +33,8 @@ struct DrawRule {
   uint32_t core_q16;
 };
 
-// Channels that can be drawn, and the layers they belong to.
+// Channels that can be drawn (counted no further than beyond kMaxChannels, which is too many), and
+// the layers they belong to. The layout must be sound.
 int CandidateChannels(const TrainingState& state);
 int CandidateLayers(const TrainingState& state);
 

@@ -1,0 +1,175 @@
+// MEDYATE_CONV_DEPTHWISE: y = activation(depthwise(activation(conv(x)))), both frozen. The map
+// between the two, an inverted bottleneck's widest, exists only as far as one output row needs it.
+
+#include <string.h>
+
+#include "tflm_ops/kernels/layer.h"
+#include "tflm_ops/kernels/op_call.h"
+#include "tflm_ops/kernels/ops.h"
+#include "tflm_ops/math/conv2d.h"
+#include "tflm_ops/math/depthwise_conv2d.h"
+
+namespace medyate {
+namespace {
+
+enum Input { kX, kConvWeights, kConvBias, kDepthwiseWeights, kDepthwiseBias, kInputs };
+enum Output { kY, kRows, kOutputs };
+
+struct Half {
+  math::ConvShape shape;
+  Fused fused;
+};
+
+Conv2dOptions ConvHalf(const ConvDepthwiseOptions& o) {
+  return {o.version,
+          o.input_channels,
+          o.middle_channels,
+          {o.input_size[0], o.input_size[1]},
+          {o.middle_size[0], o.middle_size[1]},
+          {o.conv_kernel_size[0], o.conv_kernel_size[1]},
+          {o.conv_stride[0], o.conv_stride[1]},
+          {o.conv_dilation[0], o.conv_dilation[1]},
+          {o.conv_padding[0], o.conv_padding[1]},
+          o.conv_activation,
+          o.conv_negative_slope,
+          0,
+          kStateWords,
+          0,
+          0,
+          0,
+          kNoBiasDelta,
+          kNoImportance};
+}
+
+Conv2dOptions DepthwiseHalf(const ConvDepthwiseOptions& o) {
+  return {o.version,
+          o.middle_channels,
+          o.output_channels,
+          {o.middle_size[0], o.middle_size[1]},
+          {o.output_size[0], o.output_size[1]},
+          {o.depthwise_kernel_size[0], o.depthwise_kernel_size[1]},
+          {o.depthwise_stride[0], o.depthwise_stride[1]},
+          {o.depthwise_dilation[0], o.depthwise_dilation[1]},
+          {o.depthwise_padding[0], o.depthwise_padding[1]},
+          o.depthwise_activation,
+          o.depthwise_negative_slope,
+          0,
+          kStateWords,
+          0,
+          0,
+          0,
+          kNoBiasDelta,
+          kNoImportance};
+}
+
+bool ReadHalves(const OpCall& call, Half* conv, Half* depthwise) {
+  ConvDepthwiseOptions options;
+  if (!call.Read(&options)) return false;
+  Slot slot;
+  const Conv2dOptions first = ConvHalf(options);
+  const Conv2dOptions second = DepthwiseHalf(options);
+  return ReadConv2d(call, first, &conv->shape, &slot) && ReadFused(call, first, &conv->fused) &&
+         ReadDepthwiseConv2d(call, second, &depthwise->shape, &slot) &&
+         ReadFused(call, second, &depthwise->fused);
+}
+
+int RowElements(const math::ConvShape& shape) { return shape.w.in * shape.in_channels; }
+int OutputRowElements(const math::ConvShape& shape) { return shape.w.out * shape.out_channels; }
+
+// Rows of its input that one output row of the depthwise half can need.
+int RowsNeeded(const math::Axis& axis) {
+  const int extent = (axis.kernel - 1) * axis.dilation + 1;
+  return extent < axis.in ? extent : axis.in;
+}
+
+bool RequireBias(const OpCall& call, int input, const char* what, int elements) {
+  return !call.Input(input) ||
+         call.RequireElements(call.Input(input), what, tflm::kFloat32, elements);
+}
+
+tflm::Status Prepare(tflm::Context* context, tflm::Node* node) {
+  const OpCall call(kConvDepthwiseName, context, node);
+  Half conv, depthwise;
+  MEDYATE_CHECK(ReadHalves(call, &conv, &depthwise));
+  MEDYATE_CHECK(call.Require(call.inputs() == kInputs, "inputs", kInputs, call.inputs()));
+  MEDYATE_CHECK(call.Require(call.outputs() == kOutputs, "outputs", kOutputs, call.outputs()));
+  const math::ConvShape& c = conv.shape;
+  const math::ConvShape& d = depthwise.shape;
+  const int conv_weights[] = {c.in_channels, c.h.kernel, c.w.kernel, c.out_channels};
+  const int depthwise_weights[] = {d.in_channels, d.h.kernel, d.w.kernel,
+                                   d.out_channels / d.in_channels};
+  MEDYATE_CHECK(
+      call.RequireElements(call.Input(kX), "input", tflm::kFloat32, c.h.in * RowElements(c)));
+  MEDYATE_CHECK(
+      call.RequireShape(call.Input(kConvWeights), "conv_weights", tflm::kFloat32, conv_weights));
+  MEDYATE_CHECK(call.RequireShape(call.Input(kDepthwiseWeights), "depthwise_weights",
+                                  tflm::kFloat32, depthwise_weights));
+  MEDYATE_CHECK(RequireBias(call, kConvBias, "conv_bias", c.out_channels));
+  MEDYATE_CHECK(RequireBias(call, kDepthwiseBias, "depthwise_bias", d.out_channels));
+  MEDYATE_CHECK(call.RequireElements(call.Output(kY), "output", tflm::kFloat32,
+                                     d.h.out * OutputRowElements(d)));
+  return call.RequireElements(call.Output(kRows), "rows", tflm::kFloat32,
+                              RowsNeeded(d.h) * RowElements(d))
+             ? tflm::kOk
+             : tflm::kError;
+}
+
+// The shape of a single output row, which reads the input from row *first on.
+math::ConvShape OneRow(const math::ConvShape& shape, int row, int* first) {
+  const int begin = row * shape.h.stride - shape.h.pad;
+  *first = begin > 0 ? begin : 0;
+  math::ConvShape one = shape;
+  one.h.in = shape.h.in - *first;
+  one.h.pad = *first - begin;
+  one.h.out = 1;
+  return one;
+}
+
+void ConvRow(const OpCall& call, const Half& conv, int row, float* y) {
+  int first;
+  const math::ConvShape one = OneRow(conv.shape, row, &first);
+  const float* x = call.InputData<const float>(kX) + first * RowElements(conv.shape);
+  math::Conv2dForward(one, x, call.InputData<const float>(kConvWeights),
+                      call.InputData<const float>(kConvBias), y);
+  ApplyActivation(conv.fused, OutputRowElements(conv.shape), y, nullptr);
+}
+
+tflm::Status Eval(tflm::Context* context, tflm::Node* node) {
+  const OpCall call(kConvDepthwiseName, context, node);
+  Half conv, depthwise;
+  MEDYATE_CHECK(ReadHalves(call, &conv, &depthwise));
+  const math::ConvShape& d = depthwise.shape;
+  const int row_elements = RowElements(d);
+  const int outputs = OutputRowElements(d);
+  float* rows = call.OutputData<float>(kRows);
+  int base = 0;  // The row of the map that rows begins with.
+  int end = 0;   // The first that is not there yet.
+  for (int out = 0; out < d.h.out; ++out) {
+    int first;
+    math::ConvShape one = OneRow(d, out, &first);
+    const int reach = out * d.h.stride - d.h.pad + (d.h.kernel - 1) * d.h.dilation + 1;
+    const int last = reach < d.h.in ? reach : d.h.in;
+    if (first >= end) {
+      base = end = first;
+    } else if (first > base) {
+      memmove(rows, rows + (first - base) * row_elements,
+              sizeof(float) * (end - first) * row_elements);
+      base = first;
+    }
+    for (; end < last; ++end) ConvRow(call, conv, end, rows + (end - base) * row_elements);
+    one.h.in = last - first;
+    float* y = call.OutputData<float>(kY) + out * outputs;
+    math::DepthwiseConv2dForward(one, rows, call.InputData<const float>(kDepthwiseWeights),
+                                 call.InputData<const float>(kDepthwiseBias), y);
+    ApplyActivation(depthwise.fused, outputs, y, nullptr);
+  }
+  return tflm::kOk;
+}
+
+}  // namespace
+
+tflm::Registration RegisterConvDepthwise() {
+  return MakeRegistration(kConvDepthwiseName, Prepare, Eval);
+}
+
+}  // namespace medyate

@@ -10,6 +10,7 @@ from random_models import random_data, random_model, small_net
 
 import tf_medyate as md
 from tf_medyate.layers import ChannelMasked, masked_layers
+from tf_medyate.state import TrainingState
 from tf_medyate.tensors import select_channels
 from tf_medyate.update import ChannelUpdater
 
@@ -189,14 +190,13 @@ def test_the_graph_neither_computes_undrawn_gradients_nor_goes_below_the_kept_la
             loss = LOSS(y, model(x, training=False))
         return tape.gradient(loss, [v.value for v in model.trainable_variables])
 
-    graph = gradients.get_concrete_function().graph
-    alive = reachable(graph)
-    bodies = [op for f in graph._functions.values() for op in f.graph.get_operations()]
+    alive = reachable(gradients.get_concrete_function().graph)
     filters = [op for op in alive if op.type == "Conv2DBackpropFilter"]
     inputs_ = [op for op in alive if op.type == "Conv2DBackpropInput"]
-    # Weight gradients live in the branch that runs only when something is drawn: one a layer.
-    assert not filters
-    assert sum(op.type == "Conv2DBackpropFilter" for op in bodies) == 2
+    # One weight gradient for each kept layer, of as many channels as are drawn: the shape comes
+    # from the draw, not from the kernel. None for the frozen ones.
+    assert len(filters) == 2
+    assert all(op.outputs[0].shape[2] is None for op in filters)
     # dX of c3 feeds c2's weight gradient; c2's own would feed frozen layers only.
     assert len(inputs_) == 1
 
@@ -242,7 +242,54 @@ def test_importance_is_the_running_mean_of_the_gradient_norm():
         weights = int(np.prod(layer.kernel.shape)) // layer.kernel.shape[-2]
         runs = pool[start : start + len(channels) * weights].reshape(len(channels), weights)
         expected[channels] = 0.9 * 3.0 + 0.1 * np.linalg.norm(runs, axis=1)
-        np.testing.assert_allclose(layer.importance.numpy(), expected, rtol=1e-5)
+        measured = updater.importance()[layer.name]
+        # The same squares, summed in another order: float32 rounding only.
+        np.testing.assert_allclose(measured, expected, rtol=1e-5)
+        np.testing.assert_array_equal(layer.importance.numpy(), measured)
+
+
+def test_a_layer_called_on_its_own_measures_only_itself():
+    model = md.prepare(random_model(5))
+    updater, drawn = attach_random(model, np.random.default_rng(0), share=0.9)
+    updater.set_importance({n: np.full(len(v), 3.0) for n, v in updater.importance().items()})
+    alone = next(layer for layer in updater.kept_layers if drawn[layer.name])
+    x = tf.random.normal((2, *alone.input.shape[1:]))
+    with tf.GradientTape() as tape:
+        y = tf.reduce_sum(tf.square(alone(x)))
+    assert tape.gradient(y, model.training_state.pool.value) is not None
+    for name, means in updater.importance().items():
+        changed = means != 3.0
+        assert changed.any() == (name == alone.name)
+
+
+@settings(max_examples=25)
+@given(
+    seed=st.integers(0, 9999),
+    windows=st.lists(st.sampled_from([(), (3,), (1, 1), (2, 3)]), min_size=1, max_size=4),
+)
+def test_the_pool_and_its_runs_hold_the_same_weights(seed, windows):
+    """Rebuilds every kernel from a pool by NumPy alone, through the layout that the graph uses."""
+    rng = np.random.default_rng(seed)
+    kernels = [(*window, *rng.integers(1, 6, 2)) for window in windows]
+    full = [rng.normal(size=kernel).astype(np.float32) for kernel in kernels]
+    draws = [np.flatnonzero(rng.random(k[-2]) < 0.5) for k in kernels]
+    runs = [
+        np.moveaxis(f[..., d, :], -2, 0).ravel() for f, d in zip(full, draws, strict=True)
+    ]  # [channel][position][output]
+    pool = np.concatenate([*runs, np.zeros(max(k[-1] * 6 for k in kernels), np.float32)])
+    state = TrainingState()
+    state.allocate(pool.size, kernels)
+    state.pool.assign(pool)
+    state.lay_out(kernels, draws)
+    for slot, (kernel, draw) in enumerate(zip(kernels, draws, strict=True)):
+        run = state.run(slot)
+        index = tuple(np.asarray(run.index)[:, 1 - len(kernel) :].T)
+        rebuilt = np.zeros(kernel, np.float32)
+        rebuilt[index] = np.reshape(run.weights, (-1, kernel[-1]))
+        expected = np.zeros(kernel, np.float32)
+        expected[..., draw, :] = full[slot][..., draw, :]
+        np.testing.assert_array_equal(rebuilt, expected)
+        np.testing.assert_array_equal(run.channels, draw if draw.size else [0])
 
 
 def test_a_layer_kind_without_an_operation_says_so():

@@ -24,7 +24,14 @@ import numpy as np
 import tensorflow as tf
 
 from tf_medyate.errors import PlanError
-from tf_medyate.tensors import input_gradient, select_channels, spread_kernel
+from tf_medyate.state import Run
+from tf_medyate.tensors import (
+    convolution_gradients,
+    input_gradient,
+    kernel_gradient,
+    select_channels,
+    spread_kernel,
+)
 
 # Keras's hints are narrower than what its operations take.
 _ops: Any = keras.ops
@@ -33,9 +40,7 @@ FULL = "full"
 FROZEN = "frozen"
 SPARSE = "sparse"
 
-# Weight of the newest step in the running mean of a channel's gradient norm: about the last
-# ten steps count, less than one epoch of the data sets that fit a device.
-IMPORTANCE_MOMENTUM = 0.9
+Backward = Callable[[Any], tuple[Any, Any]]
 
 
 class ChannelMasked(keras.layers.Layer):
@@ -49,6 +54,7 @@ class ChannelMasked(keras.layers.Layer):
         importance: float32 variable [channels], running mean of each channel's gradient norm.
         pool_offset: int32 variable, where the layer's run begins in the pool.
         mode: FULL, FROZEN or SPARSE.
+        slot: The layer's place among those that may be drawn from.
     """
 
     kind = ""
@@ -61,6 +67,7 @@ class ChannelMasked(keras.layers.Layer):
         self.importance = self._state("importance", channels, "float32", "zeros")
         self.pool_offset = self._state("pool_offset", (), "int32", "zeros")
         self.mode = FULL
+        self.slot = 0
         self.state_of: Callable[[], Any] | None = None
         # The number of selected channels changes from draw to draw.
         self.supports_jit = False
@@ -95,19 +102,20 @@ class ChannelMasked(keras.layers.Layer):
         """The layer's operation without bias and activation; None means its own dilation."""
         raise NotImplementedError(f"{type(self).__name__} must define linear(inputs, kernel)")
 
-    def select_outputs(self, gradient, indices):
-        """The part of an output gradient that the selected channels feed: all of it here."""
-        del indices
+    def select_outputs(self, gradient, run: Run):
+        """The part of an output gradient that the drawn channels feed: all of it here."""
+        del run
         return gradient
 
     def call(self, inputs):
         """Applies the layer with the kernel as it stands, drawn channels from the pool."""
         if self.mode == SPARSE:
-            outputs = self._sparse_linear(inputs)
+            outputs: Any = self._sparse_linear(inputs)
         else:
-            outputs = self.linear(inputs, self.kernel)
+            outputs = self.linear(inputs, _read(self.kernel))
         if self.bias is not None:
-            outputs = keras.ops.add(outputs, self.bias)
+            # Not `add`: its gradient would work out at run time how the shapes broadcast.
+            outputs = tf.nn.bias_add(outputs, _read(self.bias))
         return outputs if self.activation is None else self.activation(outputs)
 
     @property
@@ -115,20 +123,10 @@ class ChannelMasked(keras.layers.Layer):
         """There is a bias and it is trained."""
         return self.bias is not None and self.bias.trainable
 
-    # --- rows: one kernel position of one channel, [positions * channels, outputs]
-
     def _geometry(self) -> tuple[int, int, int]:
         """(kernel positions, channels, outputs per channel)."""
         *window, channels, outputs = self.kernel.shape
         return int(np.prod(window, dtype=np.int64)), int(channels), int(outputs)
-
-    def _rows(self, indices):
-        """Row numbers [n, positions, 1] of the selected channels."""
-        positions, channels, _ = self._geometry()
-        first = indices[:, None, None]
-        if positions == 1:
-            return first
-        return first + channels * np.arange(positions)[None, :, None]
 
     def _state_layer(self):
         if self.state_of is None:
@@ -138,60 +136,58 @@ class ChannelMasked(keras.layers.Layer):
         return self.state_of()
 
     def _sparse_linear(self, inputs):
-        state = self._state_layer()
-        positions, channels, outputs = self._geometry()
-        indices = tf.reshape(tf.where(self.channel_mask.value), [-1])
-        count = tf.size(indices)
-        run = count * positions * outputs
-        offset = self.pool_offset.value
+        run: Run = self._state_layer().run(self.slot)
+        base = tf.convert_to_tensor(self.kernel.value)
+        rank, (_, _, outputs) = len(base.shape), self._geometry()
 
         @tf.custom_gradient
-        def apply(x, base, pool):
-            weights = tf.reshape(pool[offset : offset + run], [count, positions, outputs])
-            rows = tf.reshape(base, [positions * channels, outputs])
-            rows = tf.tensor_scatter_nd_update(rows, self._rows(indices), weights)
-            kernel = tf.reshape(rows, self.kernel.shape)
-            stash = select_channels(x, indices)
+        def apply(x, weights):
+            index = run.index if run.index.shape[-1] == rank - 1 else run.index[:, 1 - rank :]
+            rows = tf.reshape(weights, [-1, outputs])
+            kernel = tf.tensor_scatter_nd_update(base, index, rows)
+
+            y, backward = self.differentiable(x, kernel, run)
 
             def gradient(dy):
-                def drawn():
-                    d_weights = self._weight_gradient(stash, indices, dy)
-                    self._refresh_importance(indices, d_weights)
-                    after = tf.size(pool) - offset - run
-                    scaled = tf.reshape(d_weights, [run]) * state.step_scale.value
-                    return tf.pad(scaled, [[offset, after]])
+                dx, d_kernel = backward(dy)
+                return dx, tf.slice(tf.reshape(d_kernel, [-1]), [0], run.elements)
 
-                d_pool = tf.cond(count > 0, drawn, lambda: tf.zeros_like(pool))
-                return input_gradient(self.linear, x, kernel, dy), None, d_pool
+            return y, gradient
 
-            return self.linear(x, kernel), gradient
+        return apply(inputs, run.weights)
 
-        base = tf.stop_gradient(tf.convert_to_tensor(self.kernel.value))
-        return apply(inputs, base, tf.convert_to_tensor(state.pool.value))
+    def differentiable(self, x, kernel, run: Run) -> tuple[Any, Backward]:
+        """The layer's operation, and its gradient with the drawn channels' weights alone.
 
-    def _weight_gradient(self, stash, indices, dy):
-        """Gradient [n, positions, outputs] of the selected channels' weights, and of no others."""
-        positions, _, outputs = self._geometry()
-        count = tf.size(indices)
-        window = [int(side) for side in self.kernel.shape[:-2]]
-        # Only the shape matters: a convolution is linear in its kernel.
-        kernel = tf.zeros([*window, count, outputs])
-        with tf.GradientTape() as tape:
-            tape.watch(kernel)
+        Args:
+            x: The input.
+            kernel: The kernel to apply.
+            run: What is drawn.
+
+        Returns:
+            The output of `linear`, and a function of its gradient to (gradient of the input,
+            gradient of a kernel of just the drawn channels).
+        """
+        dilation = getattr(self, "dilation_rate", ())
+        window = [int(side) for side in kernel.shape[:-2]]
+
+        def selected(x, kernel):
             # TensorFlow dilates by reshaping, which needs the number of channels beforehand; a
             # kernel spread out with zeros does not.
-            dilation = getattr(self, "dilation_rate", ())
-            y = self.linear(stash, spread_kernel(kernel, dilation), [1] * len(dilation))
-        d_kernel: Any = tape.gradient(y, kernel, output_gradients=self.select_outputs(dy, indices))
-        if positions == 1:
-            return tf.reshape(d_kernel, [count, 1, outputs])
-        return tf.transpose(tf.reshape(d_kernel, [positions, count, outputs]), [1, 0, 2])
+            return self.linear(x, spread_kernel(kernel, dilation), [1] * len(dilation))
 
-    def _refresh_importance(self, indices, d_weights):
-        norms = tf.sqrt(tf.reduce_sum(tf.square(d_weights), axis=[1, 2]))
-        old = tf.gather(self.importance.value, indices)
-        step = (1.0 - IMPORTANCE_MOMENTUM) * (norms - old)
-        self.importance.value.scatter_add(tf.IndexedSlices(step, indices))
+        def backward(dy):
+            some = tf.zeros(tf.concat([window, run.kernel_shape[2:]], 0), x.dtype)
+            some = tf.ensure_shape(some, [*window, None, kernel.shape[-1]])
+            picked, d_picked = select_channels(x, run.channels), self.select_outputs(dy, run)
+            d_some = kernel_gradient(selected, picked, some, d_picked)
+            return input_gradient(self.linear, x, kernel, dy), d_some
+
+        return self.linear(x, kernel), backward
+
+    @property
+    def _dilated(self) -> bool:
+        return any(step > 1 for step in getattr(self, "dilation_rate", ()))
 
     # --- between draws, in NumPy
 
@@ -200,11 +196,14 @@ class ChannelMasked(keras.layers.Layer):
         kernel = self.kernel.numpy().reshape(self._geometry())
         return np.ascontiguousarray(kernel[:, channels, :].transpose(1, 0, 2))
 
-    def commit(self, pool: np.ndarray | None = None):
-        """Writes the live weights of the drawn channels into the kernel; changes no output.
+    def commit(self, pool: np.ndarray | None = None, importance: np.ndarray | None = None):
+        """Writes the drawn channels' live weights into the kernel; changes no output.
+
+        Their importances go to `importance`, too.
 
         Args:
             pool: The pool's values, for whoever commits many layers; None reads them.
+            importance: Likewise, the state's importances.
         """
         if self.mode != SPARSE:
             return
@@ -212,7 +211,11 @@ class ChannelMasked(keras.layers.Layer):
         if not channels.size:
             return
         positions, _, outputs = self._geometry()
-        values: Any = self._state_layer().pool.numpy() if pool is None else pool
+        state = self._state_layer()
+        means: Any = state.importance.numpy() if importance is None else importance
+        first = state.importance_start(self.slot)
+        self._commit_importance(channels, means[first : first + channels.size])
+        values: Any = state.pool.numpy() if pool is None else pool
         start = int(self.pool_offset.numpy())
         run = values[start : start + channels.size * positions * outputs]
         live = run.reshape(channels.size, positions, outputs).transpose(1, 0, 2)
@@ -220,6 +223,12 @@ class ChannelMasked(keras.layers.Layer):
         if not np.array_equal(kernel[:, channels, :], live):  # assigning costs more than looking
             kernel[:, channels, :] = live
             self.kernel.assign(kernel.reshape(self.kernel.shape))
+
+    def _commit_importance(self, channels, live):
+        means = np.array(self.importance.numpy())
+        if not np.array_equal(means[channels], live):
+            means[channels] = live
+            self.importance.assign(means)
 
     def _saved(self) -> dict[str, Any]:
         return {variable.name: variable for variable in self.variables}
@@ -258,6 +267,16 @@ class MaskedConv2D(ChannelMasked, keras.layers.Conv2D):
         dilation = dilation_rate or self.dilation_rate
         return _ops.conv(inputs, kernel, self.strides, self.padding, "channels_last", dilation)
 
+    def differentiable(self, x, kernel, run):
+        """See the base class."""
+        if self._dilated:
+            return super().differentiable(x, kernel, run)
+
+        def backward(dy):
+            return convolution_gradients(x, kernel, run, dy, self.strides, self.padding)
+
+        return self.linear(x, kernel), backward
+
 
 @keras.saving.register_keras_serializable("tf_medyate")
 class MaskedConv1D(ChannelMasked, keras.layers.Conv1D):
@@ -276,6 +295,21 @@ class MaskedConv1D(ChannelMasked, keras.layers.Conv1D):
         dilation = dilation_rate or self.dilation_rate
         return _ops.conv(inputs, kernel, self.strides, padding, "channels_last", dilation)
 
+    def differentiable(self, x, kernel, run):
+        """See the base class."""
+        if self._dilated or self.padding == "causal":
+            return super().differentiable(x, kernel, run)
+        # What TensorFlow does, too, but once for both ways: a convolution over maps of height 1.
+        x, kernel, strides = tf.expand_dims(x, 1), tf.expand_dims(kernel, 0), self.strides * 2
+
+        def backward(dy):
+            dy = tf.expand_dims(dy, 1)
+            dx, d_kernel = convolution_gradients(x, kernel, run, dy, strides, self.padding)
+            return tf.squeeze(dx, 1), d_kernel
+
+        y: Any = _ops.conv(x, kernel, strides, self.padding, "channels_last")
+        return tf.squeeze(y, 1), backward
+
 
 @keras.saving.register_keras_serializable("tf_medyate")
 class MaskedDepthwiseConv2D(ChannelMasked, keras.layers.DepthwiseConv2D):
@@ -290,15 +324,34 @@ class MaskedDepthwiseConv2D(ChannelMasked, keras.layers.DepthwiseConv2D):
             inputs, kernel, self.strides, self.padding, "channels_last", dilation
         )
 
-    def select_outputs(self, gradient, indices):
+    def differentiable(self, x, kernel, run):
+        """See the base class."""
+        if self._dilated:
+            return super().differentiable(x, kernel, run)
+        how: Any = {"strides": [1, *self.strides, 1], "padding": self.padding.upper()}
+
+        def backward(dy):
+            dx = tf.raw_ops.DepthwiseConv2dNativeBackpropInput(
+                input_sizes=tf.shape(x), filter=kernel, out_backprop=dy, **how
+            )
+            return dx, tf.raw_ops.DepthwiseConv2dNativeBackpropFilter(
+                input=select_channels(x, run.channels),
+                filter_sizes=run.kernel_shape,
+                out_backprop=self.select_outputs(dy, run),
+                **how,
+            )
+
+        return self.linear(x, kernel), backward
+
+    def select_outputs(self, gradient, run):
         """The output channels that the selected input channels feed."""
-        lead = tf.shape(gradient)[:-1]
         _, channels, multiplier = self._geometry()
         if multiplier == 1:
-            return select_channels(gradient, indices)
+            return select_channels(gradient, run.channels)
+        lead = tf.shape(gradient)[:-1]
         grouped = tf.reshape(gradient, tf.concat([lead, [channels, multiplier]], 0))
-        chosen = tf.gather(grouped, indices, axis=-2)
-        return tf.reshape(chosen, tf.concat([lead, [tf.size(indices) * multiplier]], 0))
+        chosen = tf.gather(grouped, run.channels, axis=-2)
+        return tf.reshape(chosen, tf.concat([lead, [tf.size(run.channels) * multiplier]], 0))
 
 
 @keras.saving.register_keras_serializable("tf_medyate")
@@ -310,6 +363,26 @@ class MaskedDense(ChannelMasked, keras.layers.Dense):
     def linear(self, inputs, kernel, dilation_rate=None):
         """Matrix product over the last axis."""
         return keras.ops.matmul(inputs, kernel)
+
+    def differentiable(self, x, kernel, run):
+        """See the base class."""
+
+        def backward(dy):
+            dx = tf.matmul(dy, kernel, transpose_b=True)
+            picked = select_channels(x, run.channels)
+            if len(x.shape) > 2:
+                picked = tf.reshape(picked, [-1, run.kernel_shape[2]])
+                dy = tf.reshape(dy, [-1, dy.shape[-1]])
+            return dx, tf.matmul(picked, dy, transpose_a=True)
+
+        return self.linear(x, kernel), backward
+
+
+def _read(variable):
+    # Keras's `trainable` is unknown to TensorFlow, whose tape would trace gradients down to the
+    # first layer, frozen or not.
+    value = variable.value
+    return value if variable.trainable else tf.stop_gradient(value)
 
 
 def masked_layers(model: keras.Model) -> list[ChannelMasked]:

@@ -34,6 +34,11 @@ class PreparedModel(keras.Model):
         self.attachment = Attachment()
         self._offered = _Offer(None)
 
+    def call(self, inputs, training=None, mask=None, **kwargs):
+        """Applies the layers; they share one reading of the pool."""
+        with self.training_state.opened():
+            return super().call(inputs, training=training, mask=mask, **kwargs)
+
     def fit(self, x=None, y=None, batch_size=None, *args, **kwargs):
         """Trains as `keras.Model.fit` does, after checking the data.
 
@@ -60,11 +65,12 @@ class PreparedModel(keras.Model):
         return None if data is None else take_batches(data, count)
 
     def commit(self):
-        """Writes the live weights in the pool into the kernels; changes no output."""
+        """Writes live weights and importances into the layers; changes no output."""
         if self.training_state.pool is not None:
             pool = self.training_state.pool.numpy()
+            importance = self.training_state.importance.numpy()
             for layer in masked_layers(self):
-                layer.commit(pool)
+                layer.commit(pool, importance)
 
 
 class Attachment:

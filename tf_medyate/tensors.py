@@ -1,4 +1,9 @@
-"""Tensor operations that the masked layers are made of."""
+"""Tensor operations that the masked layers are made of.
+
+TensorFlow's gradient functions compute what nobody asked for and trace many small operations; each
+node of a graph takes some 20 KiB of the process while it is traced, optimized and run. So the
+undilated layers name the gradient operations themselves.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +13,8 @@ import tensorflow as tf
 
 
 def select_channels(x, indices):
-    """Picks channels-last channels of a tensor [..., channels] -> [..., n].
-
-    A product with a one-hot matrix: on a CPU as fast as tf.gather along the last axis where few
-    channels are drawn and faster where many are; exact, as all other terms are zero.
-    """
-    channels = x.shape[-1]
-    flat = tf.reshape(x, [-1, channels])
-    chosen = tf.matmul(flat, tf.one_hot(indices, channels, axis=0, dtype=x.dtype))
-    return tf.reshape(chosen, tf.concat([tf.shape(x)[:-1], tf.shape(indices)], 0))
+    """Picks channels-last channels of a tensor [..., channels] -> [..., n]."""
+    return tf.gather(x, indices, axis=-1)
 
 
 def spread_kernel(kernel, dilation_rate):
@@ -41,3 +39,39 @@ def input_gradient(linear, x, kernel, dy):
         tape.watch(x)
         y = linear(x, kernel)
     return tape.gradient(y, x, output_gradients=dy)
+
+
+def kernel_gradient(linear, x, kernel, dy):
+    """Gradient of a linear layer's kernel, of which only the shape matters."""
+    with tf.GradientTape() as tape:
+        tape.watch(kernel)
+        y = linear(x, kernel)
+    return tape.gradient(y, kernel, output_gradients=dy)
+
+
+def convolution_gradients(x, kernel, run, dy, strides, padding):
+    """Gradients of an undilated 2-D convolution, NHWC.
+
+    Args:
+        x: Input [batch, height, width, channels].
+        kernel: [height, width, channels, outputs].
+        run: The Run that says which channels' weights are trained.
+        dy: Gradient of the output.
+        strides: Along height and width.
+        padding: "same" or "valid".
+
+    Returns:
+        (dx, gradient of the weights that are trained, of shape `run.kernel_shape`).
+    """
+    how: Any = {"strides": [1, *strides, 1], "padding": padding.upper(), "out_backprop": dy}
+    dx = tf.raw_ops.Conv2DBackpropInput(input_sizes=tf.shape(x), filter=kernel, **how)
+    picked = select_channels(x, run.channels)
+    return dx, tf.raw_ops.Conv2DBackpropFilter(input=picked, filter_sizes=run.kernel_shape, **how)
+
+
+def sum_over_replicas(x):
+    """Sum of a tensor over the replicas of a distribution strategy, if there are several."""
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return x
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, x)

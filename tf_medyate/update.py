@@ -77,6 +77,10 @@ class ChannelUpdater:
         """The layers that may be drawn from, in execution order."""
         return [self._by_name[s.name] for s in self._specs if s.name in self._kept]
 
+    @property
+    def _kernels(self) -> list[tuple[int, ...]]:
+        return [tuple(layer.kernel.shape) for layer in self.kept_layers]
+
     def attach(self, pool_elements: int, optimizer: keras.optimizers.Optimizer | None):
         """Commits what was live, sets every layer's mode and makes the pool.
 
@@ -85,14 +89,21 @@ class ChannelUpdater:
             optimizer: The optimizer that will train; its slots are made here. If it was built
                 for other variables already, a fresh one of the same settings takes its place.
         """
+        # Under a distribution strategy every variable is to have a copy in each replica.
+        with self.model.distribute_strategy.scope():
+            self._attach(pool_elements, optimizer)
+
+    def _attach(self, pool_elements: int, optimizer):
         self.model.commit()
         state = self.model.training_state
         if pool_elements:
-            state.allocate(pool_elements)
+            state.allocate(pool_elements, self._kernels)
             state.draw.assign(-1)
             state.pool.assign(np.zeros(pool_elements, np.float32))
         for spec in self._specs:
             self._set_mode(spec)
+        for slot, layer in enumerate(self.kept_layers):
+            layer.slot = slot
         if not pool_elements:
             state.release()
         known = self.model.attachment
@@ -152,9 +163,10 @@ class ChannelUpdater:
         if state.pool is None:
             return
         pool = np.zeros(state.pool.shape, np.float32)
-        offset = 0
+        offset, draws = 0, []
         for layer in self.kept_layers:
             channels = np.asarray(plan.channels_of(layer.name), np.int64)
+            draws.append(channels)
             weights = layer.read_channels(channels).reshape(-1)
             pool[offset : offset + weights.size] = weights
             mask = np.zeros(layer.channel_mask.shape, bool)
@@ -163,9 +175,20 @@ class ChannelUpdater:
             layer.pool_offset.assign(offset)
             offset += weights.size
         state.pool.assign(pool)
+        state.lay_out(self._kernels, draws)
+        self._load_importance()
         state.draw.assign(plan.draw)
         state.step_scale.assign(step_scale)
         self._reset_slots(pool)
+
+    def _load_importance(self):
+        state = self.model.training_state
+        means = np.zeros(state.importance.shape, np.float32)
+        for layer in self.kept_layers:
+            live = layer.importance.numpy()[layer.channel_mask.numpy()]
+            first = state.importance_start(layer.slot)
+            means[first : first + live.size] = live
+        state.importance.assign(means)
 
     def _check(self, plan: UpdatePlan):
         whole = {s.name for s in self._specs if s.is_head or self._train_all}
@@ -230,17 +253,22 @@ class ChannelUpdater:
         return UpdatePlan(draw, template.seed, template.budget, template.fixed, used, tuple(draws))
 
     def importance(self) -> dict[str, np.ndarray]:
-        """Running mean of the gradient norm of each channel, by kept layer."""
+        """Running mean of the gradient norm of each channel, by kept layer; commits first."""
+        self.model.commit()
         return {layer.name: layer.importance.numpy() for layer in self.kept_layers}
 
     def set_importance(self, values: Mapping[str, np.ndarray]):
         """Overwrites the running means, as after calibration."""
         for layer in self.kept_layers:
             layer.importance.assign(np.asarray(values[layer.name], np.float32))
+        if self.model.training_state.pool is not None:
+            self._load_importance()
 
     def snapshot(self) -> list[tuple[keras.Variable, np.ndarray]]:
         """Everything that training changes, to go back to with `restore`."""
         variables = [*self.model.trainable_variables, *(v.importance for v in self.kept_layers)]
+        if self.model.training_state.pool is not None:
+            variables.append(self.model.training_state.importance)
         if self.optimizer is not None:
             variables += self.optimizer.variables
         return [(variable, variable.numpy()) for variable in variables]

@@ -1,5 +1,7 @@
 """Data sets for demos, tests and benchmarks.
 
+`tf_medyate.data.registry` lists all of them by name, as tasks for benchmarks. At hand here:
+
 watch: smartwatch motion data of ten wearers, out of the installed seglearn package.
 
 Example:

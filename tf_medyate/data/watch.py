@@ -31,6 +31,7 @@ import pickle
 
 import numpy as np
 
+from tf_medyate.data.task import Dataset, Task
 from tf_medyate.errors import DataError, OptionError
 
 WINDOW = 100
@@ -225,3 +226,20 @@ def leave_one_out(wearer: int, data: WatchData | None = None) -> WearerSplit:
     return WearerSplit(
         int(wearer), source_x, source_y, adapt_x, adapt_y, test_x, test_y, mean, std, adapt, test
     )
+
+
+def _task(fold: int, seed: int) -> Task:
+    """One wearer; nothing is drawn, so the seed changes nothing."""
+    split = leave_one_out(fold)
+    own = (split.adapt_x, split.adapt_y, split.test_x, split.test_y)
+    return Task("watch", fold, *own, 7, split.source_x, split.source_y)
+
+
+DATASET = Dataset(
+    name="watch",
+    folds=WEARERS,
+    classes=7,
+    load=_task,
+    source="Burns et al., arXiv 1802.01489: fold = the wearer who is left out",
+    needs="seglearn==1.2.5 --no-deps",
+)

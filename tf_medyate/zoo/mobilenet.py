@@ -8,9 +8,13 @@ Example:
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import keras
+
+from tf_medyate.zoo.network import Network
+from tf_medyate.zoo.weights import load_pretrained
 
 
 def mobilenet_v2(
@@ -42,3 +46,31 @@ def mobilenet_v2(
         weights=None,  # pyright: ignore[reportArgumentType]
         classes=classes,
     )
+
+
+def _build(input_shape: tuple[int, ...], classes: int) -> keras.Model:
+    return mobilenet_v2(0.35, input_shape, classes)
+
+
+_NAMES = tuple(
+    f"mobilenet_v2_weights_tf_dim_ordering_tf_kernels_0.35_96{top}.h5" for top in ("_no_top", "")
+)
+NETWORK = Network(
+    name="mobilenet_v2_035_keras",
+    build=_build,
+    input_shape=(96, 96, 3),
+    classes=1000,
+    parameters=1_691_208,
+    macs=11_934_128,
+    source="github.com/tensorflow/models, research/slim/nets/mobilenet: float_v2_0.35_96, "
+    "1.66 M parameters (normalisation left out), 11 M MACs (rounded down)",
+    pretrained=functools.partial(
+        load_pretrained,
+        name="mobilenet_v2_035_keras",
+        build=_build,
+        input_shape=(96, 96, 3),
+        files=(*_NAMES, "mobilenet_v2_035_keras.keras", "mobilenet_v2_035_keras.h5"),
+        where="https://storage.googleapis.com/tensorflow/keras-applications/mobilenet_v2/"
+        f"{_NAMES[0]} (ImageNet, by the authors of Keras)",
+    ),
+)

@@ -1,0 +1,37 @@
+"""The networks by name: every module of this folder that holds a `NETWORK` is listed.
+
+A net of your own needs no more than such a file; see docs/extending.md.
+
+Example:
+    >>> from tf_medyate.zoo.registry import get_network
+    >>> model = get_network("ds_cnn").pretrained(5)
+"""
+
+from __future__ import annotations
+
+from tf_medyate import zoo
+from tf_medyate.data.plugins import collect
+from tf_medyate.errors import OptionError
+from tf_medyate.zoo.network import Network
+
+__all__ = ["NETWORKS", "Network", "get_network"]
+
+NETWORKS: dict[str, Network] = collect(zoo, "NETWORK", Network)
+
+
+def get_network(name: str) -> Network:
+    """Looks a network up.
+
+    Args:
+        name: One of `NETWORKS`.
+
+    Returns:
+        The network.
+
+    Raises:
+        OptionError: There is no network of that name.
+    """
+    if name not in NETWORKS:
+        known = ", ".join(sorted(NETWORKS))
+        raise OptionError("network", f"one of {known}", repr(name), "Choose one of these.")
+    return NETWORKS[name]

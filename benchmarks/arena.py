@@ -6,8 +6,8 @@ Every net is exported for each budget and allocated by the official TFLM interpr
 the measured column. `full` is the same graph with every channel of every layer trained: all
 activations that backpropagation needs, gates, a value for each weight gradient, and the largest
 transient, planned by the same planner and measured by the same interpreter. Weights and data are
-random, so that the table depends on nothing that has to be downloaded; which layers LaRa keeps is
-said in the column "layers": 0.97 is the default share of the score, a whole number the best so many.
+random, so that the table depends on nothing that has to be downloaded. The column "layers" says how
+many LaRa keeps, and by what: 0.97 is the default share of the score, a whole number the best ones.
 Where a deep net keeps a few layers behind its wide first blocks, these are computed row by row.
 """
 
@@ -139,8 +139,8 @@ def measure(net: Net, folder: pathlib.Path) -> list[Row]:
 def table(rows: list[Row]) -> str:
     """The rows in Markdown, sizes in KiB."""
     lines = [
-        "| net | layers | budget | pool | arena predicted | arena measured | error | full, measured | "
-        "times less | on a 32-bit board |",
+        "| net | layers | budget | pool | arena predicted | arena measured | error "
+        "| full, measured | times less | on a 32-bit board |",
         "|---|--:|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for row in rows:
@@ -149,8 +149,8 @@ def table(rows: list[Row]) -> str:
             f"{b / 1024:,.1f}" for b in (row.pool, row.predicted, row.measured, row.full, row.board)
         ]
         lines.append(
-            f"| {row.net} | {row.layers} | {row.budget} | {kib[0]} | {kib[1]} | {kib[2]} | {error:+.1%} | "
-            f"{kib[3]} | {row.full / row.measured:.1f} | {kib[4]} |"
+            f"| {row.net} | {row.layers} | {row.budget} | {kib[0]} | {kib[1]} | {kib[2]} "
+            f"| {error:+.1%} | {kib[3]} | {row.full / row.measured:.1f} | {kib[4]} |"
         )
     return "\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""How the costs of drawing and of a training step grow.
+"""How the costs of drawing, of a training step and of an export grow.
 
     python benchmarks/scaling.py
 
@@ -6,12 +6,21 @@ Drawing: `sample_channels` among 1,000 to 300,000 channels; n log n would hold t
 constant. Step: time of a training step of one net as the share of drawn channels grows, and of
 growing nets as the number of drawn channels stays the same, against the same net with nothing
 drawn; the extra cost must follow the first and not the second.
+
+Export: time from a prepared model to the bytes of train.tflite, by number of layers; linear growth
+would hold the last column constant. Update: instructions of one update op on the emulated
+Cortex-M4F by number of drawn channels (deterministic; needs Debian's gcc-arm-none-eabi,
+libstdc++-arm-none-eabi-newlib and qemu-system-arm).
 """
 
 from __future__ import annotations
 
 import os
+import pathlib
+import shutil
 import statistics
+import subprocess
+import tempfile
 import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -121,6 +130,77 @@ def steps():
         print(f"| {layers} | {found[0]:.2f} | {found[4]:.2f} | {found[4] - found[0]:+.2f} |")
 
 
+def exporting():
+    """Prints the export table."""
+    from tf_medyate.export.planner import plan_memory
+    from tf_medyate.export.recipe import recipe_of
+    from tf_medyate.export.tflite import to_tflite
+    from tf_medyate.export.training import lower_training
+
+    print("\nExport of a net of 3x3 convolutions, all kept:\n")
+    print("| layers | ops | tensors | s | ms per layer |\n|---|---|---|---|---|")
+    for layers in (10, 25, 50, 100, 200):
+        model = conv_net(layers, width=4, side=8)
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(keras.optimizers.SGD(0.01), loss)
+        medyate = md.MeDyate("64KiB", "d-full-random", verbose=0)
+        medyate.set_model(model)
+        start = time.perf_counter()
+        training = lower_training(model, recipe_of(model, medyate))
+        to_tflite(training.graph, plan_memory(training.graph, training.in_place))
+        seconds = time.perf_counter() - start
+        graph = training.graph
+        print(
+            f"| {layers} | {len(graph.ops)} | {len(graph.tensors)} | {seconds:.2f} "
+            f"| {1e3 * seconds / layers:.1f} |"
+        )
+
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+_COMPILE = (
+    "arm-none-eabi-g++ -mcpu=cortex-m4 -mthumb -mfloat-abi=hard -mfpu=fpv4-sp-d16 -std=gnu++14 -Os "
+    "-fno-exceptions -fno-rtti -fno-threadsafe-statics -ffunction-sections -I. "
+    "-T tests/tflm_ops/cortex_m/link.ld --specs=rdimon.specs -nostartfiles -Wl,--gc-sections"
+)
+_EMULATE = (
+    "qemu-system-arm -M mps2-an386 -cpu cortex-m4 -nographic -icount shift=0 "
+    "-semihosting-config enable=on,target=native -kernel"
+)
+
+
+def updates():
+    """Prints the table of the update op's instructions."""
+    print("\nUpdate of a 3x3 convolution, 32 to 32 channels at 8x8, on a Cortex-M4F:\n")
+    if not shutil.which("arm-none-eabi-g++") or not shutil.which("qemu-system-arm"):
+        print("NOT MEASURED: no arm-none-eabi-g++ or qemu-system-arm here.")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        image = f"{folder}/update.elf"
+        sources = ["benchmarks/cortex_m/update_op.cc", "tests/tflm_ops/cortex_m/startup.cc"]
+        for part in ("math", "kernels"):
+            found = sorted((ROOT / "tflm_ops" / part).glob("*.cc"))
+            sources += [str(path.relative_to(ROOT)) for path in found]
+        sources += ["tflm_ops/runtime/sampler.cc", "tflm_ops/runtime/training_state.cc"]
+        subprocess.run([*_COMPILE.split(), *sources, "-o", image], cwd=ROOT, check=True)
+        done = subprocess.run(
+            [*_EMULATE.split(), image],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+            stdin=subprocess.DEVNULL,
+        )
+    if done.returncode != 0:
+        raise SystemExit(f"the emulated update failed: {done.stdout}{done.stderr}")
+    counts = dict(map(int, line.split()) for line in done.stdout.split("\n") if line.strip())
+    print("| drawn of 32 | instructions | beyond nothing drawn, per channel |\n|---|--:|--:|")
+    for drawn, count in counts.items():
+        each = f"{(count - counts[0]) / drawn:,.0f}" if drawn else "-"
+        print(f"| {drawn} | {count:,} | {each} |")
+
+
 if __name__ == "__main__":
     drawing()
     steps()
+    exporting()
+    updates()

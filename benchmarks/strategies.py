@@ -28,8 +28,10 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
-import scipy.stats
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
+
+from tf_medyate.bench.grid import parse_strategy
+from tf_medyate.bench.statistics import paired
 
 FIELDS = ("strategy", "share", "wearer", "seed", "accuracy", "budget_bytes", "used_bytes")
 MARGIN = 1.0  # points of accuracy: what "non-inferior" may lose
@@ -44,23 +46,6 @@ class Job:
     share: float
     wearer: int
     seed: int
-
-
-def parse_strategy(text: str) -> tuple[str, dict]:
-    """Splits "medyate:sharpness=4,core=0.5,lr=0.1" into a preset and its changed options."""
-    name, _, rest = text.partition(":")
-    options = {}
-    for part in filter(None, rest.split(",")):
-        key, _, value = part.partition("=")
-        for kind in (int, float, str):
-            try:
-                options[key] = kind(value)
-                break
-            except ValueError:
-                continue
-    if options.get("train_bias") in ("True", "False"):
-        options["train_bias"] = options["train_bias"] == "True"
-    return name, options
 
 
 class Runner:
@@ -223,12 +208,8 @@ def compare(ours: dict, theirs: dict, wearers) -> tuple[float, float, float]:
         seeds = [key for key in ours if key[0] == wearer and key in theirs]
         if seeds:
             differences.append(np.mean([ours[key] - theirs[key] for key in seeds]))
-    d = np.asarray(differences)
-    if d.size < 2 or d.std(ddof=1) == 0:
-        return float(d.mean()) if d.size else np.nan, np.nan, np.nan
-    error = d.std(ddof=1) / np.sqrt(d.size)
-    low = d.mean() - scipy.stats.t.ppf(0.95, d.size - 1) * error
-    return float(d.mean()), float(low), float(scipy.stats.ttest_1samp(d, 0).pvalue)
+    found = paired(differences, np.zeros(len(differences)))
+    return found.mean, found.low, found.p
 
 
 def print_tables(rows: list[dict], shares, strategies, test_wearers, reference: str):

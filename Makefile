@@ -1,6 +1,5 @@
 # make demo    watch a model learn a person inside a memory budget (under 10 minutes)
-# make test    lint, types, tests and coverage, as CI runs them
-# make test-asan   the C++ tests once more under Address- and UndefinedBehaviorSanitizer
+# make test    lint, types, C++ tests (plain, and under sanitizers), Python tests and coverage: as CI
 # make bench   the benchmark tables of the README and docs/ (about an hour)
 # Each target makes .venv first and installs what it needs; nothing else has to be done before.
 
@@ -9,7 +8,7 @@ BIN := .venv/bin
 JOBS ?= 2
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: demo test lint types test-python test-cpp test-asan bench clean
+.PHONY: demo test lint types test-python test-cpp bench clean
 
 demo: .venv/installed
 	$(BIN)/medyate demo --out out/demo
@@ -28,19 +27,17 @@ test-python: .venv/installed
 	TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 \
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --cov --cov-report=term tests
 
-# Without Bazel and the right to install it, the C++ tests are left out, and said to be.
+# Once plain, once under Address- and UndefinedBehaviorSanitizer. Without Bazel and the right to
+# install it, the C++ tests are left out, and said to be.
 test-cpp:
-	@./tools/install_cpp && bazel test //... || \
+	@./tools/install_cpp && bazel test //... && bazel test --config=asan //... || \
 	{ status=$$?; [ $$status = 3 ] || exit $$status; \
 	  echo "********  C++ TESTS NOT RUN: see the line above  ********"; }
-
-test-asan:
-	./tools/install_cpp
-	bazel test --config=asan //...
 
 bench: .venv/installed
 	$(BIN)/python benchmarks/host_speed.py
 	$(BIN)/python benchmarks/scaling.py
+	$(BIN)/python benchmarks/arena.py
 	$(BIN)/python benchmarks/strategies.py
 
 # Packages that are used for the data and the trained nets inside them; their own dependencies

@@ -75,7 +75,7 @@ def build(net: Net) -> keras.Model:
     if net.build == "autoencoder":
         from tf_medyate.zoo import autoencoder
 
-        return autoencoder.autoencoder()
+        return autoencoder()
     if net.build == "watch_cnn":
         from tf_medyate.zoo import watch_cnn
 

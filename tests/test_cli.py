@@ -122,6 +122,7 @@ def test_export_and_simulate_go_from_keras_to_tflm(files, capsys):
     assert medyate("export", *exported, "--out", files / "bundle", "--batch_size", 2) == 0
     printed = capsys.readouterr().out
     assert all(n in printed for n in ("train.tflite", "model_int8.tflite", "plan.json", "arena"))
+    assert (files / "bundle" / "memory.png").stat().st_size > 5000
     simulated = ["--bundle", files / "bundle", *words, "--epochs", 1]
     assert medyate("simulate", *simulated, "--learning_rate", 0.02, "--cosine") == 0
     printed = capsys.readouterr().out

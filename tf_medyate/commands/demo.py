@@ -71,6 +71,7 @@ def _learn_in_tflm(args, base, split, source, folder: Path, table):
     import keras
 
     import tf_medyate as md
+    from tf_medyate.commands.export import save_memory_map
     from tf_medyate.commands.simulate import falling, learn
 
     model = md.prepare(base)
@@ -88,4 +89,7 @@ def _learn_in_tflm(args, base, split, source, folder: Path, table):
     budget = medyate.budget.format(pool)
     table.add_row("MeDyate in TFLM", f"{accuracy:.1%}", budget, f"{pool / full:.1%}")
     arena = trainer.arena_bytes
-    common.out.print(f"TFLM's whole arena: {medyate.budget.format(arena)}, the pool included.")
+    common.out.print(
+        f"TFLM's whole arena: {medyate.budget.format(arena)}, the pool included. "
+        f"Where everything lies in it: [bold]{save_memory_map(bundle)}[/]"
+    )

@@ -57,7 +57,18 @@ def run(args):
     medyate.set_model(model)
     samples = data[0][:200] if args.int8 else None
     limit = args.arena_limit or None
-    print(md.export(model, args.out, medyate, limit, samples))
+    bundle = md.export(model, args.out, medyate, limit, samples)
+    print(bundle)
+    common.out.print(f"Where everything lies in the arena: [bold]{save_memory_map(bundle)}[/]")
+
+
+def save_memory_map(bundle):
+    """Draws the arena of an export beside it; returns the picture's path."""
+    from tf_medyate.report.memory_map import memory_map
+
+    path = bundle.folder / "memory.png"
+    path.write_bytes(memory_map(bundle.manifest).png())
+    return path
 
 
 def keras_loss(name: str, model):

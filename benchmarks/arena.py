@@ -112,7 +112,7 @@ def measure(net: Net, folder: pathlib.Path) -> list[Row]:
     budgets = [f"{PAPER_ELEMENTS} elements"] if net.paper else []
     budgets += [max(int(full_bytes * share), least + 4096) // 4 * 4 for share in SHARES]
     rows = []
-    for top_k, budget in itertools.product(net.top_ks, budgets):
+    for top_k, budget in itertools.product(net.top_ks, dict.fromkeys(budgets)):
         bundle = export(model, net, budget, folder, top_k)
         memory = bundle.manifest.memory
         measured = md.simulate.TFLMTrainer(bundle).arena_bytes

@@ -8,13 +8,13 @@ BIN := .venv/bin
 JOBS ?= 2
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: demo test lint types test-python test-cpp bench clean
+.PHONY: demo test lint types test-python test-cpp test-bench bench clean
 
 demo: .venv/installed
 	./tools/install_compiler
 	$(BIN)/medyate demo --out out/demo
 
-test: lint types test-cpp test-python
+test: lint types test-cpp test-python test-bench
 
 lint: .venv/installed
 	$(BIN)/ruff format --check .
@@ -28,6 +28,10 @@ test-python: .venv/installed
 	./tools/install_compiler
 	TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 \
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --cov --cov-report=term tests
+
+# The papers' evaluation in its smallest form: every part of it, in about a minute.
+test-bench: .venv/installed
+	$(BIN)/medyate bench --suite smoke --out out/smoke
 
 # Once plain, once under Address- and UndefinedBehaviorSanitizer. Without Bazel and the right to
 # install it, the C++ tests are left out, and said to be.

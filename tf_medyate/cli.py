@@ -6,6 +6,7 @@
     medyate compare  --model m.keras --data d.npz --budget 64KiB
     medyate export   --model m.keras --data d.npz --budget 64KiB --out out/
     medyate simulate --bundle out/ --data d.npz
+    medyate bench    --suite smoke --out runs/                     # the papers' evaluation
 
 A data file holds arrays `x` and `y`, and `x_val` and `y_val` where there are validation data
 (else the last fifth of each is held back).
@@ -25,10 +26,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is impor
 from absl import app
 from absl.flags import argparse_flags
 
+from tf_medyate.bench import command as bench
 from tf_medyate.commands import compare, demo, export, finetune, rank, simulate
 from tf_medyate.errors import MedyateError
 
-_COMMANDS = (demo, finetune, rank, compare, export, simulate)
+_COMMANDS = (demo, finetune, rank, compare, export, simulate, bench)
 
 
 def run():

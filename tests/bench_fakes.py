@@ -1,0 +1,44 @@
+"""Results without training, for tests of whatever comes after it."""
+
+import hashlib
+
+from tf_medyate.bench.budgets import Budget
+from tf_medyate.bench.grid import Run
+from tf_medyate.bench.recipe import Recipe
+from tf_medyate.bench.result import Result
+
+RECIPE = Recipe(epochs=10, batch=16, learning_rate=0.02)
+
+
+def fake_run(strategy="medyate", share=0.1, fold=0, seed=0, network="net", dataset="data"):
+    budget = None if strategy in ("head", "full") else Budget.share(share)
+    return Run(network, dataset, fold, seed, strategy, budget, RECIPE)
+
+
+def fake_result(run, accuracy=None, scores=None, seconds=0.5):
+    noise = int(hashlib.sha256(run.key.encode()).hexdigest()[:8], 16) / 2**32
+    budget = 100_000 if run.budget is None else int(100_000 * run.budget.amount)
+    return Result(
+        run=run,
+        accuracy_before=0.25,
+        accuracy_after=0.5 + 0.25 * noise if accuracy is None else accuracy,
+        diverged=False,
+        curve={"loss": (2.0, 1.0), "accuracy": (0.25, 0.5)},
+        budget_bytes=budget,
+        budget_elements=budget // 4,
+        used_bytes=budget - 8,
+        used_elements=budget // 4 - 2,
+        full_bytes=100_000,
+        full_elements=25_000,
+        trained_weights=1000,
+        weight_sparsity=0.9,
+        activation_sparsity=0.95,
+        gradient_flops_saved=0.8,
+        train_samples=100,
+        test_samples=50,
+        layer_scores={} if scores is None else scores,
+        seconds=seconds,
+        seconds_training=0.25,
+        seconds_processor=0.5,
+        versions={"python": "3"},
+    )

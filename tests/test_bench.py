@@ -1,0 +1,511 @@
+"""The bench without training: grid, store, runner, statistics, claims, tables and pictures."""
+
+import argparse
+import dataclasses
+import itertools
+import json
+import math
+import multiprocessing
+import re
+import warnings
+
+import numpy as np
+import pytest
+import scipy.stats
+from bench_fakes import RECIPE, fake_result, fake_run
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+
+from tf_medyate.bench import claims, command, statistics, tables
+from tf_medyate.bench.budgets import Budget
+from tf_medyate.bench.grid import Run, grid, parse_strategy, split_strategies
+from tf_medyate.bench.panel import Block, Panel
+from tf_medyate.bench.progress import Estimate, duration
+from tf_medyate.bench.recipe import Recipe
+from tf_medyate.bench.report import write
+from tf_medyate.bench.result import Result
+from tf_medyate.bench.runner import run_here
+from tf_medyate.bench.store import Store
+from tf_medyate.bench.suites import STATIC_TWIN, SUITES, get_suite
+from tf_medyate.errors import BudgetTooSmallError, OptionError
+from tf_medyate.strategies import PRESETS
+
+SILENT = Console(quiet=True)
+
+
+# --- recipe and grid
+
+
+@given(epochs=st.integers(1, 200), rate=st.floats(1e-4, 1.0))
+def test_rate_rises_then_falls_to_zero_and_never_leaves_its_bounds(epochs, rate):
+    recipe = Recipe(epochs, 8, rate)
+    rates = [recipe.rate(t) for t in np.linspace(0, epochs, 101)]
+    assert all(0 <= r <= rate for r in rates)
+    top = int(np.argmax(rates))
+    assert rates == sorted(rates[: top + 1]) + sorted(rates[top + 1 :], reverse=True)
+    assert rates[0] == 0.0
+    assert rates[-1] == 0.0
+    assert recipe.warmup_epochs == min(5, epochs / 10)
+    assert recipe.rate(recipe.warmup_epochs) == rate
+
+
+def test_keys_hold_still_and_follow_everything_a_result_depends_on():
+    run = fake_run()
+    # Pinned: another key would make every stored result of older benches unfindable.
+    assert run.key == "a7fc311756ea82a5"
+    others = [
+        dataclasses.replace(run, **change)
+        for change in (
+            {"network": "other"},
+            {"dataset": "other"},
+            {"fold": 1},
+            {"seed": 1},
+            {"strategy": "trady"},
+            {"budget": Budget.share(0.2)},
+            {"budget": None},
+            *({"recipe": dataclasses.replace(RECIPE, **{field.name: 7})}
+              for field in dataclasses.fields(Recipe)),
+        )
+    ]  # fmt: skip
+    assert len({run.key, *(other.key for other in others)}) == 1 + len(others)
+    assert {o.group == run.group for o in others[2:4]} == {True}
+    assert not any(o.group == run.group for o in others[:2] + others[4:])
+    assert Run.from_dict(json.loads(json.dumps(run.to_dict()))) == run
+
+
+def test_strategies_are_split_at_names_not_at_options():
+    text = "medyate:sharpness=4,core=0.5, trady,medyate-paper:train_bias=True,trady"
+    assert split_strategies(text) == [
+        "medyate:sharpness=4,core=0.5",
+        "trady",
+        "medyate-paper:train_bias=True",
+    ]
+    assert parse_strategy("medyate:sharpness=4,core=0.5,step=matched,train_bias=False") == (
+        "medyate",
+        {"sharpness": 4, "core": 0.5, "step": "matched", "train_bias": False},
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("medjate", ["strategy", "medjate", "medyate"]),
+        ("medyate:sharpnes=4", ["sharpnes", "sharpness"]),
+        ("medyate:sampling=sometimes", ["sampling", "sometimes", "uniform"]),
+        (" , ", ["strategies", "medyate,trady"]),
+    ],
+)
+def test_wrong_strategies_are_explained(text, words):
+    with pytest.raises(OptionError) as caught:
+        split_strategies(text)
+    assert all(word in str(caught.value) for word in words), caught.value
+
+
+def test_grid_is_whole_without_repetition_and_keeps_groups_together():
+    suite = get_suite("tiny")
+    runs = grid(suite, ["medyate", "head", "medyate"], seeds=2)
+    expected = sum(len(c.folds) * 2 * (len(c.budgets) + 1) for c in suite.cases)
+    assert len({run.key for run in runs}) == len(runs) == expected
+    groups = [run.group for run in runs]
+    assert sum(a != b for a, b in itertools.pairwise(groups)) + 1 == len(set(groups))
+    assert all((run.budget is None) == (run.strategy == "head") for run in runs)
+    with pytest.raises(OptionError, match="seeds"):
+        grid(suite, ["medyate"], seeds=0)
+
+
+def test_suites_name_strategies_that_exist():
+    for suite in SUITES.values():
+        assert split_strategies(",".join(suite.strategies)) == list(suite.strategies)
+        assert suite.name in str(suite)
+    with pytest.raises(OptionError, match=r"paper \| tiny \| smoke"):
+        get_suite("huge")
+    with pytest.raises(OptionError, match="budget"):
+        Budget("zero", 0, "share")
+
+
+# --- store
+
+
+def test_store_gives_back_what_it_was_given(tmp_path):
+    store = Store(tmp_path / "a" / "b")
+    result = fake_result(fake_run(), scores={"conv": 0.1 + 0.2})
+    assert store.read(result.run) is None
+    store.write(result)
+    store.write(result)
+    assert store.read(result.run) == result
+    assert store.read_all([fake_run(seed=1), result.run]) == [result]
+    assert [p.name for p in (tmp_path / "a" / "b" / "results").iterdir()] == [
+        f"{result.run.key}.json"
+    ]
+    with pytest.raises(OptionError, match="--out"):
+        Store(store.path(result.run))
+
+
+@given(data=st.data())
+@settings(max_examples=40)
+def test_any_damage_is_set_aside_and_never_read(tmp_path_factory, data):
+    store = Store(tmp_path_factory.mktemp("store"))
+    result = fake_result(fake_run())
+    path = store.write(result)
+    whole = path.read_bytes()
+    if data.draw(st.booleans()):
+        damaged = whole[: data.draw(st.integers(0, len(whole) - 2))]  # all but the last newline
+    else:  # a bit flipped in a number that says what was run
+        place = whole.index(b'"batch": ') + 9
+        damaged = whole[:place] + b"9" + whole[place + 1 :]
+    path.write_bytes(damaged)
+    with pytest.warns(UserWarning, match="done again"):
+        assert store.read(result.run) is None
+    assert not store.has(result.run)
+    assert path.with_name(f"{path.name}.damaged").read_bytes() == damaged
+    store.write(result)
+    path.write_bytes(damaged)
+    with pytest.warns(UserWarning, match="damaged1"):
+        assert store.read(result.run) is None  # the first damaged file is kept
+
+
+def _write_often(folder):
+    store = Store(folder)
+    for _ in range(100):
+        store.write(fake_result(fake_run()))
+
+
+def test_readers_never_see_half_a_result_while_others_write(tmp_path):
+    store, result = Store(tmp_path), fake_result(fake_run())
+    store.write(result)
+    context = multiprocessing.get_context("spawn")
+    writers = [context.Process(target=_write_often, args=(tmp_path,)) for _ in range(2)]
+    for writer in writers:
+        writer.start()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        while any(writer.is_alive() for writer in writers):
+            assert store.read(result.run) == result
+    assert [writer.exitcode for writer in writers] == [0, 0]
+    assert [path.name for path in (tmp_path / "results").iterdir()] == [f"{result.run.key}.json"]
+
+
+def test_results_of_another_version_are_refused():
+    text = fake_result(fake_run()).to_json()
+    for old, new in (
+        ('"format": 1', '"format": 0'),
+        ('"accuracy_after": 0.', '"accuracy_after": 7.'),
+        ('"seconds":', '"minutes":'),
+        ('"curve": {', '"curve": 3, "c": {'),
+    ):
+        assert old in text
+        with pytest.raises(ValueError):  # noqa: PT011  the store catches exactly this
+            Result.from_json(text.replace(old, new))
+    with pytest.raises(ValueError, match="does not belong"):
+        Result.from_json(text.replace('"seed": 0', '"seed": 1'))
+
+
+# --- runner
+
+
+def test_killed_bench_goes_on_where_it_stopped(tmp_path):
+    runs = [fake_run(seed=seed) for seed in range(5)]
+    calls = []
+
+    def execute(run):
+        calls.append(run.seed)
+        if run.seed == 3 and calls.count(3) == 1:
+            raise KeyboardInterrupt
+        return fake_result(run)
+
+    store = Store(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        run_here(runs, store, execute, SILENT)
+    outcome = run_here(runs, store, execute, SILENT)
+    assert calls == [0, 1, 2, 3, 3, 4]
+    assert [r.run for r in outcome.results] == runs
+    assert outcome.fresh == 2
+    assert run_here(runs, store, None, SILENT).fresh == 0  # TensorFlow is not even loaded
+
+
+def test_one_failure_neither_stops_nor_hides_the_others(tmp_path):
+    def execute(run):
+        if run.seed < 2:
+            raise BudgetTooSmallError("budget", "more", "less", "Raise it.")
+        if run.seed == 2:
+            raise RuntimeError("a defect")
+        return fake_result(run)
+
+    runs = [fake_run(seed=seed) for seed in range(4)]
+    outcome = run_here(runs, Store(tmp_path), execute, SILENT)
+    assert [r.run.seed for r in outcome.results] == [3]
+    assert [f.run.seed for f in outcome.failures] == [0, 1, 2]
+    first, second = outcome.complaints()
+    assert first.startswith("2 runs failed, first medyate at 10% of full: net on data")
+    assert "Raise it." in first
+    assert "RuntimeError: a defect" in second
+    assert not outcome.failures[0].details
+    assert "Traceback" in outcome.failures[2].details
+
+
+def test_a_result_that_vanishes_is_reported(tmp_path):
+    class Forgetful(Store):
+        def write(self, result):
+            path = super().write(result)
+            path.write_text("{")
+            return path
+
+    with pytest.warns(UserWarning, match="done again"):
+        outcome = run_here([fake_run()], Forgetful(tmp_path), fake_result, SILENT)
+    assert not outcome.results
+    assert "could not be read back" in outcome.failures[0].reason
+
+
+def test_time_left_counts_each_run_with_its_like():
+    runs = [fake_run(s, dataset=d) for s in ("medyate", "full") for d in ("small", "large")]
+    estimate = Estimate(runs, workers=2)
+    assert estimate.seconds_left() is None
+    estimate.learn(runs[0], 4.0)
+    assert estimate.seconds_left() == 8.0  # four of 4 s, two at once
+    estimate.finished(runs[0])
+    estimate.learn(runs[1], 10.0)
+    estimate.finished(runs[1])
+    assert estimate.seconds_left() == 7.0  # full: like medyate on the same data
+    assert [duration(s) for s in (7, 600, 12_000)] == ["7 s", "10 min", "3 h 20 min"]
+
+
+# --- statistics
+
+values = st.lists(st.floats(-100, 100), min_size=3, max_size=20)
+
+
+@given(values, st.floats(-5, 5), st.integers(0, 2**32 - 1))
+def test_paired_test_is_scipys(theirs, shift, seed):
+    noise = np.random.default_rng(seed).normal(size=len(theirs))
+    ours = np.asarray(theirs) + shift + noise
+    found = statistics.paired(ours, theirs)
+    expected = scipy.stats.ttest_rel(ours, theirs)
+    # Differences of numbers up to 100 lose 14 of 53 bits at most.
+    assert found.p == pytest.approx(expected.pvalue, rel=1e-6)
+    interval = expected.confidence_interval(0.9)
+    assert found.low == pytest.approx(interval.low, rel=1e-6, abs=1e-9)
+    assert found.effect * math.sqrt(len(theirs)) == pytest.approx(expected.statistic, rel=1e-6)
+    back = statistics.paired(theirs, ours)
+    assert (back.mean, back.p) == (pytest.approx(-found.mean), pytest.approx(found.p))
+
+
+def test_paired_says_when_there_is_no_test():
+    for ours, theirs in (([], []), ([1], [0]), ([1, 2, 3], [0, 1, 2]), ([0.1 + 0.2], [0.3])):
+        found = statistics.paired(ours, theirs)
+        assert math.isnan(found.p)
+        assert math.isnan(found.low)
+        assert found.units == len(ours)
+
+
+@given(st.lists(st.floats(0, 1), max_size=8))
+def test_holm_agrees_with_its_definition(p_values):
+    adjusted = statistics.holm([*p_values, math.nan])
+    assert math.isnan(adjusted.pop())
+    order = sorted(range(len(p_values)), key=lambda place: p_values[place])
+    for place, own in enumerate(order):
+        steps = [(len(order) - k) * p_values[order[k]] for k in range(place + 1)]
+        assert adjusted[own] == min(1.0, max(steps))
+
+
+def test_critical_difference_is_demsars():
+    # Demsar, JMLR 7 (2006), section 3.2.2: 4 classifiers on 14 data sets; printed to two digits.
+    assert statistics.critical_difference(4, 14) == pytest.approx(1.25, abs=0.005)
+    # Table 5(a): q at 0.05 for 10 classifiers is 3.164, printed to three digits.
+    q = statistics.critical_difference(10, 1) / math.sqrt(10 * 11 / 6)
+    assert q == pytest.approx(3.164, abs=5e-4)
+
+
+def test_ranks_and_cliques():
+    columns = {
+        "good": {b: 90.0 + b for b in range(20)},
+        "same": {b: 90.0 + b for b in range(20)},
+        "bad": {b: 80.0 + b for b in range(20)},
+        "worst": {b: 10.0 for b in range(25)},
+    }
+    ranks = statistics.rank(columns)
+    assert ranks.names == ("good", "same", "bad", "worst")
+    assert ranks.mean_ranks == (1.5, 1.5, 3.0, 4.0)  # ties share
+    assert ranks.blocks == 20
+    assert ranks.p < 1e-6
+    # q = 2.569 (Demsar's table): 2.569 * sqrt(4 * 5 / (6 * 20)) = 1.049, so bad is beside worst.
+    assert ranks.cliques() == [(0, 1), (2, 3)]
+    assert statistics.rank({"a": {1: 0.0}, "b": {2: 0.0}}).blocks == 0
+    constant = statistics.rank({name: {1: 5.0, 2: 5.0} for name in "abc"})
+    assert math.isnan(constant.p)
+
+
+def test_every_pair_is_compared_once_and_corrected_together():
+    rng = np.random.default_rng(0)
+    columns = {name: {b: float(rng.normal(shift)) for b in range(12)}
+               for name, shift in (("a", 0), ("b", 3), ("c", 0))}  # fmt: skip
+    found = statistics.pairwise(columns)
+    assert list(found) == [("a", "b"), ("a", "c"), ("b", "c")]
+    plain = [comparison.p for comparison, _ in found.values()]
+    assert [p for _, p in found.values()] == statistics.holm(plain)
+
+
+# --- panel, claims, tables, pictures
+
+
+def results_of(effects, folds=8, datasets=("digits",), scores=None, seeds=2):
+    """Results in which each strategy is better than 60 % by its effect, with a little noise."""
+    made = []
+    for strategy, effect in effects.items():
+        for share in (0.05, 0.2):
+            for data in datasets:
+                for fold in range(folds):
+                    for seed in range(seeds):
+                        run = fake_run(strategy, share, fold, seed, "ds_cnn", data)
+                        noise = np.random.default_rng([fold, seed, len(strategy)]).normal() / 500
+                        layer = scores(data) if scores else None
+                        made.append(fake_result(run, 0.6 + effect + noise + share / 10, layer))
+    return list({result.run.key: result for result in made}.values())
+
+
+def test_panel_averages_seeds_then_levels_and_pairs_blocks():
+    results = [
+        fake_result(fake_run("medyate", 0.05, 0, 0), 0.5),
+        fake_result(fake_run("medyate", 0.05, 0, 1), 0.75),
+        fake_result(fake_run("medyate", 0.2, 0, 0), 1.0),
+        fake_result(fake_run("head", None, 0, 0), 0.25),
+    ]
+    panel, block = Panel(results), Block("net", "data", 0)
+    assert panel.levels == ("5%", "20%")
+    assert panel.columns("5%") == {"medyate": {block: 62.5}, "head": {block: 25.0}}
+    assert panel.columns()["medyate"] == {block: (62.5 + 100) / 2}
+    assert panel.columns("20%", before=True)["zero-shot"] == {block: 25.0}
+
+
+def test_claims_are_judged_both_ways_and_not_at_all():
+    def verdicts(effects, scores=None):
+        panel = Panel(results_of(effects, scores=scores, datasets=("digits", "watch")))
+        return {(v.measured, v.level): v for v in claims.judge(panel)}
+
+    key = (f"medyate-paper against {STATIC_TWIN}", "all")
+    better = verdicts({"medyate-paper": 0.1, STATIC_TWIN: 0.0})[key]
+    assert better.verdict == claims.HOLDS
+    assert better.comparison is not None
+    assert better.comparison.mean == pytest.approx(10, abs=0.5)  # noise: 0.2 points, 32 runs
+    assert verdicts({"medyate-paper": 0.0, STATIC_TWIN: 0.1})[key].verdict == claims.REFUTED
+    assert verdicts({"medyate-paper": 0.0, STATIC_TWIN: 0.0})[key].verdict == claims.OPEN
+    missing = verdicts({"medyate-paper": 0.0})[key]
+    assert missing.verdict == claims.UNMEASURED
+    assert STATIC_TWIN in missing.text
+
+
+@pytest.mark.parametrize(
+    ("watch", "verdict"),
+    [((4, 3, 2, 1), claims.HOLDS), ((1, 2, 3, 4), claims.REFUTED), ((4, 2, 1, 3), claims.REFUTED)],
+)
+def test_layer_order_is_compared_between_data_sets(watch, verdict):
+    scores = {"digits": (4, 3, 2, 1), "watch": watch}
+    results = results_of(
+        {"medyate": 0.0},
+        datasets=("digits", "watch"),
+        scores=lambda data: {f"layer{i}": float(s) for i, s in enumerate(scores[data])},
+    )
+    panel = Panel(results)
+    expected = scipy.stats.spearmanr(scores["digits"], watch).statistic
+    assert claims.layer_correlations(panel, "lara") == {
+        "ds_cnn": {("digits", "watch"): pytest.approx(expected)}
+    }
+    found = [v for v in claims.judge(panel) if v.claim == claims.ORDER_CLAIM]
+    assert [v.verdict for v in found] == [verdict, claims.UNMEASURED]  # lara, rgn
+
+
+def test_report_holds_every_strategy_and_escapes_names(tmp_path):
+    effects = {"medyate": 0.02, "medyate-paper": 0.01, STATIC_TWIN: 0.0, "head": -0.1, "full": 0.03}
+    results = results_of(effects, datasets=("digits", "<b>|data</b>"))
+    paths = write(results, get_suite("tiny"), tmp_path / "report")
+    assert [path.name for path in paths] == [
+        "report.html", "report.md", "results.csv", "differences.png", "critical_differences.png",
+        "accuracy_by_budget.png",
+    ]  # fmt: skip
+    html, markdown, csv = (path.read_text() for path in paths[:3])
+    for text in ("medyate-paper, static", "dW FLOPs saved", "activation sparsity", "5%", "20%"):
+        assert text in html
+        assert text in markdown
+    assert "<b>" not in html
+    assert "\\|data" in markdown
+    assert html.count("data:image/png;base64,") == 6  # light and dark
+    assert not re.search(r'(?:src|href)(?:set)?="(?!data:)', html)  # nothing to fetch
+    assert csv.count("\n") == 1 + len(results)
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths[3:])
+
+
+def test_markdown_tables_have_as_many_cells_as_columns():
+    results = results_of({"medyate": 0.02, "trady": 0.01, "full": 0.03})
+    own = [r.accuracy_after for r in results if str(r.run).startswith("medyate at 5% ")]
+    built = tables.build(Panel(results))
+    assert next(t.title for t in built) == "All strategies"
+    for table in built:
+        assert all(len(row) == len(table.header) for row in table.rows), table.title
+    rows = {row[:2]: row for row in built[0].rows}
+    assert rows["5%", "medyate"][2].startswith(f"{100 * np.mean(own):.1f} (")
+    assert rows["5%", "medyate"][4:6] == ("4.9 KiB", "5.0%")
+    assert ("-", "full") in rows
+    assert ("20%", "full") not in rows  # it has no budget: said once
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_few_results_make_a_report_too(tmp_path, count):
+    results = [fake_result(fake_run(seed=seed)) for seed in range(count)]
+    assert write(results, get_suite("smoke"), tmp_path)
+
+
+# --- command
+
+
+def medyate_bench(*words):
+    return command.main(command._parse(["bench", *map(str, words)]))
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--suite", "huge"], ["--suite", "paper | tiny | smoke", "huge"]),
+        (["--strategies", "medjate"], ["medjate", "medyate"]),
+        (["--networks", "vgg"], ["--networks", "ds_cnn", "vgg"]),
+        (["--datasets", "imagenet"], ["--datasets", "watch", "imagenet"]),
+        (["--networks", "resnet8", "--datasets", "watch"], ["--networks and --datasets"]),
+        (["--seeds", "-1"], ["seeds", "-1"]),
+        (["--runner", "slurm"], ["--runner", "auto | local | ray", "slurm"]),
+        (["--report_only"], ["--out", "Leave out --report_only"]),
+    ],
+)
+def test_mistakes_are_explained(tmp_path, capsys, words, expected):
+    assert medyate_bench("--suite", "tiny", "--out", tmp_path, *words) == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith("medyate bench: ")
+    assert all(word in printed for word in expected), printed
+
+
+def test_command_fits_the_command_line():
+    parser = argparse.ArgumentParser()
+    command.add(parser.add_subparsers(dest="command"))
+    args = parser.parse_args(["bench", "--suite", "smoke", "--seeds", "2"])
+    assert (args.run, args.command, args.suite, args.seeds) == (command.run, "bench", "smoke", 2)
+
+
+def test_report_only_reports_what_is_there(tmp_path, capsys):
+    store, runs = Store(tmp_path), grid(get_suite("smoke"), ["medyate", "head", "full"], 2)
+    for run in runs[:-1]:
+        store.write(fake_result(run))
+    words = ["--suite", "smoke", "--strategies", "medyate,head,full", "--seeds", 2]
+    assert medyate_bench(*words, "--out", tmp_path, "--report_only") == 0
+    printed = capsys.readouterr().out
+    assert "| 5% | medyate |" in printed
+    assert f"{len(runs) - 1} results, 0 of them new" in printed.replace("\n", " ")
+    assert (tmp_path / "report.html").exists()
+
+
+def test_list_and_help_name_suites_and_strategies(capsys):
+    assert medyate_bench("--suite", "paper", "--list") == 0
+    printed = capsys.readouterr().out
+    assert "27,946 elements beside the head" in printed
+    assert "mcunet_in1 on cub200" in printed
+    with pytest.raises(SystemExit):
+        medyate_bench("--help")
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in (*SUITES, *PRESETS))

@@ -1,0 +1,17 @@
+"""The papers' evaluation as one command: nets, data, budgets, rivals; resumable; on many machines.
+
+    suites, budgets, recipe -> what is compared          frozen values
+    grid                    -> the runs and their keys
+    execute                 -> one run to one result
+    store                   -> results on disk, each exactly once
+    runner, ray_runner      -> all runs, here or on a cluster
+    panel, statistics, claims, tables, charts, page, report -> what came of it
+    command                 -> `medyate bench`
+
+Example:
+    >>> from tf_medyate.bench.grid import grid
+    >>> from tf_medyate.bench.runner import run_here
+    >>> from tf_medyate.bench.store import Store
+    >>> from tf_medyate.bench.suites import get_suite
+    >>> outcome = run_here(grid(get_suite("smoke"), ["medyate", "head"], seeds=1), Store("runs"))
+"""

@@ -1,0 +1,81 @@
+"""How a net is fine-tuned in the bench: the papers' recipe, and its learning rate.
+
+SGD without momentum or weight decay; the rate rises from 0 over the first epochs, then falls
+with half a cosine to 0, changed before every step.
+
+Example:
+    >>> Recipe(epochs=50, batch=32, learning_rate=0.05).rate(epoch=2.5)
+    0.025
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+from tf_medyate.errors import OptionError
+
+WARMUP_EPOCHS = 5.0
+LEAST_EPOCHS_PER_WARMUP = 10  # 5 of 50 or more, as in the papers, but 1 of 10
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """Everything that fine-tuning depends on beside net, data, strategy, budget and seed.
+
+    Attributes:
+        epochs: Passes over the training samples.
+        batch: Samples in a batch.
+        learning_rate: The highest rate.
+        calibration: Samples that gradients are measured on before the first draw, in batches
+            of `batch`; from the task's source data where it has them.
+        published: Start from the net's published weights, if it has any; else from fresh ones.
+        pretrain_epochs: Passes over the task's source data, with Adam, before fine-tuning.
+        renormalise: Take the statistics of the net's batch normalisation anew, from so many
+            samples of the source data, before it is folded: a net from another domain is far off
+            scale otherwise, and diverges. 0 leaves them as published.
+        most_train: Train on at most so many samples, evenly spaced; 0 for all.
+        most_test: Test on at most so many samples, evenly spaced; 0 for all.
+        pixels: Height and width of the net's input; 0 for the net's own.
+    """
+
+    epochs: int
+    batch: int
+    learning_rate: float
+    calibration: int = 256
+    published: bool = True
+    pretrain_epochs: int = 0
+    renormalise: int = 0
+    most_train: int = 0
+    most_test: int = 0
+    pixels: int = 0
+
+    def __post_init__(self):
+        least = {"epochs": 1, "batch": 1, "calibration": 1, "pretrain_epochs": 0,
+                 "renormalise": 0, "most_train": 0, "most_test": 0, "pixels": 0}  # fmt: skip
+        for name, low in least.items():
+            if getattr(self, name) < low:
+                remedy = "Correct the recipe."
+                raise OptionError(name, f"at least {low}", repr(getattr(self, name)), remedy)
+        if not self.learning_rate > 0:
+            remedy = "Try 0.05."
+            raise OptionError("learning_rate", "more than 0", repr(self.learning_rate), remedy)
+
+    @property
+    def warmup_epochs(self) -> float:
+        """Epochs over which the rate rises: the papers' 5, fewer in short runs."""
+        return min(WARMUP_EPOCHS, self.epochs / LEAST_EPOCHS_PER_WARMUP)
+
+    def rate(self, epoch: float) -> float:
+        """The learning rate at a time in epochs, 0 to `epochs`."""
+        warmup = self.warmup_epochs
+        if epoch < warmup:
+            return self.learning_rate * epoch / warmup
+        progress = (epoch - warmup) / (self.epochs - warmup)
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+    def __str__(self) -> str:
+        return (
+            f"{self.epochs} epochs, batch {self.batch}, SGD {self.learning_rate:g}, "
+            f"{self.warmup_epochs:g} warm-up"
+        )

@@ -1,5 +1,7 @@
 """Costs against tables computed by hand from the architectures."""
 
+import dataclasses
+
 import keras
 import pytest
 
@@ -96,3 +98,13 @@ def test_bad_cost_options_are_refused():
     for wrong in ({"unit": "bits"}, {"optimizer_slots": -1}, {"device_batch": 0}):
         with pytest.raises(errors.OptionError, match=next(iter(wrong))):
             CostModel(**wrong)
+
+
+def test_weights_alone_are_counted_as_velocity_does():
+    spec = md.LayerSpec("conv", "conv2d", 0, 3, 8, 72, 64, 8, 1000, (3, 3))
+    weights = CostModel("weights", optimizer_slots=2, accumulate=True)
+    assert weights.channel(spec) == 72
+    assert weights.layer(spec) == 3 * 72 + 8
+    plan = md.sample_channels([spec, dataclasses.replace(spec, name="head", index=1, is_head=True)],
+                              {"conv": [1.0, 2.0, 3.0]}, "400 weights")  # fmt: skip
+    assert plan.used == 224 + 8 + 2 * 72

@@ -180,6 +180,7 @@ SGD = keras.optimizers.SGD
         ({"strategy": "velocity"}, "a sampling that a device can run"),
         ({"step": "matched"}, 'step="plain"'),
         ({"device_batch": 4}, "device_batch=1"),
+        ({"budget": "2000 weights"}, "a budget in bytes or elements"),
     ],
 )
 def test_what_a_device_cannot_run_is_refused(options, message, tmp_path):

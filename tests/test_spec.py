@@ -23,6 +23,7 @@ from tf_medyate.spec import LayerDraw, LayerRanking, LayerSpec, MemoryBudget, Up
         ("512 B", 512, "bytes"),
         ("27946 elements", 27946, "elements"),
         ("27,946 elements", 27946, "elements"),
+        ("22410 weights", 22410, "weights"),
         (4096, 4096, "bytes"),
         (MemoryBudget(7, "elements"), 7, "elements"),
     ],

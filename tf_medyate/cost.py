@@ -1,4 +1,4 @@
-"""What one channel, one layer and one update cost, in bytes or in elements.
+"""What one channel, one layer and one update cost, in bytes, in elements or in weights.
 
 The elements of a channel are those of TraDy (arXiv 2510.19675) and MeDyate (arXiv
 2510.20979): its weights plus the activation that its weight gradient needs. The bytes are
@@ -19,7 +19,7 @@ import dataclasses
 from collections.abc import Collection, Iterable
 
 from tf_medyate.errors import OptionError
-from tf_medyate.spec import BYTES, ELEMENTS, LayerSpec
+from tf_medyate.spec import BYTES, ELEMENTS, WEIGHTS, LayerSpec
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +27,8 @@ class CostModel:
     """Turns layer specs into costs.
 
     Attributes:
-        unit: "bytes", or "elements" for the papers' count, which ignores all the rest.
+        unit: "bytes"; or "elements", or "weights" alone, for the papers' counts, which ignore
+            all the rest.
         optimizer_slots: Values that the optimizer keeps for each weight: 0 for plain SGD,
             1 with momentum, 2 for Adam.
         accumulate: A gradient accumulator is kept for each weight.
@@ -47,10 +48,9 @@ class CostModel:
     itemsize_bytes: int = 4
 
     def __post_init__(self):
-        if self.unit not in (BYTES, ELEMENTS):
-            raise OptionError(
-                "unit", f'"{BYTES}" or "{ELEMENTS}"', repr(self.unit), "Choose one of the two."
-            )
+        units = (BYTES, ELEMENTS, WEIGHTS)
+        if self.unit not in units:
+            raise OptionError("unit", f"one of {units}", repr(self.unit), "Choose one of these.")
         for name, least in (("optimizer_slots", 0), ("device_batch", 1), ("itemsize_bytes", 1)):
             value = getattr(self, name)
             if not isinstance(value, int) or value < least:
@@ -59,6 +59,8 @@ class CostModel:
                 )
 
     def _cost(self, weights: int, activations: int) -> int:
+        if self.unit == WEIGHTS:
+            return weights
         if self.unit == ELEMENTS:
             return weights + activations
         copies = 1 + int(self.accumulate) + self.optimizer_slots

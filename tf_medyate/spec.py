@@ -24,6 +24,7 @@ from tf_medyate.errors import BudgetError
 
 BYTES = "bytes"
 ELEMENTS = "elements"
+WEIGHTS = "weights"
 KIB = 1024
 
 _UNITS = {
@@ -36,6 +37,8 @@ _UNITS = {
     "mib": (KIB**2, BYTES),
     "element": (1, ELEMENTS),
     "elements": (1, ELEMENTS),
+    "weight": (1, WEIGHTS),
+    "weights": (1, WEIGHTS),
 }
 
 
@@ -48,14 +51,15 @@ def format_bytes(count: float) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class MemoryBudget:
-    """An upper bound on the memory of one update, in bytes or in elements.
+    """An upper bound on the memory of one update, in bytes, in elements or in weights.
 
-    Elements (weights plus stored activations) are the unit of the papers, for comparison
-    only; bytes also count the optimizer's slots, gradient accumulators and the batch.
+    Elements (weights plus stored activations) are the unit of TraDy and MeDyate, weights alone
+    that of Velocity, both for comparison only; bytes also count the optimizer's slots, gradient
+    accumulators and the batch.
 
     Attributes:
         amount: Positive whole number of `unit`.
-        unit: "bytes" or "elements".
+        unit: "bytes", "elements" or "weights".
 
     Raises:
         BudgetError: `amount` is not a positive whole number, or `unit` is unknown.
@@ -73,10 +77,10 @@ class MemoryBudget:
                 repr(self.amount),
                 'Write, for example, "64KiB", "27946 elements" or 65536.',
             )
-        if self.unit not in (BYTES, ELEMENTS):
+        if self.unit not in (BYTES, ELEMENTS, WEIGHTS):
             raise BudgetError(
                 "budget",
-                '"bytes" or "elements" as unit',
+                '"bytes", "elements" or "weights" as unit',
                 repr(self.unit),
                 'Write, for example, MemoryBudget(27946, "elements").',
             )
@@ -104,7 +108,7 @@ class MemoryBudget:
         if match is None or unit is None:
             raise BudgetError(
                 "budget",
-                "a number followed by B, kB, KiB, MB, MiB or elements",
+                "a number followed by B, kB, KiB, MB, MiB, elements or weights",
                 repr(value),
                 'Write, for example, "64KiB" or "27946 elements".',
             )
@@ -113,10 +117,10 @@ class MemoryBudget:
 
     def format(self, amount: float) -> str:
         """Renders an amount in this budget's unit."""
-        return format_bytes(amount) if self.unit == BYTES else f"{amount:,.0f} elements"
+        return format_bytes(amount) if self.unit == BYTES else f"{amount:,.0f} {self.unit}"
 
     def __str__(self) -> str:
-        if self.unit == ELEMENTS or self.amount < KIB:
+        if self.unit != BYTES or self.amount < KIB:
             return f"{self.amount:,} {self.unit}"
         return f"{format_bytes(self.amount)} ({self.amount:,} bytes)"
 

@@ -27,7 +27,7 @@ from collections.abc import Sequence
 
 from tf_medyate.cost import CostModel
 from tf_medyate.errors import OptionError
-from tf_medyate.spec import BYTES, ELEMENTS, LayerSpec, MemoryBudget
+from tf_medyate.spec import BYTES, ELEMENTS, WEIGHTS, LayerSpec, MemoryBudget
 
 SHARE = "share"
 SCHEME_PIXELS = 128
@@ -39,8 +39,8 @@ class Budget:
 
     Attributes:
         level: What it is called in tables; results of one level are compared with each other.
-        amount: Bytes, elements, or a share of full fine-tuning's bytes (0 to 1).
-        unit: "bytes", "elements" or "share".
+        amount: Bytes, elements, weights, or a share of full fine-tuning's bytes (0 to 1).
+        unit: "bytes", "elements", "weights" or "share".
         beside_head: The head is not counted in `amount`, as in the papers: its cost is added.
     """
 
@@ -50,10 +50,10 @@ class Budget:
     beside_head: bool = False
 
     def __post_init__(self):
-        if self.unit not in (BYTES, ELEMENTS, SHARE) or self.amount <= 0:
+        if self.unit not in (BYTES, ELEMENTS, WEIGHTS, SHARE) or self.amount <= 0:
             raise OptionError(
                 "budget",
-                'a positive amount of "bytes" or "elements", or a "share" of full fine-tuning',
+                'a positive amount of "bytes", "elements" or "weights", or a "share" of full',
                 f"{self.amount} {self.unit}",
                 "Write, for example, Budget.share(0.1).",
             )
@@ -64,7 +64,7 @@ class Budget:
         return cls(f"{100 * share:g}%", share, SHARE)
 
     def resolve(self, specs: Sequence[LayerSpec]) -> MemoryBudget:
-        """The budget in bytes or elements for a net.
+        """The budget in bytes, elements or weights for a net.
 
         Args:
             specs: The net's weighted layers.

@@ -89,13 +89,16 @@ def _shares(*shares: float) -> tuple[Budget, ...]:
 
 
 def _published(network: str) -> tuple[Budget, ...]:
-    """TraDy's and MeDyate's three budgets: Sparse Update's first, third and fifth scheme."""
+    """Sparse Update's first, third and fifth scheme, in elements and in weights alone.
+
+    TraDy and MeDyate count the first, Velocity the second.
+    """
     levels = ("small", "middle", "large")
-    chosen = (SCHEMES[network][number] for number in (0, 2, 4))
-    return tuple(
-        Budget(level, scheme.elements, "elements", beside_head=True)
-        for level, scheme in zip(levels, chosen, strict=True)
-    )
+    chosen = [SCHEMES[network][number] for number in (0, 2, 4)]
+    named = list(zip(levels, chosen, strict=True))
+    elements = [Budget(n, s.elements, "elements", beside_head=True) for n, s in named]
+    weights = [Budget(f"{n}, weights", s.weights, "weights", beside_head=True) for n, s in named]
+    return (*elements, *weights)
 
 
 # Epochs and rates of Velocity's repository (policies/*/*_mcunet.yaml), where batches are of 32.

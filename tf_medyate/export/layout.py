@@ -17,7 +17,7 @@ from tf_medyate.errors import OptionError
 from tf_medyate.export import op_schema
 from tf_medyate.export.op_schema import DRAWN_ANEW, NO_BIAS_DELTA, NO_IMPORTANCE, LayoutWord
 from tf_medyate.export.recipe import Recipe
-from tf_medyate.spec import BYTES, LayerSpec
+from tf_medyate.spec import BYTES, WEIGHTS, LayerSpec
 
 FLOAT_BYTES = 4
 MAX_CANDIDATES = 65535
@@ -133,7 +133,8 @@ def lay_out(recipe: Recipe, stash: Mapping[str, int]) -> Layout:
         The layout. Its pool holds exactly the budget.
 
     Raises:
-        OptionError: More channels to draw from than a device can number.
+        OptionError: More channels to draw from than a device can number, or a budget that does
+            not say how large the pool is.
     """
     copies = recipe.weight_copies
     pool_end, words, candidates = 0, op_schema.STATE_WORDS, 0
@@ -186,6 +187,13 @@ def lay_out(recipe: Recipe, stash: Mapping[str, int]) -> Layout:
 
 def _pool_elements(recipe: Recipe) -> int:
     """Elements of the pool: the budget; if that is in elements, what any draw of it can take."""
+    if recipe.budget.unit == WEIGHTS:
+        raise OptionError(
+            "plan",
+            "a budget in bytes or elements: a pool holds activations, too",
+            str(recipe.budget),
+            'Fine-tune with, for example, budget="64KiB".',
+        )
     if recipe.budget.unit == BYTES:
         return recipe.budget.amount // FLOAT_BYTES
     return recipe.budget.amount * recipe.weight_copies

@@ -7,12 +7,13 @@ The package can be called: that is `bundle.export_model`. Its modules, in the or
     values     kinds, dtypes, attributes, quantisation
     ir         the training graph as immutable values
     validation the rules that every graph keeps
+    op_structs fields, options structs, ops
     op_schema  our ops: names, options, tensors; op_header writes the C++ header from it
     recipe     model + MeDyate callback -> what is trained, and how
     geometry   Keras layer -> shapes; what is fused
     layout     where everything trained lies in the pool
     builder    collects tensors and ops
-    lowering   Keras graph -> forward ops
+    lowering   Keras graph -> forward ops; lower_weighted and lower_weightless have the rules
     autodiff   forward ops -> backward ops and updates
     training   all of it: one graph, one step
     placing    best fit of blocks that live for a while

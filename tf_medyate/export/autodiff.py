@@ -19,7 +19,7 @@ from tf_medyate.errors import UnsupportedLayerError
 from tf_medyate.export import op_schema
 from tf_medyate.export.builder import Builder
 from tf_medyate.export.ir import Op
-from tf_medyate.export.lowering import COMMAND, POOL, SELECTION
+from tf_medyate.export.lowering_state import COMMAND, POOL, SELECTION
 from tf_medyate.export.op_options import CUSTOM_OPTIONS
 from tf_medyate.export.values import ABSENT, SCRATCH
 

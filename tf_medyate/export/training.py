@@ -26,14 +26,8 @@ from tf_medyate.export.autodiff import IMPORTANCE, LEARNING_RATE, OPTIMIZER, app
 from tf_medyate.export.builder import Builder
 from tf_medyate.export.ir import Graph
 from tf_medyate.export.layout import Layout, lay_out
-from tf_medyate.export.lowering import (
-    COMMAND,
-    POOL,
-    SELECTION,
-    Forward,
-    lower_forward,
-    stash_positions,
-)
+from tf_medyate.export.lowering import Forward, lower_forward, stash_positions
+from tf_medyate.export.lowering_state import COMMAND, POOL, SELECTION
 from tf_medyate.export.recipe import MEAN_SQUARED_ERROR, SOFTMAX_CROSS_ENTROPY, Recipe
 from tf_medyate.export.values import ABSENT, INPUT, OUTPUT, SCRATCH, VARIABLE
 from tf_medyate.graph import trace

@@ -52,6 +52,10 @@ def _diagnose(args, base, data, loss):
     from tf_medyate.report import diagnostics as pictures
 
     steps = iter(track(range(args.epochs), "Fine-tuning a copy in full", console=common.out))
+
+    def advance(_: int):
+        next(steps, None)
+
     found = diagnose(
         base,
         data[0],
@@ -62,7 +66,7 @@ def _diagnose(args, base, data, loss):
         batches=args.batches,
         learning_rate=args.learning_rate,
         ranking=args.ranking,
-        progress=lambda _: next(steps, None),
+        progress=advance,
     )
     print(found)
     for path in pictures.save(pictures.draw(found), args.diagnose):

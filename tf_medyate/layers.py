@@ -143,14 +143,15 @@ class ChannelMasked(keras.layers.Layer):
         @tf.custom_gradient
         def apply(x, weights):
             index = run.index if run.index.shape[-1] == rank - 1 else run.index[:, 1 - rank :]
-            rows = tf.reshape(weights, [-1, outputs])
+            rows = tf.reshape(weights, run.constants((-1, outputs)))
             kernel = tf.tensor_scatter_nd_update(base, index, rows)
 
             y, backward = self.differentiable(x, kernel, run)
 
             def gradient(dy):
                 dx, d_kernel = backward(dy)
-                return dx, tf.slice(tf.reshape(d_kernel, [-1]), [0], run.elements)
+                flat = tf.reshape(d_kernel, run.constants((-1,)))
+                return dx, tf.slice(flat, run.constants((0,)), run.elements)
 
             return y, gradient
 
@@ -300,10 +301,12 @@ class MaskedConv1D(ChannelMasked, keras.layers.Conv1D):
         if self._dilated or self.padding == "causal":
             return super().differentiable(x, kernel, run)
         # What TensorFlow does, too, but once for both ways: a convolution over maps of height 1.
-        x, kernel, strides = tf.expand_dims(x, 1), tf.expand_dims(kernel, 0), self.strides * 2
+        height = run.constants(1)
+        x, kernel = tf.expand_dims(x, height), tf.expand_dims(kernel, run.constants(0))
+        strides = self.strides * 2
 
         def backward(dy):
-            dy = tf.expand_dims(dy, 1)
+            dy = tf.expand_dims(dy, height)
             dx, d_kernel = convolution_gradients(x, kernel, run, dy, strides, self.padding)
             return tf.squeeze(dx, 1), d_kernel
 
@@ -332,10 +335,10 @@ class MaskedDepthwiseConv2D(ChannelMasked, keras.layers.DepthwiseConv2D):
 
         def backward(dy):
             dx = tf.raw_ops.DepthwiseConv2dNativeBackpropInput(
-                input_sizes=tf.shape(x), filter=kernel, out_backprop=dy, **how
+                input_sizes=run.constants.shape_of(x), filter=kernel, out_backprop=dy, **how
             )
             return dx, tf.raw_ops.DepthwiseConv2dNativeBackpropFilter(
-                input=select_channels(x, run.channels),
+                input=select_channels(x, run.channels, run.constants(-1)),
                 filter_sizes=run.kernel_shape,
                 out_backprop=self.select_outputs(dy, run),
                 **how,
@@ -347,7 +350,7 @@ class MaskedDepthwiseConv2D(ChannelMasked, keras.layers.DepthwiseConv2D):
         """The output channels that the selected input channels feed."""
         _, channels, multiplier = self._geometry()
         if multiplier == 1:
-            return select_channels(gradient, run.channels)
+            return select_channels(gradient, run.channels, run.constants(-1))
         lead = tf.shape(gradient)[:-1]
         grouped = tf.reshape(gradient, tf.concat([lead, [channels, multiplier]], 0))
         chosen = tf.gather(grouped, run.channels, axis=-2)
@@ -369,7 +372,7 @@ class MaskedDense(ChannelMasked, keras.layers.Dense):
 
         def backward(dy):
             dx = tf.matmul(dy, kernel, transpose_b=True)
-            picked = select_channels(x, run.channels)
+            picked = select_channels(x, run.channels, run.constants(-1))
             if len(x.shape) > 2:
                 picked = tf.reshape(picked, [-1, run.kernel_shape[2]])
                 dy = tf.reshape(dy, [-1, dy.shape[-1]])

@@ -21,7 +21,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_medyate.tensors import sum_over_replicas
+from tf_medyate.tensors import Constants, sum_over_replicas
 
 # Weight of the newest step in the running mean of a channel's gradient norm: about the last
 # ten steps count, less than one epoch of the data sets that fit a device.
@@ -41,13 +41,14 @@ class Run:
     `channels` and `kernel_shape` stand for channel 0, and `elements` is 0.
 
     Attributes:
-        weights: float32 [elements], live weights as [kernel position][channel][output].
-        index: int32 [positions * n, depth], where in the kernel each row of outputs belongs: the
+        weights: float32 [elements], live weights as [channel][kernel position][output].
+        index: int32 [n * positions, depth], where in the kernel each row of outputs belongs: the
             last (kernel rank - 1) columns say so.
         channels: int32 [max(n, 1)], rising.
         kernel_shape: int32 [4], of a kernel of just these channels: height, width, channels,
             outputs.
         elements: int32 [1].
+        constants: Small constants that the layers share.
     """
 
     weights: Any
@@ -55,6 +56,7 @@ class Run:
     channels: Any
     kernel_shape: Any
     elements: Any
+    constants: Constants
 
 
 @keras.saving.register_keras_serializable("tf_medyate")
@@ -79,9 +81,10 @@ class TrainingState(keras.layers.Layer):
             after layer, as far as it has not been committed to the layers.
         counts: int32 variable [3, layers + 1]: elements, `index` rows and channels of each layer's
             run, and in the last column what is left over.
-        kernel_shapes, index, channels, order, slots: int32 variables: the layers' Runs one behind
-            the other; the pool element at each place of them; the channel that each pool element
-            belongs to, as a place in `importance`, -1 for none.
+        kernel_shapes, index, channels, places, slots: int32 variables: the layers' Runs one behind
+            the other; the place of each pool element's gradient in the kernel gradients one behind
+            the other; the channel that each pool element belongs to, as a place in
+            `importance`, -1 for none.
     """
 
     _NAMES = (
@@ -93,7 +96,7 @@ class TrainingState(keras.layers.Layer):
         "kernel_shapes",
         "index",
         "channels",
-        "order",
+        "places",
         "slots",
     )
 
@@ -110,7 +113,7 @@ class TrainingState(keras.layers.Layer):
     kernel_shapes: Any
     index: Any
     channels: Any
-    order: Any
+    places: Any
     slots: Any
 
     def allocate(self, pool_elements: int, kernels: Kernels):
@@ -211,27 +214,31 @@ class _OpenPool:
     def __init__(self, state: TrainingState):
         self._state = state
         self._used: set[int] = set()
+        self._constants = Constants()
         counts = state.counts.value
         self._layers = int(counts.shape[1]) - 1
         elements, rows, self._channel_counts = tf.unstack(counts)
-        self._sizes = tf.split(elements, self._layers + 1)
+        self._sizes = self._split(elements, self._constants((1,) * (self._layers + 1)))
         self._shapes = tf.unstack(tf.convert_to_tensor(state.kernel_shapes.value))
-        self._index = tf.split(state.index.value, rows, num=self._layers + 1)
-        self._channels = tf.split(state.channels.value, self._channel_counts, num=self._layers + 1)
+        self._index = self._split(state.index.value, rows)
+        self._channels = self._split(state.channels.value, self._channel_counts)
         self._weights = self._cut(elements)
+
+    def _split(self, values, sizes):
+        how = {"axis": self._constants(0), "num_split": self._layers + 1}
+        return tf.raw_ops.SplitV(value=values, size_splits=sizes, **how)
 
     def _cut(self, elements):
         @tf.custom_gradient
         def cut(pool):
-            order = tf.convert_to_tensor(self._state.order.value)
-
             def gradient(*d_weights):
-                d_pool = tf.gather(tf.concat(d_weights, 0), tf.math.invert_permutation(order))
+                axis = self._constants(0)
+                d_kernels = tf.raw_ops.ConcatV2(values=d_weights, axis=axis)
+                d_pool = tf.gather(d_kernels, self._state.places.value, axis=axis)
                 self._refresh_importance(d_pool)
                 return d_pool * self._state.step_scale.value
 
-            pieces = tf.split(tf.gather(pool, order), elements, num=self._layers + 1)
-            return tuple(pieces), gradient
+            return tuple(self._split(pool, elements)), gradient
 
         return cut(tf.convert_to_tensor(self._state.pool.value))
 
@@ -243,6 +250,7 @@ class _OpenPool:
             self._channels[slot],
             self._shapes[slot],
             self._sizes[slot],
+            self._constants,
         )
 
     def _refresh_importance(self, d_pool):
@@ -272,7 +280,7 @@ def _sizes(pool_elements: int, kernels: Kernels) -> dict[str, tuple[int, ...]]:
         "kernel_shapes": (layers, 4),
         "index": (min(rows, pool_elements // min(outputs)), depth),
         "channels": (drawn,),
-        "order": (pool_elements,),
+        "places": (pool_elements,),
         "slots": (pool_elements,),
     }
 
@@ -280,9 +288,9 @@ def _sizes(pool_elements: int, kernels: Kernels) -> dict[str, tuple[int, ...]]:
 def _layout(
     kernels: Kernels, draws: Draws, sizes: Mapping[str, tuple[int, ...]]
 ) -> dict[str, np.ndarray]:
-    """Values of counts, kernel_shapes, index, channels, order and slots."""
+    """Values of counts, kernel_shapes, index, channels, places and slots."""
     values = {name: np.zeros(sizes[name], np.int32) for name in ("index", "channels")}
-    order = np.arange(sizes["order"][0], dtype=np.int32)
+    gradients = np.arange(sizes["places"][0], dtype=np.int32)
     slots = np.full(sizes["slots"], -1, np.int32)
     counts = np.zeros(sizes["counts"], np.int32)
     shapes = []
@@ -292,9 +300,9 @@ def _layout(
         elements, rows, channels = counts[:, :place].sum(axis=1)
         named = drawn if drawn.size else np.zeros(1, np.int32)
         index = _row_index(window, drawn)
-        run = np.arange(drawn.size * positions * outputs).reshape(-1, positions, outputs)
+        run = np.arange(drawn.size * positions * outputs).reshape(positions, -1, outputs)
         part = slice(elements, elements + run.size)
-        order[part] = elements + run.transpose(1, 0, 2).reshape(-1)
+        gradients[part] = elements + run.transpose(1, 0, 2).reshape(-1)
         slots[part] = channels + np.repeat(np.arange(drawn.size), positions * outputs)
         values["index"][rows : rows + len(index), -index.shape[1] :] = index
         values["channels"][channels : channels + named.size] = named
@@ -303,12 +311,17 @@ def _layout(
     totals = (sizes["pool"][0], sizes["index"][0], sizes["channels"][0])
     counts[:, -1] = totals - counts[:, :-1].sum(axis=1)
     shapes = np.array(shapes, np.int32)
-    return values | {"order": order, "slots": slots, "counts": counts, "kernel_shapes": shapes}
+    return values | {
+        "places": gradients,
+        "slots": slots,
+        "counts": counts,
+        "kernel_shapes": shapes,
+    }
 
 
 def _row_index(window: Sequence[int], channels: np.ndarray) -> np.ndarray:
-    """Places [positions * n, kernel rank - 1] in a kernel of the channels' rows of outputs."""
+    """Places [n * positions, kernel rank - 1] in a kernel of the channels' rows of outputs."""
     corners = np.indices(tuple(window)).reshape(len(window), -1).T if window else np.zeros((1, 0))
-    wide = np.repeat(corners[:, None, :], channels.size, axis=1)
-    tall = np.broadcast_to(channels[None, :, None], (*wide.shape[:2], 1))
+    wide = np.repeat(corners[None, :, :], channels.size, axis=0)
+    tall = np.broadcast_to(channels[:, None, None], (*wide.shape[:2], 1))
     return np.concatenate([wide, tall], axis=2).reshape(-1, len(window) + 1).astype(np.int32)

@@ -12,9 +12,41 @@ from typing import Any
 import tensorflow as tf
 
 
-def select_channels(x, indices):
-    """Picks channels-last channels of a tensor [..., channels] -> [..., n]."""
-    return tf.gather(x, indices, axis=-1)
+class Constants:
+    """Small integer constants, each made once for a graph however often it is used.
+
+    Example:
+        >>> constants = Constants()
+        >>> tf.reshape(x, constants((-1,)))
+    """
+
+    def __init__(self):
+        self._made: dict[Any, Any] = {}
+
+    def __call__(self, value: int | tuple[int, ...]) -> Any:
+        """The int32 constant as a tensor of the graph that is being traced."""
+        if tf.executing_eagerly():
+            return tf.constant(value, tf.int32)
+        key = (tf.compat.v1.get_default_graph(), value)
+        if key not in self._made:
+            self._made[key] = tf.constant(value, tf.int32)
+        return self._made[key]
+
+    def shape_of(self, x) -> Any:
+        """The shape of a tensor: constant if it is known, worked out at run time if not."""
+        known = x.shape.is_fully_defined()
+        return self(tuple(x.shape)) if known else tf.shape(x)
+
+
+def select_channels(x, indices, axis: Any = -1):
+    """Picks channels-last channels of a tensor [..., channels] -> [..., n].
+
+    Args:
+        x: The tensor.
+        indices: int32 [n].
+        axis: -1, for whoever has it as a tensor already.
+    """
+    return tf.gather(x, indices, axis=axis)
 
 
 def spread_kernel(kernel, dilation_rate):
@@ -64,8 +96,9 @@ def convolution_gradients(x, kernel, run, dy, strides, padding):
         (dx, gradient of the weights that are trained, of shape `run.kernel_shape`).
     """
     how: Any = {"strides": [1, *strides, 1], "padding": padding.upper(), "out_backprop": dy}
-    dx = tf.raw_ops.Conv2DBackpropInput(input_sizes=tf.shape(x), filter=kernel, **how)
-    picked = select_channels(x, run.channels)
+    sizes = run.constants.shape_of(x)
+    dx = tf.raw_ops.Conv2DBackpropInput(input_sizes=sizes, filter=kernel, **how)
+    picked = select_channels(x, run.channels, run.constants(-1))
     return dx, tf.raw_ops.Conv2DBackpropFilter(input=picked, filter_sizes=run.kernel_shape, **how)
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from tf_medyate._version import __version__
 
 if TYPE_CHECKING:
-    from tf_medyate import errors, layers, simulate, spec, strategies, zoo
+    from tf_medyate import device, errors, layers, simulate, spec, strategies, zoo
     from tf_medyate.callback import MeDyate
     from tf_medyate.cost import CostModel
     from tf_medyate.export.bundle import export_model as export
@@ -46,7 +46,7 @@ _HOMES = {
     "PRESETS": "strategies",
     "Strategy": "strategies",
 }
-_MODULES = ("errors", "export", "layers", "simulate", "spec", "strategies", "zoo")
+_MODULES = ("device", "errors", "export", "layers", "simulate", "spec", "strategies", "zoo")
 
 __all__ = [
     "PRESETS",
@@ -58,6 +58,7 @@ __all__ = [
     "Strategy",
     "UpdatePlan",
     "__version__",
+    "device",
     "errors",
     "export",
     "layer_specs",

@@ -257,7 +257,7 @@ class TFLMTrainer:
             layer.kernel.assign(kernel)
             if bias is not None:
                 layer.bias.assign(bias)
-        _reload_pool(model)
+        reload_pool(model)
 
     def _keras_weights(self, layer: LayerEntry) -> tuple[np.ndarray, np.ndarray | None]:
         weights = self._constants[layer.weights]
@@ -353,7 +353,7 @@ class TFLMTrainer:
                 )
 
 
-def _reload_pool(model: PreparedModel):
+def reload_pool(model: PreparedModel):
     """Lets the pool of a model that is being fine-tuned follow its kernels."""
     from tf_medyate.layers import SPARSE, masked_layers
 

@@ -67,7 +67,7 @@ def slot_of(selection, places):
 
 
 @hypothesis.given(seeds, st.sampled_from(["medyate", "full", "trady"]))
-@hypothesis.settings(max_examples=25)
+@hypothesis.settings(max_examples=18)
 def test_one_step_of_a_random_net_is_the_slice_of_the_full_gradient(seed, strategy):
     base = random_model(seed)
     model, medyate, x, y = attached(base, seed, strategy)
@@ -132,9 +132,7 @@ def test_a_convolution_inside_the_depthwise_one_changes_no_bit(seed):
     model = md.prepare(streaming_net(rng))
     model.compile(keras.optimizers.SGD(RATE), "sparse_categorical_crossentropy")
     x = rng.normal(size=(4, *model.input_shape[1:])).astype(np.float32)
-    medyate = md.MeDyate(
-        "2KiB", layers=["trained"], calibration=(x, rng.integers(0, CLASSES, 4)), verbose=0
-    )
+    medyate = md.MeDyate("2KiB", "d-full-random", layers=["trained"], verbose=0)
     medyate.set_model(model)
     recipe = recipe_of(model, medyate)
     with_op, plan = lower(model, medyate)
@@ -151,5 +149,5 @@ def test_a_convolution_inside_the_depthwise_one_changes_no_bit(seed):
     ]
     np.testing.assert_array_equal(outputs[:4], outputs[4:])
     powers = np.exp(np.array(outputs[:4]).reshape(4, -1))
-    wanted = model.predict(x, verbose=0)
+    wanted = model(x).numpy()
     np.testing.assert_allclose(powers / powers.sum(-1, keepdims=True), wanted, atol=1e-5)

@@ -160,6 +160,16 @@ class MeDyate(keras.callbacks.Callback):
         self._updater, self.plan, self._records, self._epoch = updater, None, [], -1
 
     @property
+    def attached_model(self) -> PreparedModel | None:
+        """The model whose layers were ranked, None before `set_model`."""
+        return None if self._updater is None else self._updater.model
+
+    @property
+    def seed(self) -> int:
+        """Seed of the sampler."""
+        return self._planner.seed
+
+    @property
     def specs(self) -> tuple[LayerSpec, ...]:
         """The model's weighted layers."""
         return self._planner.specs

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_medyate.errors import EmptyDataError, LabelError, NonFiniteDataError, OptionError
-from tf_medyate.layers import masked_layers
+from tf_medyate.layers import SPARSE, masked_layers
 from tf_medyate.state import TrainingState
 
 
@@ -71,6 +71,20 @@ class PreparedModel(keras.Model):
             importance = self.training_state.importance.numpy()
             for layer in masked_layers(self):
                 layer.commit(pool, importance)
+
+    def reload_pool(self):
+        """Lets the pool follow kernels that were assigned from outside, `commit`'s other way."""
+        state = self.training_state
+        if state.pool is None:
+            return
+        pool = np.array(state.pool.numpy())
+        for layer in masked_layers(self):
+            if layer.mode == SPARSE:
+                channels = np.flatnonzero(layer.channel_mask.numpy())
+                live = layer.read_channels(channels).reshape(-1)
+                start = int(layer.pool_offset.numpy())
+                pool[start : start + live.size] = live
+        state.pool.assign(pool)
 
 
 class Attachment:

@@ -44,6 +44,7 @@ class Planner:
         device_batch: Samples whose activations the device stores at once.
 
     Attributes:
+        seed: Seed of the sampler.
         specs, cost, ranking, kept, budget: What plans are made from; set by `survey`.
     """
 
@@ -57,7 +58,7 @@ class Planner:
     ):
         self.strategy = strategy
         self._asked = budget
-        self._seed = seed
+        self.seed = seed
         self._layers = None if layers is None else tuple(layers)
         self._device_batch = device_batch
         self._probe: Callable[[], Importance] | None = None
@@ -163,7 +164,7 @@ class Planner:
             self.budget,
             kept=self.kept,
             cost=self.cost,
-            seed=self._seed,
+            seed=self.seed,
             draw=draw,
             weighting=weighting,
             sharpness=s.sharpness,
@@ -176,7 +177,7 @@ class Planner:
     def empty_plan(self, draw: int) -> UpdatePlan:
         """A plan without channels, to be filled with those that a checkpoint holds."""
         fixed = self.cost.fixed(self.specs, self.kept)
-        return UpdatePlan(draw, self._seed, self.budget, fixed, 0, ())
+        return UpdatePlan(draw, self.seed, self.budget, fixed, 0, ())
 
     def step_scale(self, importance: Importance, plan: UpdatePlan) -> float:
         """What makes an update of the drawn channels as long as one of all kept channels."""

@@ -113,8 +113,6 @@ def apply_to_model(delta: SparseDelta, model: PreparedModel, layout: RegionLayou
         DeltaError: The delta belongs to another model, or the model was trained since its export.
         PlanError: The model has other layers than the layout.
     """
-    from tf_medyate.simulate.trainer import reload_pool
-
     model.commit()
     learned = delta.apply(region_of(model, layout), layout.model_hash)
     for place, layer in _layers(model, layout):
@@ -126,7 +124,7 @@ def apply_to_model(delta: SparseDelta, model: PreparedModel, layout: RegionLayou
         if place.bias_offset >= 0:
             size = int(np.prod(layer.bias.shape))
             layer.bias.assign(learned[_part(place.bias_offset, size, layout)])
-    reload_pool(model)
+    model.reload_pool()
 
 
 def _channel_first(kernel: np.ndarray) -> np.ndarray:

@@ -20,6 +20,9 @@ from tf_medyate.errors import MedyateError
 from tf_medyate.export import op_schema
 
 FORMAT = "tf_medyate plan"
+SOFTMAX_CROSS_ENTROPY = "softmax_cross_entropy"
+MEAN_SQUARED_ERROR = "mean_squared_error"
+"""The losses that can be exported, by name."""
 FORMAT_VERSION = 1
 PLAN_FILE = "plan.json"
 TRAIN_FILE = "train.tflite"
@@ -162,6 +165,11 @@ class Manifest:
     sampler: SamplerEntry
     layers: list[LayerEntry]
     memory: MemoryEntry
+
+    @property
+    def takes_class(self) -> bool:
+        """A label is the number of a class; else it is a target vector."""
+        return self.loss == SOFTMAX_CROSS_ENTROPY
 
     def layer(self, name: str) -> LayerEntry | None:
         """The layer of that name."""

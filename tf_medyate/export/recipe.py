@@ -19,13 +19,12 @@ import numpy as np
 from tf_medyate.callback import MeDyate
 from tf_medyate.cost import CostModel
 from tf_medyate.errors import NotPreparedError, OptionError, PlanError
+from tf_medyate.export.manifest import MEAN_SQUARED_ERROR, SOFTMAX_CROSS_ENTROPY
 from tf_medyate.layers import masked_layers
 from tf_medyate.model import PreparedModel
 from tf_medyate.spec import LayerSpec, MemoryBudget
 from tf_medyate.strategies import Strategy
 
-SOFTMAX_CROSS_ENTROPY = "softmax_cross_entropy"
-MEAN_SQUARED_ERROR = "mean_squared_error"
 _DEVICE_SAMPLINGS = ("medyate", "uniform", "static", "greedy", "head", "full")
 
 
@@ -139,7 +138,7 @@ def recipe_of(model: PreparedModel, plan: MeDyate) -> Recipe:
         cost=plan.cost,
         budget=plan.budget,
         strategy=plan.strategy,
-        seed=plan._planner._seed,
+        seed=plan.seed,
         first_draw=_first_draw(plan),
         prior={name: np.array(layers[name].importance.numpy()) for name in kept},
         loss=loss,
@@ -149,14 +148,14 @@ def recipe_of(model: PreparedModel, plan: MeDyate) -> Recipe:
 
 
 def _specs_of(model: PreparedModel, plan: MeDyate) -> tuple[LayerSpec, ...]:
-    if plan._updater is None:
+    if plan.attached_model is None:
         raise NotPreparedError(
             "plan",
             "a callback that has ranked the layers",
             "one that no fit has run with",
             "Call plan.set_model(model), or model.fit(..., callbacks=[plan]), before exporting.",
         )
-    if plan._updater.model is not model:
+    if plan.attached_model is not model:
         raise PlanError(
             "plan",
             f"a callback of this very model '{model.name}'",

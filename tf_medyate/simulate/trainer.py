@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tf_medyate.errors import DataError, LabelError, NonFiniteDataError, OptionError, PlanError
+from tf_medyate.errors import OptionError, PlanError
 from tf_medyate.export import op_schema
 from tf_medyate.export.manifest import (
     PLAN_FILE,
@@ -32,13 +32,13 @@ from tf_medyate.export.manifest import (
     read_manifest,
 )
 from tf_medyate.export.op_schema import Command, StateWord
+from tf_medyate.simulate.checks import check_label, check_sample
 from tf_medyate.simulate.interpreter import ArenaUse, Interpreter, InterpreterError
 from tf_medyate.spec import LayerDraw, MemoryBudget, UpdatePlan
 
 if TYPE_CHECKING:
     from tf_medyate.model import PreparedModel
 
-_SOFTMAX_CROSS_ENTROPY = "softmax_cross_entropy"
 # Outputs of the graph.
 _LOGITS, _LOSS, _SELECTION, _POOL, _IMPORTANCE = range(5)
 # TFLM's planner works in the arena before anything lies there: this much a tensor.
@@ -104,7 +104,8 @@ class TFLMTrainer:
             DataError: Wrong shape or dtype; NonFiniteDataError, LabelError likewise.
             InterpreterError: The loss is not finite; nothing was updated.
         """
-        x, y = self._sample(sample), self._label(label)
+        x = check_sample(sample, self.manifest)
+        y = check_label(label, self.manifest)
         optimizer = self.manifest.optimizer
         full = self._pending + 1 >= optimizer.batch_size
         steps = full and not optimizer.clip_norm
@@ -174,7 +175,7 @@ class TFLMTrainer:
 
     def predict(self, sample: Any) -> np.ndarray:
         """The model's output for one sample, [classes] or [n]: probabilities after a softmax."""
-        x = self._sample(sample)
+        x = check_sample(sample, self.manifest)
         [logits] = self._run(Command.PREDICT, x, outputs=1)
         shaped = logits.reshape(self.manifest.output_shape)
         if not self.manifest.ends_in_softmax:
@@ -257,7 +258,7 @@ class TFLMTrainer:
             layer.kernel.assign(kernel)
             if bias is not None:
                 layer.bias.assign(bias)
-        reload_pool(model)
+        model.reload_pool()
 
     def _keras_weights(self, layer: LayerEntry) -> tuple[np.ndarray, np.ndarray | None]:
         weights = self._constants[layer.weights]
@@ -280,7 +281,7 @@ class TFLMTrainer:
 
     @property
     def _zero_label(self) -> np.ndarray:
-        if self.manifest.loss == _SOFTMAX_CROSS_ENTROPY:
+        if self.manifest.takes_class:
             return np.zeros(1, np.int32)
         return np.zeros(int(np.prod(self.manifest.output_shape)), np.float32)
 
@@ -291,53 +292,6 @@ class TFLMTrainer:
         count, run = int(words[0]), int(words[1])
         halves = words[first : first + (count + 1) // 2].astype("<i4").view("<u2")
         return tuple(int(c) for c in halves[:count]), run
-
-    def _sample(self, sample: Any) -> np.ndarray:
-        shape = tuple(self.manifest.input_shape)
-        x = np.asarray(sample)
-        if x.shape not in (shape, (1, *shape)) or x.dtype.kind not in "biuf":
-            raise DataError(
-                "sample",
-                f"numbers of shape {shape}",
-                f"{x.dtype} of shape {x.shape}",
-                "Pass one sample, preprocessed as the model's training data were.",
-            )
-        x = x.astype(np.float32).reshape(1, *shape)
-        if not np.isfinite(x).all():
-            raise NonFiniteDataError(
-                "sample", "finite numbers", "NaN or infinity", "Leave this sample out."
-            )
-        return x
-
-    def _label(self, label: Any) -> np.ndarray:
-        y = np.asarray(label)
-        if self.manifest.loss != _SOFTMAX_CROSS_ENTROPY:
-            return self._target(y)
-        classes = self.manifest.output_shape[-1]
-        whole = y.size == 1 and y.dtype.kind in "iu"
-        if not whole or not 0 <= int(y.reshape(-1)[0]) < classes:
-            raise LabelError(
-                "label",
-                f"a class from 0 to {classes - 1}",
-                repr(label),
-                "Number the classes as for the model's training.",
-            )
-        return y.reshape(1).astype(np.int32)
-
-    def _target(self, y: np.ndarray) -> np.ndarray:
-        size = int(np.prod(self.manifest.output_shape))
-        if y.size != size or y.dtype.kind not in "biuf":
-            raise DataError(
-                "label",
-                f"a target of {size} numbers",
-                f"{y.dtype} of shape {y.shape}",
-                "Pass what the model's output should be.",
-            )
-        if not np.isfinite(y).all():
-            raise NonFiniteDataError(
-                "label", "finite numbers", "NaN or infinity", "Leave this sample out."
-            )
-        return y.reshape(size).astype(np.float32)
 
     def _check_constants(self):
         for layer in self.manifest.layers:
@@ -351,23 +305,6 @@ class TFLMTrainer:
                     f"layer '{layer.name}' with weights that are not there",
                     "Keep the files of one export together.",
                 )
-
-
-def reload_pool(model: PreparedModel):
-    """Lets the pool of a model that is being fine-tuned follow its kernels."""
-    from tf_medyate.layers import SPARSE, masked_layers
-
-    state = model.training_state
-    if state.pool is None:
-        return
-    pool = np.array(state.pool.numpy())
-    for layer in masked_layers(model):
-        if layer.mode == SPARSE:
-            channels = np.flatnonzero(layer.channel_mask.numpy())
-            live = layer.read_channels(channels).reshape(-1)
-            start = int(layer.pool_offset.numpy())
-            pool[start : start + live.size] = live
-    state.pool.assign(pool)
 
 
 def _learning_rate(given: Any, exported: Any) -> Callable[[int], float]:

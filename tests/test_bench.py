@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from tf_medyate.bench import claims, command, statistics, tables
+from tf_medyate.bench import charts, claims, command, statistics, tables
 from tf_medyate.bench.budgets import Budget
 from tf_medyate.bench.grid import Run, grid, parse_strategy, split_strategies
 from tf_medyate.bench.panel import Block, Panel
@@ -509,3 +509,13 @@ def test_list_and_help_name_suites_and_strategies(capsys):
         medyate_bench("--help")
     printed = capsys.readouterr().out
     assert all(name in printed for name in (*SUITES, *PRESETS))
+
+
+def test_a_tie_is_not_called_a_win():
+    units = [("net", "data", fold) for fold in range(3)]
+    columns = {name: dict.fromkeys(units, 0.5) for name in ("a", "b", "c")}
+    assert set(statistics.rank(columns).leaders) == {"a", "b", "c"}
+    assert charts._rank_title(statistics.rank(columns)) == "All strategies have the same mean rank"
+    columns["b"] = dict.fromkeys(units, 0.7)
+    assert statistics.rank(columns).leaders == ("b",)
+    assert "has the best mean rank, 1.00" in charts._rank_title(statistics.rank(columns))

@@ -428,6 +428,7 @@ TEST(Trainer, ResumeRefusesWhatItCannotGoOnFrom) {
   EXPECT_EQ(device.trainer.Resume({0, 0, 0, -1}, importance.data(), 6), Status::kBadProgress);
   EXPECT_EQ(device.trainer.Resume({}, importance.data(), 5), Status::kBadProgress);
   EXPECT_EQ(device.trainer.Resume({}, nullptr, 0), Status::kBadProgress);
+  EXPECT_EQ(device.trainer.Resume({}, nullptr, 6), Status::kNullArgument);
   for (float bad : {kNan, kInfinity, -1.0f}) {
     importance[3] = bad;
     EXPECT_EQ(device.trainer.Resume({8, 4, 2, 2}, importance.data(), 6), Status::kBadProgress);

@@ -110,7 +110,7 @@ def critical_differences(panel: Panel, theme: Theme) -> Picture | None:
     if len(ranks.names) < 3 or ranks.blocks < _FEWEST_BLOCKS or math.isnan(ranks.p):
         return None
     cliques = ranks.cliques()
-    title = f"{label(ranks.names[0])} has the best mean rank, {ranks.mean_ranks[0]:.2f}"
+    title = _rank_title(ranks)
     likely = f"p = {ranks.p:.2g}" if ranks.p >= 1e-4 else "p < 0.0001"
     subtitle = (
         f"Friedman's test over {ranks.blocks} blocks: {likely}. A bar joins strategies closer than "
@@ -122,6 +122,15 @@ def critical_differences(panel: Panel, theme: Theme) -> Picture | None:
     clean(axes, theme)
     _rank_line(axes, ranks, half, cliques, theme)
     return Picture("critical_differences", title, figure)
+
+
+def _rank_title(ranks: Ranks) -> str:
+    best, leaders = ranks.mean_ranks[0], ranks.leaders
+    if len(leaders) == len(ranks.names):
+        return "All strategies have the same mean rank"
+    if len(leaders) > 1:
+        return f"{len(leaders)} strategies share the best mean rank, {best:.2f}"
+    return f"{label(ranks.names[0])} has the best mean rank, {best:.2f}"
 
 
 def _rank_line(

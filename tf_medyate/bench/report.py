@@ -63,7 +63,8 @@ def _lead(panel: Panel) -> str:
     ranks = rank(panel.columns())
     if len(ranks.names) < 2 or not ranks.blocks:
         return "Too few results to compare."
-    best, blocks = label(ranks.names[0]), ranks.blocks
+    blocks, leaders = ranks.blocks, ranks.leaders
+    best = "all alike" if len(leaders) == len(ranks.names) else ", ".join(map(label, leaders))
     lead = (
         f"Best mean rank over {blocks} block{'s' if blocks > 1 else ''}: {best} "
         f"({ranks.mean_ranks[0]:.2f} of {len(ranks.names)})."

@@ -124,6 +124,13 @@ class Ranks:
     p: float
     critical_difference: float
 
+    @property
+    def leaders(self) -> tuple[str, ...]:
+        """The strategies that share the best mean rank."""
+        best = self.mean_ranks[0] + 1e-9  # means of whole and half numbers, summed in any order
+        pairs = zip(self.names, self.mean_ranks, strict=True)
+        return tuple(name for name, mean in pairs if mean <= best)
+
     def cliques(self) -> list[tuple[int, int]]:
         """First and last place of every longest run of strategies that cannot be told apart."""
         found: list[tuple[int, int]] = []

@@ -139,6 +139,7 @@ TrainerStatus Trainer::Resume(const Progress& progress, const float* importance,
   if (progress.draw < 0 || importance_floats != static_cast<uint32_t>(floats)) {
     return TrainerStatus::kBadProgress;
   }
+  if (floats > 0 && !importance) return TrainerStatus::kNullArgument;
   for (int i = 0; i < floats; ++i) {
     if (!math::IsFinite(importance[i]) || importance[i] < 0.0f) return TrainerStatus::kBadProgress;
   }

@@ -35,7 +35,7 @@ class BuildWithOps(build_py):
             return  # the checkout is used as it is
         plugin = _plugin_module()
         target = pathlib.Path(self.build_lib) / "tf_medyate" / plugin.PACKAGED
-        for source in plugin.source_files(ROOT):
+        for source in plugin.packaged_files(ROOT):
             copy = target / source.relative_to(ROOT)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, copy)

@@ -16,7 +16,7 @@ RUNTIME = (
     "sampler",
     "schedule",
     "static_runner",
-    "trainer",
+    "step_trainer",
     "training_state",
     "weight_runs",
 )

@@ -13,6 +13,7 @@ from device_line import MODEL_HASH, ROOT, WEIGHTS, BadLine, Device, build, harm
 
 from tf_medyate.commands import device as command
 from tf_medyate.device import (
+    DeltaError,
     DeltaKind,
     DeviceClient,
     DeviceError,
@@ -27,6 +28,8 @@ from tf_medyate.device import (
     protocol_header,
     read_delta,
 )
+from tf_medyate.device.applying import write_layout
+from tf_medyate.device.remedies import REMEDIES
 from tf_medyate.device.transport import open_transport
 from tf_medyate.errors import DataError, LabelError, NonFiniteDataError, OptionError
 
@@ -58,7 +61,7 @@ def test_header_is_generated_from_the_schema():
 
 
 def test_every_status_has_a_remedy():
-    assert set(protocol.REMEDIES) == set(DeviceStatus) - {DeviceStatus.OK}
+    assert set(REMEDIES) == set(DeviceStatus) - {DeviceStatus.OK}
 
 
 def test_payloads_are_checked():
@@ -128,32 +131,33 @@ def test_pull_and_push_and_the_format_of_sparse_deltas(start):
     factory, current = learned_weights()
     seen = []
     with DeviceClient.open(start().name) as board:
-        assert len(read_delta(board.pull()).runs) == 0
+        assert len(read_delta(board.pull(Region.DELTA)).runs) == 0
         pushed = encode_delta(factory, current, MODEL_HASH).to_bytes()
-        board.push(pushed, progress=lambda done, total: seen.append((done, total)))
+        board.push(pushed, Region.DELTA, progress=lambda done, total: seen.append((done, total)))
         assert len(seen) > 1
         assert seen[-1] == (len(pushed), len(pushed))
         weights = np.frombuffer(board.pull(Region.WEIGHTS), "<f4")
         np.testing.assert_array_equal(weights, current)
-        assert board.pull() == pushed
+        assert board.pull(Region.DELTA) == pushed
         assert (read_delta(pushed).apply(factory, MODEL_HASH) == weights).all()
         board.reset()
         # Differences: the same rounding in both languages.
         noisy = factory + np.random.default_rng(0).normal(size=WEIGHTS).astype(np.float32)
         differences = encode_delta(factory, noisy, MODEL_HASH, DeltaKind.DIFFERENCES)
-        board.push(differences.to_bytes())
+        board.push(differences.to_bytes(), Region.DELTA)
         learned = np.frombuffer(board.pull(Region.WEIGHTS), "<f4")
         assert (differences.apply(factory, MODEL_HASH) == learned).all()
         with pytest.raises(DeviceError, match=r"DELTA_WRONG_BASE.*Reset the board first"):
-            board.push(pushed)
+            board.push(pushed, Region.DELTA)
         with pytest.raises(DeviceError, match="DELTA_OTHER_MODEL"):
-            board.push(encode_delta(factory, current, 5).to_bytes())
+            board.push(encode_delta(factory, current, 5).to_bytes(), Region.DELTA)
         with pytest.raises(DeviceError, match="DELTA_DAMAGED"):
-            board.push(b"")
+            board.push(b"", Region.DELTA)
         with pytest.raises(DeviceError, match="PUSH_TOO_LONG"):
-            board.push(bytes(10_000))
+            board.push(bytes(10_000), Region.DELTA)
         with pytest.raises(DeviceError, match="NO_SUCH_REGION"):
             board.pull(Region.NAMES)
+        assert board.names() == {}
 
 
 def test_errors_teach(start):
@@ -257,8 +261,8 @@ def test_every_request_is_done_once_on_a_line_that_damages_what_it_carries(start
             elif kind == 6:
                 assert board.pull(Region.WEIGHTS) == factory.tobytes()
             else:
-                board.push(delta)
-                assert board.pull() == delta
+                board.push(delta, Region.DELTA)
+                assert board.pull(Region.DELTA) == delta
                 board.reset()
                 expected += [f"push {len(delta)}", "reset"]
         status = board.status()
@@ -298,25 +302,24 @@ def medyate_device(port, *words):
     args.run(args)
 
 
-def test_the_command_trains_and_pulls(start, tmp_path, capsys):
+def test_the_command_trains(start, tmp_path, capsys):
     running = start(sides=(2,))
     # Scores are multiples of the sum, so the predicted class is 3 where it is positive, else 0.
     x = np.array([[1, 1], [-1, -1]] * 10, np.float32)
     y = np.array([3, 0] * 10)
     y[-1] = 1
     np.savez(tmp_path / "data.npz", x=x, y=y)
-    delta = tmp_path / "sub" / "learned.delta"
-    medyate_device(running.name, "train", tmp_path / "data.npz", "--epochs", 2, "--delta", delta)
+    medyate_device(running.name, "train", tmp_path / "data.npz", "--epochs", 2)
     printed = " ".join(capsys.readouterr().out.split())
     assert "accuracy on 4 validation samples: 0.75 before, 0.75 after." in printed
-    assert read_delta(delta.read_bytes()).model_hash == MODEL_HASH
     log = running.log()
     assert (log.count("end_epoch"), log.count("predict")) == (2, 12)
     assert sorted(log[4:20]) == ["step 0"] * 8 + ["step 3"] * 8
     medyate_device(running.name, "status")
-    printed = capsys.readouterr().out
-    assert "samples" in printed
-    assert "32" in printed
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "32 samples" in printed
+    assert "2, of them 0 dropped" in printed
+    assert "well" in printed
 
 
 def test_the_command_trains_on_targets(start, tmp_path, capsys):
@@ -332,27 +335,48 @@ def test_the_command_trains_on_targets(start, tmp_path, capsys):
         medyate_device(running.name, "train", tmp_path / "data.npz", "--epochs", 0)
 
 
-def test_the_command_pushes_resets_and_refuses(start, tmp_path, capsys):
+def test_the_command_resets_and_refuses(start, tmp_path):
     running = start(sides=(2,))
-    factory, current = learned_weights()
-    path = tmp_path / "learned.delta"
-    path.write_bytes(encode_delta(factory, current, MODEL_HASH).to_bytes())
-    medyate_device(running.name, "push", "--delta", path)
-    medyate_device(running.name, "pull", "--delta", tmp_path / "again.delta")
-    assert (tmp_path / "again.delta").read_bytes() == path.read_bytes()
     medyate_device(running.name, "reset")
-    assert running.log()[-1] == "reset"
-    assert "weights in" in capsys.readouterr().out
-    with pytest.raises(OptionError, match="all three or none"):
-        medyate_device(running.name, "pull", "--model", "m.keras")
-    layout = tmp_path / "weights.json"
-    layout.write_text(RegionLayout(5, WEIGHTS, ()).to_json())
-    with pytest.raises(DeviceError, match="OTHER_MODEL: model 0000000000000005 was expected"):
-        medyate_device(
-            running.name, "pull", "--model", "m.keras", "--layout", layout, "--out", "o.keras"
-        )
+    medyate_device(running.name, "enrol", "left")
+    assert running.log() == ["reset", "enrol left"]
+    with pytest.raises(OptionError, match="both or neither"):
+        medyate_device(running.name, "train", "data.npz", "--model", "m.keras")
+    for words in (["pull"], ["push"], ["train", "data.npz", "--delta", "x.delta"]):
+        with pytest.raises(OptionError, match="--export"):
+            medyate_device(running.name, *words)
+    export = tmp_path / "out"
+    export.mkdir()
+    write_layout(RegionLayout(5, WEIGHTS, ()), learned_weights()[0], export / "weights.json")
+    named = ("--export", export)
     with pytest.raises(OptionError, match="an existing file"):
-        medyate_device(running.name, "push", "--delta", tmp_path / "none")
+        medyate_device(running.name, *named, "push", "--delta", tmp_path / "none")
+    with pytest.raises(DeviceError, match="OTHER_MODEL: model 0000000000000005 was expected"):
+        medyate_device(running.name, *named, "pull", "--delta", tmp_path / "learned.delta")
+    with pytest.raises(OptionError, match="above 0"):
+        medyate_device(running.name, "status", "--commits_per_day", 0)
     np.savez(tmp_path / "data.npz", x=np.zeros((5, 2)), y=np.arange(5))
     with pytest.raises(LabelError, match="classes 0 to 3"):
         medyate_device(running.name, "train", tmp_path / "data.npz")
+
+
+def test_the_command_pulls_weights_as_a_delta(start, tmp_path):
+    """From a board that knows nothing of deltas but its weights."""
+    running = start(sides=(2,))
+    factory, current = learned_weights()
+    layout = RegionLayout(MODEL_HASH, WEIGHTS, ())
+    write_layout(layout, factory, tmp_path / "weights.json")
+    with DeviceClient.open(running.name) as board:
+        board.push(encode_delta(factory, current, MODEL_HASH).to_bytes(), Region.DELTA)
+    path = tmp_path / "sub" / "learned.delta"
+    medyate_device(running.name, "--export", tmp_path, "pull", "--delta", path)
+    assert path.read_bytes() == encode_delta(factory, current, MODEL_HASH).to_bytes()
+    medyate_device(running.name, "--export", tmp_path, "pull", "--delta", path, "--differences")
+    assert read_delta(path.read_bytes()).kind == DeltaKind.DIFFERENCES
+    # Other factory weights than the layout says.
+    (tmp_path / "weights.bin").write_bytes(current.tobytes())
+    with pytest.raises(DeltaError, match=r"2,800 bytes of factory weights with CRC-32"):
+        medyate_device(running.name, "--export", tmp_path, "pull", "--delta", path)
+    (tmp_path / "weights.bin").unlink()
+    with pytest.raises(DeltaError, match="factory weights beside"):
+        medyate_device(running.name, "--export", tmp_path, "pull", "--delta", path)

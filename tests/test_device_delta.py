@@ -24,8 +24,10 @@ from tf_medyate.device import (
     WeightPlace,
     apply_to_model,
     encode_delta,
+    names_text,
     read_delta,
     read_layout,
+    read_names,
 )
 from tf_medyate.device.applying import region_of
 from tf_medyate.errors import PlanError
@@ -122,6 +124,31 @@ def test_runs_that_make_no_sense_are_refused():
         read_delta(newer)
 
 
+def test_differences_of_another_model_if_asked_for():
+    factory, current, other = np.ones(9, np.float32), np.full(9, 1.5, np.float32), np.arange(9.0)
+    differences = encode_delta(factory, current, HASH, DeltaKind.DIFFERENCES)
+    np.testing.assert_array_equal(differences.apply(other, 5, any_model=True), other + 0.5)
+    with pytest.raises(DeltaError, match="one of model 0000000000000005"):
+        differences.apply(other, 5)
+    with pytest.raises(DeltaError, match="Pull with --differences"):
+        encode_delta(factory, current, HASH).apply(other, 5, any_model=True)
+    with pytest.raises(DeltaError, match="one for 9 weights"):
+        differences.apply(other[:8], 5, any_model=True)
+    # Of the same model, the weights still have to be those that it starts from.
+    with pytest.raises(DeltaError, match="as it was when it was exported"):
+        differences.apply(other, HASH, any_model=True)
+
+
+def test_names_travel_as_text():
+    names = {2: "hüpfen", 0: "sit still"}
+    assert names_text(names) == "0\tsit still\n2\thüpfen\n"
+    assert read_names(names_text(names)) == names
+    assert read_names("") == read_names("\n") == {}
+    for text in ("sit\n", "x\tsit\n", "1\t\n"):
+        with pytest.raises(DeltaError, match="a label, a tab and a name"):
+            read_names(text)
+
+
 # --- the Keras model
 
 
@@ -178,7 +205,6 @@ def test_what_a_board_learned_goes_back_into_keras(exported, tmp_path):
 
 def test_the_command_writes_the_model_with_what_was_learned(exported, tmp_path):
     _, layout, _, base = exported
-    (tmp_path / "weights.json").write_text(layout.to_json())
     model = md.prepare(keras.models.load_model(base, compile=False))
     factory = region_of(model, layout)
     last = layout.places[-1]
@@ -186,8 +212,7 @@ def test_the_command_writes_the_model_with_what_was_learned(exported, tmp_path):
     current[last.kernel_offset] += 1
     delta = encode_delta(factory, current, layout.model_hash)
     out = tmp_path / "sub" / "tuned.keras"
-    args = SimpleNamespace(model=str(base), layout=str(tmp_path / "weights.json"), out=str(out))
-    _apply(delta, args)
+    _apply(delta, layout, SimpleNamespace(model=str(base), out=str(out)))
     tuned = md.prepare(keras.models.load_model(out, compile=False))
     np.testing.assert_array_equal(region_of(tuned, layout), current)
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from tf_medyate.callback import MeDyate
     from tf_medyate.cost import CostModel
     from tf_medyate.export.bundle import export_model as export
+    from tf_medyate.export.classes import add_spare_classes
+    from tf_medyate.export.firmware import FirmwareOptions
     from tf_medyate.folding import layer_specs, prepare, strip
     from tf_medyate.ranking import measure_gradients, rank_layers
     from tf_medyate.sampling import sample_channels
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "MeDyate": "callback",
     "CostModel": "cost",
+    "FirmwareOptions": "export.firmware",
+    "add_spare_classes": "export.classes",
     "layer_specs": "folding",
     "prepare": "folding",
     "strip": "folding",
@@ -51,6 +55,7 @@ _MODULES = ("device", "errors", "export", "layers", "simulate", "spec", "strateg
 __all__ = [
     "PRESETS",
     "CostModel",
+    "FirmwareOptions",
     "LayerRanking",
     "LayerSpec",
     "MeDyate",
@@ -58,6 +63,7 @@ __all__ = [
     "Strategy",
     "UpdatePlan",
     "__version__",
+    "add_spare_classes",
     "device",
     "errors",
     "export",

@@ -1,4 +1,4 @@
-"""Writes tests/tflm_ops/static_model: a small network as C++, for trainer_test.cc.
+"""Writes tests/tflm_ops/static_model: a small network as C++, for step_trainer_test.cc.
 
 python tests/golden/make_static_model.py
 

@@ -6,27 +6,22 @@
 //
 // POSIX only.
 
-#include <arpa/inet.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 
 #include <string>
 #include <vector>
 
 #include "tests/tflm_ops/scripted_handler.h"
+#include "tests/tflm_ops/tcp_line.h"
 #include "tflm_ops/device/session.h"
 
 namespace {
 
 const uint32_t kWords = 128;
-const int kTickMs = 20;
 
 class FileSink final : public medyate::ByteSink {
  public:
@@ -39,12 +34,7 @@ class FileSink final : public medyate::ByteSink {
       fprintf(stderr, "%s\n", handler_->log()[told_].c_str());
     }
     fflush(stderr);
-    while (bytes > 0) {
-      const ssize_t n = write(file, data, bytes);
-      if (n <= 0) return;
-      data += n;
-      bytes -= static_cast<size_t>(n);
-    }
+    medyate::WriteAll(file, data, bytes);
   }
 
   int file = -1;
@@ -53,44 +43,6 @@ class FileSink final : public medyate::ByteSink {
   const medyate::ScriptedHandler* handler_;
   size_t told_ = 0;
 };
-
-uint32_t NowMs() {
-  timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<uint32_t>(now.tv_sec * 1000 + now.tv_nsec / 1000000);
-}
-
-// Serves one line until its other end is closed.
-void Serve(int in, medyate::Session* session) {
-  for (;;) {
-    pollfd waits = {in, POLLIN, 0};
-    ssize_t n = 0;
-    uint8_t bytes[256];
-    if (poll(&waits, 1, kTickMs) > 0) {
-      n = read(in, bytes, sizeof(bytes));
-      if (n <= 0) return;
-    }
-    session->Receive(bytes, static_cast<size_t>(n), NowMs());
-  }
-}
-
-int Listen() {
-  const int listener = socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address;
-  memset(&address, 0, sizeof(address));
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(address);
-  sockaddr* plain = reinterpret_cast<sockaddr*>(&address);
-  if (bind(listener, plain, size) != 0 || listen(listener, 1) != 0 ||
-      getsockname(listener, plain, &size) != 0) {
-    perror("device_host");
-    exit(1);
-  }
-  printf("%d\n", ntohs(address.sin_port));
-  fflush(stdout);
-  return listener;
-}
 
 }  // namespace
 
@@ -108,14 +60,14 @@ int main(int argc, char** argv) {
   medyate::Session session(&handler, &sink, request, kWords, answer, kWords);
   if (!is_tcp) {
     sink.file = STDOUT_FILENO;
-    Serve(STDIN_FILENO, &session);
+    medyate::Serve(STDIN_FILENO, &session);
     return 0;
   }
-  const int listener = Listen();
+  const int listener = medyate::Listen();
   for (int line = accept(listener, nullptr, nullptr); line >= 0;
        line = accept(listener, nullptr, nullptr)) {
     sink.file = line;
-    Serve(line, &session);
+    medyate::Serve(line, &session);
     close(line);
   }
   return 0;

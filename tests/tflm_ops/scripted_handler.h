@@ -46,7 +46,7 @@ class ScriptedHandler final : public Handler {
     info->model_hash[1] = kScriptedHashHigh;
     info->sample_rank = static_cast<uint32_t>(dims_.size());
     for (uint32_t i = 0; i < dims_.size(); ++i) info->sample_dims[i] = dims_[i];
-    info->classes = classes_;
+    info->classes = info->factory_classes = classes_;
     info->outputs = outputs_;
     info->weights_floats = kScriptedWeights;
     info->batch_size = 1;

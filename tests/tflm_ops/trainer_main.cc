@@ -12,7 +12,7 @@
 #include "medyate_model.h"
 #include "tflm_ops/kernels/op_options.h"
 #include "tflm_ops/runtime/schedule.h"
-#include "tflm_ops/runtime/trainer.h"
+#include "tflm_ops/runtime/step_trainer.h"
 
 namespace {
 
@@ -43,12 +43,12 @@ bool Read(long start, int row, void* data, size_t words) {
          fread(data, 4, words, in) == words;
 }
 
-bool WriteTensor(const medyate::Trainer& trainer, int tensor) {
+bool WriteTensor(const medyate::StepTrainer& trainer, int tensor) {
   const size_t words = trainer.runner().Elements(tensor);
   return fwrite(trainer.runner().Data(tensor), 4, words, out) == words;
 }
 
-bool Run(medyate::Trainer* trainer) {
+bool Run(medyate::StepTrainer* trainer) {
   int32_t header[3];
   if (fread(header, 4, 3, in) != 3) return false;
   const size_t sample_words = trainer->runner().Elements(kModel.sample);
@@ -89,7 +89,7 @@ bool Run(medyate::Trainer* trainer) {
 }  // namespace
 
 int main() {
-  static medyate::Trainer trainer;
+  static medyate::StepTrainer trainer;
   memset(arena, 0xa5, sizeof(arena));  // Nothing may count on what lies there.
   trainer.SetReport(Print, nullptr);
   medyate::RamSink sink(kModel, weights, medyate_model::kWeightsFloats);

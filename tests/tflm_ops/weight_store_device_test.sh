@@ -42,7 +42,7 @@ int main() {
 }
 END
 store="crc32 flash_io head_page records sparse_delta wear weight_runs weight_store
-  weight_store_commit"
+  weight_store_commit weight_store_replace"
 sources="$scratch/main.cc tflm_ops/math/scalar.cc tflm_ops/device/nrf52840_flash.cc"
 for name in $store; do
   sources="$sources tflm_ops/runtime/$name.cc"

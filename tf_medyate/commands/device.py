@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
+import contextlib
 from pathlib import Path
 
-from tf_medyate.commands import common
-from tf_medyate.errors import LabelError, OptionError
+from tf_medyate.commands import common, device_train
+from tf_medyate.errors import OptionError
 
-# How much the newest loss counts in the one that is shown: single samples jump.
-_NEWEST = 0.05
+_LEARNED = "learned.delta"
+_NAMES_ENDING = ".names"
 
 
 def add(commands):
@@ -20,38 +20,72 @@ def add(commands):
     parser.add_argument(
         "--port", required=True, default=argparse.SUPPRESS, help="/dev/ttyACM0, tcp:localhost:5555"
     )
+    parser.add_argument("--export", default="", help="folder that the firmware was exported to")
     parser.add_argument("--baud_rate", type=int, default=115200, help="of a serial port")
     parser.add_argument(
         "--timeout", type=float, default=3.0, help="seconds before a request is sent again"
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     _add_train(actions)
-    _action(actions, "status", "what runs on the board, and its counters")
-    pull = _action(actions, "pull", "fetch what the board learned")
-    pull.add_argument("--delta", default="learned.delta", help="file to write, a sparse delta")
-    _model_flags(pull)
-    push = _action(actions, "push", "give a board what another one learned")
-    push.add_argument("--delta", default="learned.delta", help="file that was pulled")
-    _action(actions, "reset", "forget all that the board ever learned")
+    _add_status(actions)
+    _add_pull(actions)
+    _add_push(actions)
+    enrol = _action(actions, "enrol", "give the next spare class a name", _enrol)
+    enrol.add_argument("name", help="of the class, at most 60 bytes")
+    text = (
+        "forget all that the board ever learned; with --export, boards without a factory copy, too"
+    )
+    _action(actions, "reset", text, _reset)
+
+
+def _action(actions, name: str, text: str, do):
+    description = text[0].upper() + text[1:] + "."
+    parser = actions.add_parser(
+        name, help=text, description=description, formatter_class=common.Help
+    )
+    parser.set_defaults(do=do)
+    return parser
 
 
 def _add_train(actions):
-    parser = _action(actions, "train", "stream labelled samples to the board")
+    parser = _action(actions, "train", "stream labelled samples to the board", _train)
     parser.add_argument("data", help=".npz with x, y and perhaps x_val, y_val")
     parser.add_argument("--epochs", type=int, default=5, help="passes over the data")
     parser.add_argument("--seed", type=int, default=0, help="seed of the shuffling")
-    parser.add_argument("--delta", default="", help="file for what was learned")
-    _model_flags(parser)
+    parser.add_argument("--names", default="", help='of new classes in order: "walk,jump"')
+    _learned_flags(parser, "")
 
 
-def _action(actions, name: str, text: str):
-    description = text[0].upper() + text[1:] + "."
-    return actions.add_parser(name, help=text, description=description, formatter_class=common.Help)
+def _add_status(actions):
+    parser = _action(actions, "status", "what runs on the board, and how it is", _status)
+    parser.add_argument(
+        "--commits_per_day", type=float, default=24.0, help="for the life that is left"
+    )
 
 
-def _model_flags(parser):
+def _add_pull(actions):
+    text = "fetch what was committed on the board, as a sparse delta; needs --export"
+    parser = _action(actions, "pull", text, _pull)
+    parser.add_argument(
+        "--differences",
+        action="store_true",
+        help="keep differences from the factory weights, which another model can be given",
+    )
+    _learned_flags(parser, _LEARNED)
+
+
+def _add_push(actions):
+    text = "give the board what another one learned; what it learned itself is gone; needs --export"
+    parser = _action(actions, "push", text, _push)
+    parser.add_argument("--delta", default=_LEARNED, help="file that was pulled")
+    parser.add_argument(
+        "--any_model", action="store_true", help="take differences of another model, too"
+    )
+
+
+def _learned_flags(parser, delta: str):
+    parser.add_argument("--delta", default=delta, help="file to write, a sparse delta")
     parser.add_argument("--model", default="", help="the Keras model that was exported")
-    parser.add_argument("--layout", default="", help="its weights layout, from the export")
     parser.add_argument("--out", default="", help="Keras file for the model with what was learned")
 
 
@@ -59,147 +93,74 @@ def run(args):
     """Does one of the actions."""
     from tf_medyate import device
 
-    given = [bool(getattr(args, name, "")) for name in ("model", "layout", "out")]
-    if any(given) and not all(given):
-        remedy = "Name the exported model, its layout and the file to write, or none of them."
-        raise OptionError("--model, --layout, --out", "all three or none", f"{given}", remedy)
-    actions = {"train": _train, "status": _status, "pull": _pull, "push": _push, "reset": _reset}
+    _check(args)
+    exported = device.read_export(args.export) if args.export else None
     # A board with another model is found out before it has trained for hours.
-    model_hash = device.read_layout(args.layout).model_hash if all(given) else 0
-    expected = device.Expected(model_hash)
+    expected = device.Expected(exported.layout.model_hash if exported else 0)
     with device.DeviceClient.open(
         args.port, expected, args.baud_rate, timeout_s=args.timeout
     ) as board:
-        actions[args.action](board, args)
+        args.do(board, exported, args)
 
 
-# --- training
+def _check(args):
+    """Checks what can be checked before the port is opened."""
+    model, out = getattr(args, "model", ""), getattr(args, "out", "")
+    if bool(model) != bool(out):
+        remedy = "Name the exported Keras model and the file to write, or neither."
+        raise OptionError("--model, --out", "both or neither", f"{model!r}, {out!r}", remedy)
+    writes = args.action == "train" and (args.delta or out)
+    if (args.action in ("pull", "push") or writes) and not args.export:
+        remedy = "Name the folder that `medyate export` wrote: its factory weights are the base."
+        raise OptionError("--export", f"a folder, for {args.action}", "none", remedy)
+    if args.action == "push" and not Path(args.delta).exists():
+        raise OptionError("--delta", "an existing file", args.delta, "Check the path.")
 
 
-def _train(board, args):
-    x, y, x_val, y_val = common.read_npz(args.data)
-    y, y_val = _labels(y, board.info), _labels(y_val, board.info)
-    if args.epochs < 1:
-        raise OptionError("--epochs", "1 or more", f"{args.epochs}", "Write for example 5.")
-    common.out.print(f"{board.info}")
-    score = _Score(board, x_val, y_val)
-    before = score.measure()
-    dropped = _learn(board, x, y, args, score, before)
-    name = score.name
-    common.out.print(
-        f"{name} on {len(x_val)} validation samples: {before:.4g} before, {score.last:.4g} after."
-    )
-    if dropped:
-        common.out.print(f"The board's guard dropped {dropped} of {args.epochs} epochs.")
-    counters = board.link.counters
-    common.out.print(f"{counters.requests} requests, {counters.resent} of them sent again.")
+# --- actions
+
+
+def _train(board, exported, args):
+    device_train.train(board, args)
     if args.delta or args.out:
-        _pull(board, args)
+        _pull(board, exported, args)
 
 
-def _learn(board, x, y, args, score: _Score, before: float) -> int:
-    """Epoch after epoch in shuffled order; returns how many the guard dropped."""
-    import numpy as np
+def _status(board, exported, args):
+    from tf_medyate.commands import device_status
 
-    rng = np.random.default_rng(args.seed)
-    dropped, shown = 0, float("nan")
-    with _progress(args.epochs, score.name) as bar:
-        total = len(x) * args.epochs
-        task = bar.add_task("on the board", total=total, epoch=1, loss=shown, score=before)
-        for epoch in range(args.epochs):
-            bar.update(task, epoch=epoch + 1)
-            for index in rng.permutation(len(x)):
-                loss = board.step(x[index], y[index])
-                shown = loss if shown != shown else shown + _NEWEST * (loss - shown)
-                bar.update(task, advance=1, loss=shown)
-            dropped += not board.end_epoch()
-            bar.update(task, score=score.measure())
-    return dropped
+    device_status.show(board, args.commits_per_day)
 
 
-def _progress(epochs: int, score: str):
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    return Progress(
-        TextColumn("{task.description:<12}"),
-        BarColumn(),
-        TextColumn("epoch {task.fields[epoch]}/" + str(epochs)),
-        TextColumn("loss {task.fields[loss]:.4f}"),
-        TextColumn(score + " {task.fields[score]:.4g}"),
-        TimeRemainingColumn(),
-        console=common.out,
-    )
-
-
-class _Score:
-    """Accuracy, or mean squared error, of the board on the validation data."""
-
-    def __init__(self, board, x, y):
-        self._board, self._x, self._y = board, x, y
-        self.name = "accuracy" if board.info.classes else "mean squared error"
-        self.last = float("nan")
-
-    def measure(self) -> float:
-        import numpy as np
-
-        scores = np.array([self._board.predict(sample) for sample in self._x])
-        if self._board.info.classes:
-            self.last = float(np.mean(scores.argmax(-1) == self._y))
-        else:
-            self.last = float(np.mean((scores - self._y.reshape(scores.shape)) ** 2))
-        return self.last
-
-
-def _labels(y, info):
-    """Class numbers [n] for a classifier, one-hot rows included; else targets as they are."""
-    if not info.classes:
-        return y
-    if common.loss_name("auto", y) == "categorical_crossentropy":
-        y = y.argmax(-1)
-    whole = y.dtype.kind in "iu" and y.size == len(y)
-    if not whole or y.min() < 0 or y.max() >= info.classes:
-        received = f"{y.dtype} of shape {y.shape}, from {y.min()} to {y.max()}"
-        remedy = "Number the classes as for the model's training."
-        raise LabelError("y", f"classes 0 to {info.classes - 1}", received, remedy)
-    return y.reshape(-1)
-
-
-# --- regions and counters
-
-
-def _status(board, args):
-    from rich.table import Table
-
-    from tf_medyate.device import DeviceStatus
-
-    names = {status.value: status.name for status in DeviceStatus}
-    table = Table(title=str(board.info), title_justify="left", show_header=False)
-    for name, value in dataclasses.asdict(board.status()).items():
-        if name in ("store_status", "last_bad_frame"):
-            value = names.get(value, value)
-        table.add_row(name.replace("_", " "), "unknown" if value is None else str(value))
-    common.out.print(table)
-
-
-def _pull(board, args):
+def _pull(board, exported, args):
     from tf_medyate import device
 
-    data = board.pull()
-    delta = device.read_delta(data)
-    common.out.print(f"{delta}")
+    kinds = device.DeltaKind
+    kind = kinds.DIFFERENCES if getattr(args, "differences", False) else kinds.VALUES
+    with _transfer("pulling") as progress:
+        learned = device.pull_learned(board, exported, kind, progress)
+    common.out.print(f"{learned.delta}")
     if args.delta:
-        Path(args.delta).parent.mkdir(parents=True, exist_ok=True)
-        Path(args.delta).write_bytes(data)
-        common.out.print(f"Wrote {args.delta} ({len(data):,} bytes).")
+        path = Path(args.delta)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(learned.delta.to_bytes())
+        _names_file(path).write_text(device.names_text(learned.names), encoding="utf-8")
+        common.out.print(
+            f"Wrote {path} ({path.stat().st_size:,} bytes) and {_names_file(path)} "
+            f"({len(learned.names)} names)."
+        )
     if args.out:
-        _apply(delta, args)
+        _apply(learned.delta, exported.layout, args)
 
 
-def _apply(delta, args):
+def _names_file(delta: Path) -> Path:
+    return delta.with_suffix(_NAMES_ENDING)
+
+
+def _apply(delta, layout, args):
     import tf_medyate as md
     from tf_medyate import device
 
-    layout = device.read_layout(args.layout)
     model = md.prepare(common.load_model(args.model))
     device.apply_to_model(delta, model, layout)
     Path(args.out).parent.mkdir(parents=True, exist_ok=True)
@@ -207,18 +168,37 @@ def _apply(delta, args):
     common.out.print(f"Wrote {args.out}: the model with what the board learned.")
 
 
-def _push(board, args):
+def _push(board, exported, args):
     from tf_medyate import device
 
     path = Path(args.delta)
-    if not path.exists():
-        raise OptionError("--delta", "an existing file", str(path), "Check the path.")
-    data = path.read_bytes()
-    delta = device.read_delta(data)
-    board.push(data)
-    common.out.print(f"Pushed: {delta}")
+    names_file = _names_file(path)
+    text = names_file.read_text(encoding="utf-8") if names_file.exists() else ""
+    learned = device.Learned(device.read_delta(path.read_bytes()), device.read_names(text))
+    with _transfer("pushing") as progress:
+        device.push_learned(board, exported, learned, any_model=args.any_model, progress=progress)
+    common.out.print(f"Pushed and committed: {learned.delta}")
 
 
-def _reset(board, args):
-    board.reset()
-    common.out.print("The board has forgotten what it learned.")
+def _enrol(board, exported, args):
+    label = board.enrol(args.name)
+    common.out.print(f"Class {label} is {args.name!r} from now on.")
+
+
+def _reset(board, exported, args):
+    from tf_medyate import device
+
+    pushed = device.reset(board, exported)
+    how = " It got its factory weights from the export." if pushed else ""
+    common.out.print(f"The board has forgotten what it learned.{how}")
+
+
+@contextlib.contextmanager
+def _transfer(text: str):
+    """Shows how far a transfer has come; gives what is to be called with bytes done and in all."""
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
+    columns = (TextColumn("{task.description:<12}"), BarColumn(), DownloadColumn())
+    with Progress(*columns, console=common.out) as bar:
+        task = bar.add_task(text, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

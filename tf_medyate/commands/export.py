@@ -32,6 +32,77 @@ def add(commands):
     parser.add_argument(
         "--int8", action="store_true", help="write the int8 model for inference, too"
     )
+    _firmware_flags(parser)
+
+
+def _firmware_flags(parser):
+    group = parser.add_argument_group("for a board without TFLM")
+    group.add_argument("--cpp", action="store_true", help="write the training step as C++")
+    group.add_argument(
+        "--arduino", action="store_true", help="write an Arduino library for the Nano 33 BLE"
+    )
+    group.add_argument(
+        "--tflm", action="store_true", help="write our ops for TFLM's resolver, with the graph"
+    )
+    group.add_argument(
+        "--board",
+        default="nano33ble",
+        choices=["nano33ble", "any"],
+        help="what it shall fit; too large a model is refused",
+    )
+    group.add_argument("--class_names", default="", help="as in sit,walk,run; by label")
+    group.add_argument(
+        "--spare_classes", type=int, default=0, help="classes that the board may add to the head"
+    )
+    group.add_argument(
+        "--no_factory_copy",
+        action="store_true",
+        help="save flash: the board cannot forget by itself what it learned",
+    )
+    group.add_argument(
+        "--rate_hz", type=float, default=50.0, help="readings a second, for the motion example"
+    )
+    numbers = "one number a channel, as in 0,0,9.8, for the motion example: input = (reading - "
+    group.add_argument("--input_offset", default="", help=f"{numbers}offset) * scale")
+    group.add_argument("--input_scale", default="", help="the same for the scale")
+    group.add_argument(
+        "--samples_per_epoch", type=int, default=100, help="for the estimates of time and energy"
+    )
+    group.add_argument(
+        "--commits_per_day", type=float, default=24.0, help="for the estimate of the flash's life"
+    )
+
+
+def _firmware_options(args):
+    import tf_medyate as md
+    from tf_medyate.export.board import NANO_33_BLE
+
+    if not (args.cpp or args.arduino or args.tflm):
+        if args.spare_classes or args.class_names:
+            remedy = "Add --cpp or --arduino, or leave them out."
+            flags = "--class_names, --spare_classes"
+            raise OptionError(flags, "a board to write for", "none", remedy)
+        return None
+    return md.FirmwareOptions(
+        arduino=args.arduino,
+        tflm=args.tflm,
+        board=None if args.board == "any" else NANO_33_BLE,
+        samples_per_epoch=args.samples_per_epoch,
+        commits_per_day=args.commits_per_day,
+        class_names=tuple(name for name in args.class_names.split(",") if name),
+        spare_classes=args.spare_classes,
+        factory_copy=not args.no_factory_copy,
+        rate_hz=args.rate_hz,
+        input_offset=_numbers("--input_offset", args.input_offset),
+        input_scale=_numbers("--input_scale", args.input_scale),
+    )
+
+
+def _numbers(flag: str, text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(number) for number in text.split(",") if number)
+    except ValueError:
+        raise OptionError(flag, "numbers with commas", repr(text), "Write 0,0,9.8.") from None
 
 
 def run(args):
@@ -40,7 +111,10 @@ def run(args):
 
     import tf_medyate as md
 
+    firmware = _firmware_options(args)
     base, data, loss = common.load(args)
+    if args.spare_classes:
+        base = md.add_spare_classes(base, args.spare_classes)
     model = md.prepare(base)
     if args.batch_size < 1:
         raise OptionError("--batch_size", "1 or more", str(args.batch_size), "Choose 1.")
@@ -57,7 +131,7 @@ def run(args):
     medyate.set_model(model)
     samples = data[0][:200] if args.int8 else None
     limit = args.arena_limit or None
-    bundle = md.export(model, args.out, medyate, limit, samples)
+    bundle = md.export(model, args.out, medyate, limit, samples, firmware)
     print(bundle)
     common.out.print(f"Where everything lies in the arena: [bold]{save_memory_map(bundle)}[/]")
 

@@ -10,7 +10,16 @@ Example:
 from tf_medyate.device.applying import RegionLayout, WeightPlace, apply_to_model, read_layout
 from tf_medyate.device.client import DeviceClient
 from tf_medyate.device.delta import DeltaError, DeltaKind, SparseDelta, encode_delta, read_delta
+from tf_medyate.device.exported import Exported, read_export
 from tf_medyate.device.info import DeviceCounters, DeviceInfo, Expected
+from tf_medyate.device.learned import (
+    Learned,
+    names_text,
+    pull_learned,
+    push_learned,
+    read_names,
+    reset,
+)
 from tf_medyate.device.link import DeviceError, SessionLostError
 from tf_medyate.device.protocol import DeviceStatus, Region
 from tf_medyate.device.transport import LinkError
@@ -24,6 +33,8 @@ __all__ = [
     "DeviceInfo",
     "DeviceStatus",
     "Expected",
+    "Exported",
+    "Learned",
     "LinkError",
     "Region",
     "RegionLayout",
@@ -32,6 +43,12 @@ __all__ = [
     "WeightPlace",
     "apply_to_model",
     "encode_delta",
+    "names_text",
+    "pull_learned",
+    "push_learned",
     "read_delta",
+    "read_export",
     "read_layout",
+    "read_names",
+    "reset",
 ]

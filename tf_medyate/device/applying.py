@@ -2,7 +2,7 @@
 
 Example:
     >>> layout = read_layout("out/weights.json")
-    >>> apply_to_model(read_delta(device.pull()), model, layout)
+    >>> apply_to_model(read_delta(data), model, layout)
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
+import zlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +73,22 @@ class RegionLayout:
         """As a file holds it."""
         entries = dataclasses.asdict(self)
         return json.dumps({**entries, "model_hash": f"{self.model_hash:016x}"}, indent=1)
+
+
+def write_layout(layout: RegionLayout, factory: np.ndarray, path: str | pathlib.Path) -> None:
+    """Writes a layout, and beside it the weights that the device leaves the factory with.
+
+    Args:
+        layout: What lies where.
+        factory: The weights region, float32 [layout.weights].
+        path: JSON file to write; the weights get its name with the ending ".bin".
+    """
+    path = pathlib.Path(path)
+    data = np.ascontiguousarray(factory, "<f4").tobytes()
+    path.with_suffix(".bin").write_bytes(data)
+    entries = json.loads(layout.to_json())
+    factory_entry = {"file": path.with_suffix(".bin").name, "crc32": zlib.crc32(data)}
+    path.write_text(json.dumps({**entries, "factory": factory_entry}, indent=1) + "\n")
 
 
 def read_layout(path: str | pathlib.Path) -> RegionLayout:

@@ -5,7 +5,7 @@ Example:
     ...     for sample, label in zip(x, y):
     ...         loss = device.step(sample, label)
     ...     device.end_epoch()
-    ...     learned = device.pull()
+    ...     weights = device.pull(Region.WEIGHTS)
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy as np
 from tf_medyate.device import protocol
 from tf_medyate.device.framing import Frame
 from tf_medyate.device.info import DeviceCounters, DeviceInfo, Expected, refusal
+from tf_medyate.device.learned import read_names
 from tf_medyate.device.link import DeviceError, Link
 from tf_medyate.device.protocol import DeviceStatus, Region, RequestKind
 from tf_medyate.device.transport import BAUD_RATE, LinkError, Transport, open_transport
@@ -175,6 +176,15 @@ class DeviceClient:
         answer = self._slow(RequestKind.ENROL, name.encode())
         return int(protocol.ENROL_ANSWER.unpack(answer)["label"])
 
+    def names(self) -> dict[int, str]:
+        """Label -> name, of the classes that have one; empty if the board knows no names."""
+        try:
+            return read_names(self.pull(Region.NAMES).decode(errors="replace"))
+        except DeviceError as error:
+            if error.status != DeviceStatus.NO_SUCH_REGION:
+                raise
+            return {}
+
     def status(self) -> DeviceCounters:
         """What the device says of itself."""
         answer = _checked(RequestKind.STATUS, self.link.request(RequestKind.STATUS))
@@ -184,10 +194,10 @@ class DeviceClient:
 
     def pull(
         self,
-        region: Region = Region.DELTA,
+        region: Region = Region.WEIGHTS,
         progress: Callable[[int, int], object] | None = None,
     ) -> bytes:
-        """Reads a region whole: what was learned, for example.
+        """Reads a region whole; `learned.pull_learned` makes a delta of it.
 
         Args:
             region: Which.
@@ -225,18 +235,18 @@ class DeviceClient:
     def push(
         self,
         data: bytes,
-        region: Region = Region.DELTA,
+        region: Region = Region.WEIGHTS,
         progress: Callable[[int, int], object] | None = None,
     ) -> None:
         """Writes a region whole; it counts once its last byte is there and its CRC is right.
 
         Args:
-            data: What was pulled from another device, for example.
+            data: What was pulled from another device, for example. Names may follow behind weights.
             region: Which.
             progress: Called with the bytes that are there, and those there will be.
 
         Raises:
-            DeviceError: The device refuses it: DELTA_OTHER_MODEL and others.
+            DeviceError: The device refuses it: PUSH_OF_OTHER_SIZE and others.
         """
         room = self.info.request_bytes - protocol.PUSH_REQUEST.size_bytes
         crc = zlib.crc32(data)

@@ -1,7 +1,7 @@
 """What a device has learned, in the format of `tflm_ops/runtime/sparse_delta.h`.
 
 Example:
-    >>> delta = read_delta(device.pull())
+    >>> delta = read_delta(pathlib.Path("learned.delta").read_bytes())
     >>> print(delta)
     sparse delta of model 00c0ffee00c0ffee: 1,204 of 19,456 weights in 37 runs
 """
@@ -77,18 +77,19 @@ class SparseDelta:
         )
         return words + struct.pack("<I", zlib.crc32(words)) + payload
 
-    def apply(self, factory: np.ndarray, model_hash: int) -> np.ndarray:
+    def apply(self, factory: np.ndarray, model_hash: int, any_model: bool = False) -> np.ndarray:
         """The learned weights region, float32 [weights].
 
         Args:
             factory: The region as it was exported, float32 [weights].
             model_hash: Of the model that `factory` belongs to.
+            any_model: Take differences of another model with as many weights, too.
 
         Raises:
             DeltaError: It belongs to another model or other weights, or overflows.
         """
         base = np.ascontiguousarray(factory, dtype="<f4")
-        self._check_base(base, model_hash)
+        self._check_base(base, model_hash, any_model)
         learned = base.astype(np.float32)
         for offset, values in self.runs:
             part = slice(offset, offset + len(values))
@@ -101,15 +102,19 @@ class SparseDelta:
             _refuse("finite weights", "a sum that overflows", "Do not use this delta.")
         return learned
 
-    def _check_base(self, base: np.ndarray, model_hash: int):
-        if self.model_hash != model_hash:
+    def _check_base(self, base: np.ndarray, model_hash: int, any_model: bool):
+        is_foreign = self.model_hash != model_hash
+        if is_foreign and any_model and self.kind != DeltaKind.DIFFERENCES:
+            remedy = "Pull with --differences: weights of another model cannot be merged."
+            _refuse("differences where models change", "a delta of values", remedy)
+        if is_foreign and not any_model:
             remedy = "Use the Keras model and the export that the board was flashed with."
             received = f"one of model {self.model_hash:016x}"
             _refuse(f"one of model {model_hash:016x}", received, remedy)
         if base.shape != (self.weights,):
             remedy = "Use the export that the board was flashed with."
             _refuse(f"one for {self.weights:,} weights", f"weights of shape {base.shape}", remedy)
-        if zlib.crc32(base.tobytes()) != self.factory_crc:
+        if not is_foreign and zlib.crc32(base.tobytes()) != self.factory_crc:
             remedy = "Load the Keras model as it was when it was exported."
             _refuse("the weights that the delta starts from", "others of the same size", remedy)
 

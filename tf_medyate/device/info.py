@@ -46,13 +46,17 @@ class Expected:
 
 @dataclasses.dataclass(frozen=True)
 class DeviceInfo:
-    """What runs on the device; `classes` is 0 if it learns targets of `outputs` numbers."""
+    """What runs on the device; `classes` is 0 if it learns targets of `outputs` numbers.
+
+    Of the classes, those from `factory_classes` on are spare, or were enrolled since.
+    """
 
     version: int
     name: str
     model_hash: int
     sample_shape: tuple[int, ...]
     classes: int
+    factory_classes: int
     outputs: int
     request_bytes: int
     answer_bytes: int
@@ -69,7 +73,11 @@ class DeviceInfo:
         return cls(name=name, model_hash=low | high << 32, sample_shape=dims[:rank], **words)
 
     def __str__(self) -> str:
-        learns = f"{self.classes} classes" if self.classes else f"{self.outputs} outputs"
+        spare = self.classes - self.factory_classes
+        spare_text = f" ({spare} of them spare at the factory)" if spare else ""
+        learns = (
+            f"{self.classes} classes{spare_text}" if self.classes else f"{self.outputs} outputs"
+        )
         return (
             f"'{self.name}', model {self.model_hash:016x}: samples {self.sample_shape}, {learns}, "
             f"{self.weights_floats:,} weights, protocol {self.version}"
@@ -90,6 +98,8 @@ class DeviceCounters:
     commits_left: int | None
     store_status: int
     arena_bytes: int
+    held_samples: int
+    dropped_epochs: int
     frames: int
     repeats: int
     bad_frames: int

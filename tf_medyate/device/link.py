@@ -10,9 +10,9 @@ import dataclasses
 import secrets
 import time
 
-from tf_medyate.device import protocol
 from tf_medyate.device.framing import BadFrame, Frame, FrameReader, encode
 from tf_medyate.device.protocol import ANSWER_BIT, DeviceStatus, RequestKind
+from tf_medyate.device.remedies import REMEDIES
 from tf_medyate.device.transport import LinkError, Transport
 from tf_medyate.errors import MedyateError
 
@@ -33,9 +33,9 @@ class DeviceError(MedyateError, RuntimeError):
         self.status: int = status
         self.detail = detail
         name, remedy = f"status {status}", "Bring firmware and tf_medyate to the same version."
-        if status in protocol.REMEDIES:
+        if status in REMEDIES:
             self.status = DeviceStatus(status)
-            name, remedy = self.status.name, protocol.REMEDIES[self.status]
+            name, remedy = self.status.name, REMEDIES[self.status]
         more = f" (expected {detail})" if detail else ""
         super().__init__(argument, "OK", received or f"{name}, number {status}{more}", remedy)
 
@@ -168,4 +168,4 @@ def _belonging(answer: Frame, kind: RequestKind) -> Frame:
 
 
 def _name(status: int) -> str:
-    return DeviceStatus(status).name if status in protocol.REMEDIES else f"status {status}"
+    return DeviceStatus(status).name if status in REMEDIES else f"status {status}"

@@ -19,7 +19,7 @@ from typing import Any
 
 from tf_medyate.errors import OptionError
 
-VERSION = 1
+VERSION = 2
 """Of the protocol: a host says which versions it speaks, the device answers with its choice."""
 
 MAGIC = 0x5059444D
@@ -83,8 +83,9 @@ class Region(enum.IntEnum):
     """What is pulled or pushed. A device need not have all of them.
 
     DELTA    what was learned, as a sparse delta (tflm_ops/runtime/sparse_delta.h)
-    WEIGHTS  the weights region as it lies in flash, float32
-    NAMES    the names of the classes, UTF-8, each ended by a zero byte
+    WEIGHTS  the weights region as it was last committed, float32; pushed, NAMES may follow behind
+             it, and both count together
+    NAMES    the classes that have a name, UTF-8, a line "label<tab>name" for each
     """
 
     DELTA = 0
@@ -93,7 +94,7 @@ class Region(enum.IntEnum):
 
 
 class DeviceStatus(enum.IntEnum):
-    """What became of a request. The comment says what to do, see `REMEDIES`."""
+    """What became of a request; `remedies.REMEDIES` says what to do about each."""
 
     OK = 0
     # The frame could not be read. Nothing was done; it may be sent again.
@@ -122,6 +123,7 @@ class DeviceStatus(enum.IntEnum):
     BAD_NAME = 40
     NAME_TAKEN = 41
     NO_SPARE_CLASS = 42
+    PUSH_OF_OTHER_SIZE = 43
     # From training, as TrainerStatus.
     NOT_INITIALISED = 64
     SAMPLE_NOT_FINITE = 65
@@ -134,6 +136,15 @@ class DeviceStatus(enum.IntEnum):
     COMMIT_FAILED = 72
     OP_FAILED = 73
     EPOCH_DISCARDED = 74
+    NO_ARENA = 75
+    ARENA_NOT_ALIGNED = 76
+    ARENA_TOO_SMALL = 77
+    BAD_MODEL = 78
+    NULL_ARGUMENT = 79
+    BAD_PROGRESS = 80
+    STORE_FAILED = 81
+    NO_FACTORY_COPY = 82
+    NO_HELD_SAMPLES = 83
     # From a pushed delta, as in sparse_delta.h.
     DELTA_DAMAGED = 96
     DELTA_BAD_VERSION = 97
@@ -157,50 +168,6 @@ class DeviceStatus(enum.IntEnum):
     STORE_WEIGHTS_FAILED = 140
     STORE_NOT_CLOSED = 141
 
-
-_S = DeviceStatus
-_RESEND = "Send it again; look at cable, baud rate and buffers if it happens often."
-_CONNECT = "Connect again, then look at the status: it says what was carried out."
-_STORE = "Train on in RAM; docs/weight_store.md says what this state means."
-REMEDIES: dict[DeviceStatus, str] = {
-    **dict.fromkeys((_S.TRUNCATED, _S.BAD_CHECKSUM, _S.BAD_LENGTH, _S.FRAME_TIMED_OUT), _RESEND),
-    _S.OVERSIZED: "Send at most the payload that the device named in its hello.",
-    **dict.fromkeys((_S.NO_SESSION, _S.STALE_SESSION, _S.OUT_OF_ORDER), _CONNECT),
-    _S.BAD_VERSION: "Bring firmware and tf_medyate to versions that speak the same protocol.",
-    _S.OTHER_MODEL: "Flash the firmware of this export, or pass the export that the board runs.",
-    _S.OTHER_SHAPE: "Prepare the samples as for the model that the board runs.",
-    _S.OTHER_CLASSES: "Use data with the classes of the model that the board runs.",
-    _S.UNKNOWN_REQUEST: "Bring firmware and tf_medyate to the same version.",
-    _S.BAD_PAYLOAD: "Bring firmware and tf_medyate to the same version.",
-    _S.BAD_OFFSET: "Begin the transfer anew at offset 0.",
-    _S.ANSWER_TOO_LONG: "Give the firmware's session a larger answer buffer.",
-    _S.NOT_SUPPORTED: "This firmware has no such function: build one that has.",
-    _S.NO_SUCH_REGION: "This firmware does not offer that region.",
-    _S.PUSH_DAMAGED: "Push it again.",
-    _S.PUSH_TOO_LONG: "Give the firmware more room for it.",
-    _S.BAD_NAME: "Choose a name of 1 to 60 bytes without zero bytes.",
-    _S.NAME_TAKEN: "Choose another name.",
-    _S.NO_SPARE_CLASS: "Export with more spare outputs.",
-    _S.NOT_INITIALISED: "The firmware's trainer did not start: read its log.",
-    _S.SAMPLE_NOT_FINITE: "Leave this sample out.",
-    _S.LABEL_OUT_OF_RANGE: "Number the classes as for the model's training.",
-    _S.TARGET_NOT_FINITE: "Leave this sample out.",
-    _S.LABEL_OF_OTHER_KIND: "Give a class to a classifier, a target to a regression.",
-    _S.NOTHING_TO_COMMIT_TO: "This firmware learns in RAM only: pull what it learned.",
-    _S.LOSS_NOT_FINITE: "Discard, and lower the learning rate.",
-    _S.GRADIENTS_NOT_FINITE: "Discard, and lower the learning rate.",
-    _S.COMMIT_FAILED: "Look at the status; what was learned is still in RAM.",
-    _S.OP_FAILED: "Restart the board: its memory is damaged.",
-    _S.EPOCH_DISCARDED: "The weights are those of the last commit: lower the learning rate.",
-    _S.DELTA_DAMAGED: "Pull the delta again from where it came.",
-    _S.DELTA_BAD_VERSION: "Bring firmware and tf_medyate to the same version.",
-    _S.DELTA_OTHER_MODEL: "Push deltas of the model that the board runs.",
-    _S.DELTA_NOT_MERGEABLE: "Pull differences instead of values where models change.",
-    _S.DELTA_WRONG_BASE: "Reset the board first: a delta applies to factory weights.",
-    _S.DELTA_NOT_FINITE: "It holds NaN or infinity: do not use it.",
-    **{s: _STORE for s in DeviceStatus if s.name.startswith("STORE_")},
-}
-"""What a user can do about each status but OK."""
 
 _FORMATS = {"uint32_t": "I", "int32_t": "i", "float": "f"}
 
@@ -302,6 +269,7 @@ HELLO_ANSWER = Words(
         Word("sample_rank", "sides of a sample"),
         _DIMS,
         Word("classes", "labels are 0 to classes - 1; 0: the label is a target"),
+        Word("factory_classes", "classes without the spare ones, which are the last"),
         Word("outputs", "scores of a prediction, floats of a target"),
         Word("request_bytes", "longest payload that the device can receive"),
         Word("answer_bytes", "longest payload that it can send"),
@@ -318,11 +286,13 @@ STATUS_ANSWER = Words(
         Word("epochs", "ended since the start"),
         Word("draw", "number of the draw in force; -1 before the first", "int32_t"),
         Word("is_sound", "1: every loss since the last commit or discard was finite"),
-        Word("named_classes", "classes with a name"),
+        Word("named_classes", "classes in use: those of the factory and those enrolled since"),
         Word("commits", "the weight store's sequence number; 0 without a store"),
         Word("commits_left", "until the flash is worn out, at the present rate; kAny: unknown"),
         Word("store_status", "a DeviceStatus: the weight store's last"),
         Word("arena_bytes", "in use"),
+        Word("held_samples", "held back to judge epochs by"),
+        Word("dropped_epochs", "that the guard did not commit, since the start"),
         Word("frames", "requests carried out in this session"),
         Word("repeats", "requests that were answered again and not carried out again"),
         Word("bad_frames", "frames since the start that could not be read"),

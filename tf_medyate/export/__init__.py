@@ -23,6 +23,9 @@ The package can be called: that is `bundle.export_model`. Its modules, in the or
     tflite     graph + memory plan -> .tflite
     inference  Keras model -> inference-only .tflite, float32 or int8
     manifest   plan.json
+    classes    spare classes, for a device to name
+    cpp        the same graph as C++, for a board without TFLM; cpp_model and cpp_text write it
+    firmware   what a board needs of all this
     bundle     the folder
 
 Importing this package does not import TensorFlow; using it does.
@@ -51,11 +54,13 @@ if TYPE_CHECKING:
 class _CallableModule(types.ModuleType):
     """Lets `md.export(...)` be the exporter although `tf_medyate.export` is a package."""
 
-    def __call__(self, model, out, plan, arena_limit=None, representative_data=None) -> "Bundle":
+    def __call__(
+        self, model, out, plan, arena_limit=None, representative_data=None, firmware=None
+    ) -> "Bundle":
         """See `tf_medyate.export.bundle.export_model`."""
         from tf_medyate.export.bundle import export_model
 
-        return export_model(model, out, plan, arena_limit, representative_data)
+        return export_model(model, out, plan, arena_limit, representative_data, firmware)
 
 
 sys.modules[__name__].__class__ = _CallableModule

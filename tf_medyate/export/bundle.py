@@ -19,6 +19,7 @@ from tf_medyate.callback import MeDyate
 from tf_medyate.errors import OptionError
 from tf_medyate.export import op_schema
 from tf_medyate.export.arena import ArenaPrediction, predict_arena
+from tf_medyate.export.firmware import Firmware, FirmwareOptions, write_firmware
 from tf_medyate.export.inference import write_inference
 from tf_medyate.export.layout import FLOAT_BYTES
 from tf_medyate.export.manifest import (
@@ -55,11 +56,13 @@ class Bundle:
         folder: Where it lies.
         manifest: What plan.json says.
         arena: What train.tflite needs of memory, predicted.
+        firmware: What a board needs without TFLM; None unless it was asked for.
     """
 
     folder: pathlib.Path
     manifest: Manifest
     arena: ArenaPrediction
+    firmware: Firmware | None = None
 
     def __str__(self) -> str:
         sizes = {name: format_bytes(f.size_bytes) for name, f in self.manifest.files.items()}
@@ -73,6 +76,7 @@ class Bundle:
                 f"  {PLAN_FILE:<18} {drawn} layers to draw from, budget {budget}",
                 f"  {self.arena}",
                 f"  of it the pool {format_bytes(memory.pool_bytes)}; peak at {memory.peak_op}",
+                *([str(self.firmware)] if self.firmware else []),
             ]
         )
 
@@ -83,6 +87,7 @@ def export_model(
     plan: MeDyate,
     arena_limit: int | str | MemoryBudget | None = None,
     representative_data: Any = None,
+    firmware: FirmwareOptions | None = None,
 ) -> Bundle:
     """Exports inference and training of a prepared model for TensorFlow Lite Micro.
 
@@ -94,6 +99,7 @@ def export_model(
         plan: The MeDyate callback that fine-tuned the model, or was given it by `set_model`.
         arena_limit: Largest arena of train.tflite as TFLM reports it, in bytes ("128KiB").
         representative_data: Samples [n, ...] to calibrate int8 with.
+        firmware: What to write for a board: C++, an Arduino library. None: nothing.
 
     Returns:
         What was written.
@@ -103,6 +109,7 @@ def export_model(
         OptionError: Loss, optimizer or strategy cannot run on a device.
         UnsupportedLayerError: A layer cannot be exported.
         ArenaLimitError: The arena would be larger; the error says by how many bytes.
+        BoardError: The model does not fit the board that `firmware` names.
     """
     require_prepared(model)
     folder = pathlib.Path(out)
@@ -123,7 +130,8 @@ def export_model(
     files = {name: file_entry((folder / name).read_bytes()) for name in [TRAIN_FILE, *names]}
     manifest = _manifest(model, training, memory, arena, files)
     write_manifest(manifest, folder / PLAN_FILE)
-    return Bundle(folder, manifest, arena)
+    written = write_firmware(training, memory, manifest, folder, firmware) if firmware else None
+    return Bundle(folder, manifest, arena, written)
 
 
 def _fit_arena(model: PreparedModel, recipe: Recipe, arena_limit):

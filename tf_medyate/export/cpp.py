@@ -21,7 +21,8 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from tf_medyate.errors import PlanError
-from tf_medyate.export.cpp_model import model_text
+from tf_medyate.export.classes import check_classes
+from tf_medyate.export.cpp_model import DeviceParts, model_text
 from tf_medyate.export.cpp_text import (
     FLASH_PAGE_BYTES,
     HEADER_FILE,
@@ -50,7 +51,9 @@ class CppModel:
         variable_bytes: Pool, selection and importance, behind them in the arena.
         tensors: Each costs a record of three words in the arena.
         weights: Name of a trained weights or bias tensor -> its first float in the region.
-        weights_floats: Floats of the weights region, whole pages.
+        region: The weights region, float32 in whole pages, as the device leaves the factory.
+        factory_copy: The device has a second copy of it.
+        constant_bytes: Constants that never change.
         model_hash: Of everything that was written; what tells one model from another.
     """
 
@@ -59,8 +62,15 @@ class CppModel:
     variable_bytes: int
     tensors: int
     weights: Mapping[str, int]
-    weights_floats: int
+    region: np.ndarray
+    factory_copy: bool
+    constant_bytes: int
     model_hash: int
+
+    @property
+    def weights_floats(self) -> int:
+        """Floats of the weights region."""
+        return len(self.region)
 
     @property
     def board_arena_bytes(self) -> int:
@@ -80,7 +90,10 @@ class CppModel:
 
 
 def write_cpp(
-    training: TrainingGraph, memory_plan: MemoryPlan, folder: str | pathlib.Path
+    training: TrainingGraph,
+    memory_plan: MemoryPlan,
+    folder: str | pathlib.Path,
+    device: DeviceParts = DeviceParts(),  # noqa: B008  (frozen)
 ) -> CppModel:
     """Writes a training step as C++ sources; the same model gives the same bytes.
 
@@ -88,22 +101,25 @@ def write_cpp(
         training: The lowered model.
         memory_plan: Where its tensors lie, by `plan_memory` of this very graph.
         folder: Folder to write to, made if need be.
+        device: Names of classes, spare ones, factory copy.
 
     Returns:
         What was written.
 
     Raises:
-        OptionError: The learning rate's schedule has no twin on the device; a weight is not finite.
+        OptionError: Class names do not fit the classes; the learning rate's schedule has no twin on
+            the device; a weight is not finite.
         PlanError: The plan was made for another graph.
     """
+    check_classes(training, device)
     places = _place(training, memory_plan)
-    weights = weights_text(training, places)
-    source = model_text(training, places, model_hash=0)
+    weights = weights_text(training, places, device.factory_copy)
+    source = model_text(training, places, 0, device)
     digest = hashlib.sha256((weights + source).encode()).digest()
     model_hash = int.from_bytes(digest[:8], "little")
     texts = {
         HEADER_FILE: header_text(training.graph, places),
-        MODEL_FILE: model_text(training, places, model_hash),
+        MODEL_FILE: model_text(training, places, model_hash, device),
         WEIGHTS_FILE: weights,
     }
     folder = pathlib.Path(folder)
@@ -116,7 +132,9 @@ def write_cpp(
         places.variable_bytes,
         len(training.graph.tensors),
         places.weights,
-        len(places.region),
+        places.region,
+        device.factory_copy,
+        sum(align(training.graph.tensor(name).size_bytes) for name in places.constants),
         model_hash,
     )
 

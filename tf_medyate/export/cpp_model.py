@@ -6,6 +6,7 @@ Example:
 
 from __future__ import annotations
 
+import dataclasses
 import textwrap
 import zlib
 from collections.abc import Iterable, Mapping
@@ -24,6 +25,7 @@ from tf_medyate.export.cpp_text import (
     Places,
     comment,
     cpp_float,
+    cpp_string,
 )
 from tf_medyate.export.ir import Tensor
 from tf_medyate.export.layout import FLOAT_BYTES, TrainedLayer
@@ -38,8 +40,25 @@ _DRAWN_ONCE = ("static", "head", "full")
 _WIDTH = 100
 
 
-def model_text(training: TrainingGraph, places: Places, model_hash: int) -> str:
-    """The source that describes the model: tensors, nodes, trained layers.
+@dataclasses.dataclass(frozen=True)
+class DeviceParts:
+    """What a board has beside the training graph.
+
+    Attributes:
+        class_names: Of all classes but the spare ones, or none at all.
+        spare_classes: How many of the head's outputs are spare, the last ones.
+        factory_copy: A second copy of the trained weights, to go back to.
+    """
+
+    class_names: tuple[str, ...] = ()
+    spare_classes: int = 0
+    factory_copy: bool = True
+
+
+def model_text(
+    training: TrainingGraph, places: Places, model_hash: int, device: DeviceParts
+) -> str:
+    """The source that describes the model: tensors, nodes, trained layers, classes.
 
     Raises:
         OptionError: The learning rate's schedule has no twin on the device.
@@ -62,6 +81,7 @@ def model_text(training: TrainingGraph, places: Places, model_hash: int) -> str:
         "",
         f"// In {WEIGHTS_FILE}.",
         "extern const float kWeights[];",
+        *(["extern const float kFactory[];"] if device.factory_copy else []),
         *externs,
         "",
         "namespace {",
@@ -70,9 +90,10 @@ def model_text(training: TrainingGraph, places: Places, model_hash: int) -> str:
         "using namespace medyate::tflm;  // NOLINT",
         "",
         *_tables(training, places, index),
+        *_class_names(device),
         "}  // namespace",
         "",
-        *_fields(training, places, index, model_hash),
+        *_fields(training, places, index, model_hash, device),
         "",
         "}  // namespace medyate_model",
         "",
@@ -102,6 +123,13 @@ def _tables(training: TrainingGraph, places: Places, index: Mapping[str, int]) -
         *_table("StaticNode kNodes", nodes),
         *_table("TrainedLayer kLayers", layers),
     ]
+
+
+def _class_names(device: DeviceParts) -> list[str]:
+    if not device.class_names:
+        return []
+    names = (f"{cpp_string(name)}," for name in device.class_names)
+    return ["const char* const kClassNames[] = {", *(f"    {name}" for name in names), "};", ""]
 
 
 def _table(what: str, rows: Iterable[str]) -> list[str]:
@@ -162,10 +190,16 @@ def _layer(layer: TrainedLayer, training: TrainingGraph, places: Places) -> str:
 
 
 def _fields(
-    training: TrainingGraph, places: Places, index: Mapping[str, int], model_hash: int
+    training: TrainingGraph,
+    places: Places,
+    index: Mapping[str, int],
+    model_hash: int,
+    device: DeviceParts,
 ) -> list[str]:
     graph, recipe = training.graph, training.recipe
     options = op_schema.CONTROL_OPTIONS.unpack(op_options.custom_options(graph.ops[0]))
+    classes = options["classes"]
+    assert isinstance(classes, int)
     named = (SAMPLE, LABEL, LEARNING_RATE, COMMAND, LOGITS, LOSS, POOL, SELECTION)
     rows = [
         (f'"{comment(graph.name)}"', "name"),
@@ -178,12 +212,15 @@ def _fields(
         (f"kLayers, {len(training.layout.layers)}", "trained layers"),
         *((str(index[name]), name) for name in named),
         (str(index.get(IMPORTANCE, _ABSENT_INDEX)), IMPORTANCE),
-        (str(options["classes"]), "classes"),
+        (str(classes), "classes"),
         (_bool(training.ends_in_softmax), "ends in a softmax"),
         (str(recipe.optimizer.batch_size), "samples a batch"),
         (_bool(recipe.optimizer.clip_norm > 0), "clips the gradients' norm"),
         (str(_resample_every(training)), "epochs a draw"),
         (_schedule(recipe.optimizer.learning_rate), "learning rate"),
+        ("kFactory" if device.factory_copy else "nullptr", "factory weights"),
+        (str(classes - device.spare_classes), "named classes"),
+        ("kClassNames" if device.class_names else "nullptr", "their names"),
     ]
     lines = [f"    {value},  // {meaning}" for value, meaning in rows]
     return ["const medyate::StaticModel kModel = {", *lines, "};"]

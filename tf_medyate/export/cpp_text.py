@@ -85,8 +85,8 @@ extern const medyate::StaticModel kModel;
 # --- the weights
 
 
-def weights_text(training: TrainingGraph, places: Places) -> str:
-    """All constants: the weights region, then what never changes.
+def weights_text(training: TrainingGraph, places: Places, factory_copy: bool) -> str:
+    """All constants: the weights region, perhaps a copy of it, then what never changes.
 
     Raises:
         OptionError: One of them is not finite.
@@ -112,15 +112,16 @@ def weights_text(training: TrainingGraph, places: Places) -> str:
         f"alignas({FLASH_PAGE_BYTES}) MEDYATE_WEIGHTS extern const float "
         f"kWeights[{len(places.region)}] = {{",
     ]
-    names = list(places.weights)
-    used = sum(_padded_floats(graph.tensor(name)) for name in names)
-    for name in names:
-        start, tensor = places.weights[name], graph.tensor(name)
-        part = places.region[start : start + _padded_floats(tensor)]
-        lines += [f"    // {start}: {comment(name)} {list(tensor.shape)}", *_numbers(part, name)]
-    # The rest of the page is zeros, which C++ fills in; an array needs one element.
-    lines += [] if used else ["    0.0f,"]
-    lines += ["};", ""]
+    region = _region_lines(graph, places)
+    lines += [*region, "};", ""]
+    if factory_copy:
+        lines += [
+            "// The same once more, for good: what a device goes back to.",
+            f"extern const float kFactory[{len(places.region)}] = {{",
+            *(line for line in region if "//" not in line),
+            "};",
+            "",
+        ]
     for name, constant in places.constants.items():
         tensor = graph.tensor(name)
         assert tensor.data is not None
@@ -133,6 +134,16 @@ def weights_text(training: TrainingGraph, places: Places) -> str:
             "",
         ]
     return "\n".join([*lines, "}  // namespace medyate_model", ""])
+
+
+def _region_lines(graph: Graph, places: Places) -> list[str]:
+    lines = []
+    for name, start in places.weights.items():
+        tensor = graph.tensor(name)
+        part = places.region[start : start + _padded_floats(tensor)]
+        lines += [f"    // {start}: {comment(name)} {list(tensor.shape)}", *_numbers(part, name)]
+    # The rest of the page is zeros, which C++ fills in; an array needs one element.
+    return lines or ["    0.0f,"]
 
 
 def _padded_floats(tensor: Tensor) -> int:
@@ -160,6 +171,12 @@ def cpp_float(value: float) -> str:
     """
     text = f"{np.float32(value):.9g}"
     return f"{text}f" if "." in text or "e" in text else f"{text}.0f"
+
+
+def cpp_string(text: str) -> str:
+    """A string literal that means the UTF-8 of a text, in ASCII."""
+    plain = (chr(b) if 32 <= b < 127 and b not in b'"\\?' else f"\\{b:03o}" for b in text.encode())
+    return f'"{"".join(plain)}"'
 
 
 def comment(name: str) -> str:

@@ -25,6 +25,7 @@ LIBRARY = "libmedyate_ops.so"
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _FOLDERS = ("math", "runtime", "kernels", "host")
+_PACKAGED_SUFFIXES = (".cc", ".h", ".ld", ".ino", ".properties", ".txt", ".in")
 _FLAGS = (
     "-std=c++14",
     "-O2",
@@ -61,6 +62,12 @@ def source_files(root: Path) -> list[Path]:
         remedy = "Install tf_medyate from a checkout: pip install ."
         raise PluginError("op sources", f"C++ files under {base}", "none", remedy)
     return sorted(files)
+
+
+def packaged_files(root: Path) -> list[Path]:
+    """All of tflm_ops that an installed package needs: the library's sources and a board's."""
+    files = (p for p in (root / "tflm_ops").rglob("*") if p.is_file())
+    return sorted(p for p in files if p.suffix in _PACKAGED_SUFFIXES)
 
 
 def plugin_path() -> Path:

@@ -8,7 +8,7 @@
 
 namespace medyate {
 
-constexpr uint32_t kProtocolVersion = 1;
+constexpr uint32_t kProtocolVersion = 2;
 constexpr uint32_t kProtocolMagic = 0x5059444du;
 constexpr uint32_t kFrameHeaderBytes = 12;
 constexpr uint32_t kFrameChecksumBytes = 4;
@@ -66,6 +66,7 @@ enum class DeviceStatus : uint8_t {
   kBadName = 40,
   kNameTaken = 41,
   kNoSpareClass = 42,
+  kPushOfOtherSize = 43,
   kNotInitialised = 64,
   kSampleNotFinite = 65,
   kLabelOutOfRange = 66,
@@ -77,6 +78,15 @@ enum class DeviceStatus : uint8_t {
   kCommitFailed = 72,
   kOpFailed = 73,
   kEpochDiscarded = 74,
+  kNoArena = 75,
+  kArenaNotAligned = 76,
+  kArenaTooSmall = 77,
+  kBadModel = 78,
+  kNullArgument = 79,
+  kBadProgress = 80,
+  kStoreFailed = 81,
+  kNoFactoryCopy = 82,
+  kNoHeldSamples = 83,
   kDeltaDamaged = 96,
   kDeltaBadVersion = 97,
   kDeltaOtherModel = 98,
@@ -150,6 +160,8 @@ inline const char* DeviceStatusName(DeviceStatus status) {
       return "kNameTaken";
     case DeviceStatus::kNoSpareClass:
       return "kNoSpareClass";
+    case DeviceStatus::kPushOfOtherSize:
+      return "kPushOfOtherSize";
     case DeviceStatus::kNotInitialised:
       return "kNotInitialised";
     case DeviceStatus::kSampleNotFinite:
@@ -172,6 +184,24 @@ inline const char* DeviceStatusName(DeviceStatus status) {
       return "kOpFailed";
     case DeviceStatus::kEpochDiscarded:
       return "kEpochDiscarded";
+    case DeviceStatus::kNoArena:
+      return "kNoArena";
+    case DeviceStatus::kArenaNotAligned:
+      return "kArenaNotAligned";
+    case DeviceStatus::kArenaTooSmall:
+      return "kArenaTooSmall";
+    case DeviceStatus::kBadModel:
+      return "kBadModel";
+    case DeviceStatus::kNullArgument:
+      return "kNullArgument";
+    case DeviceStatus::kBadProgress:
+      return "kBadProgress";
+    case DeviceStatus::kStoreFailed:
+      return "kStoreFailed";
+    case DeviceStatus::kNoFactoryCopy:
+      return "kNoFactoryCopy";
+    case DeviceStatus::kNoHeldSamples:
+      return "kNoHeldSamples";
     case DeviceStatus::kDeltaDamaged:
       return "kDeltaDamaged";
     case DeviceStatus::kDeltaBadVersion:
@@ -247,6 +277,8 @@ struct HelloAnswer {
   uint32_t sample_dims[6];
   // Labels are 0 to classes - 1; 0: the label is a target.
   uint32_t classes;
+  // Classes without the spare ones, which are the last.
+  uint32_t factory_classes;
   // Scores of a prediction, floats of a target.
   uint32_t outputs;
   // Longest payload that the device can receive.
@@ -258,7 +290,7 @@ struct HelloAnswer {
   // Samples whose gradients are averaged before an update.
   uint32_t batch_size;
 };
-static_assert(sizeof(HelloAnswer) == 64, "HelloAnswer");
+static_assert(sizeof(HelloAnswer) == 68, "HelloAnswer");
 
 // Counters.
 struct StatusAnswer {
@@ -272,7 +304,7 @@ struct StatusAnswer {
   int32_t draw;
   // 1: every loss since the last commit or discard was finite.
   uint32_t is_sound;
-  // Classes with a name.
+  // Classes in use: those of the factory and those enrolled since.
   uint32_t named_classes;
   // The weight store's sequence number; 0 without a store.
   uint32_t commits;
@@ -282,6 +314,10 @@ struct StatusAnswer {
   uint32_t store_status;
   // In use.
   uint32_t arena_bytes;
+  // Held back to judge epochs by.
+  uint32_t held_samples;
+  // That the guard did not commit, since the start.
+  uint32_t dropped_epochs;
   // Requests carried out in this session.
   uint32_t frames;
   // Requests that were answered again and not carried out again.
@@ -291,7 +327,7 @@ struct StatusAnswer {
   // A DeviceStatus: what was wrong with the last of them.
   uint32_t last_bad_frame;
 };
-static_assert(sizeof(StatusAnswer) == 56, "StatusAnswer");
+static_assert(sizeof(StatusAnswer) == 64, "StatusAnswer");
 
 // SAMPLE and PREDICT: a part of the sample, float32, follows.
 struct PartRequest {

@@ -167,7 +167,9 @@ DeviceStatus Session::CheckHello(const HelloAnswer& info) const {
       (!same_rank || memcmp(hello.sample_dims, info.sample_dims, 4 * info.sample_rank) != 0)) {
     return DeviceStatus::kOtherShape;
   }
-  if (hello.classes != kAny && hello.classes != info.classes) return DeviceStatus::kOtherClasses;
+  // Data may leave out spare classes.
+  const bool fits = hello.classes >= info.factory_classes && hello.classes <= info.classes;
+  if (hello.classes != kAny && !fits) return DeviceStatus::kOtherClasses;
   return DeviceStatus::kOk;
 }
 
@@ -279,7 +281,9 @@ DeviceStatus Session::TakeSample(uint32_t skip, bool is_last) {
     detail_ = sample_bytes_;
     return DeviceStatus::kBadPayload;
   }
-  memcpy(reinterpret_cast<uint8_t*>(handler_->Sample()) + done_, reader_.payload() + skip, bytes);
+  float* sample = handler_->Sample();
+  if (!sample) return DeviceStatus::kNotInitialised;
+  memcpy(reinterpret_cast<uint8_t*>(sample) + done_, reader_.payload() + skip, bytes);
   done_ += bytes;
   // The last part is used up by what is done with it.
   transfer_ = is_last ? Transfer::kNone : Transfer::kSample;

@@ -37,6 +37,7 @@ class Handler {
 
   // Where the next sample shall be put, [product of sample_dims], 4-aligned, the same place until
   // another method but Describe and Report is called. After that its content is not used again.
+  // Null if there is no model to give it to.
   virtual float* Sample() = 0;
 
   // Learns from one sample.

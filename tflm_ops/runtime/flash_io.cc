@@ -41,9 +41,12 @@ bool WriteVerified(Flash* flash, uint32_t offset, const uint32_t* words, uint32_
   return true;
 }
 
+bool ErasePage(Flash* flash, uint32_t offset) {
+  return flash->Erase(offset) && ReadsAsErased(*flash, offset, flash->page_bytes() / 4);
+}
+
 bool ReplacePage(Flash* flash, uint32_t offset, const uint32_t* words, uint32_t count) {
-  return flash->Erase(offset) && ReadsAsErased(*flash, offset, flash->page_bytes() / 4) &&
-         WriteVerified(flash, offset, words, count);
+  return ErasePage(flash, offset) && WriteVerified(flash, offset, words, count);
 }
 
 bool FlashCrc(const Flash& flash, uint32_t offset, uint32_t bytes, uint32_t* crc) {

@@ -13,6 +13,9 @@ namespace medyate {
 // Writes words and reads them back. False if the flash refuses or they read otherwise.
 bool WriteVerified(Flash* flash, uint32_t offset, const uint32_t* words, uint32_t count);
 
+// Erases a page and checks that it reads as erased.
+bool ErasePage(Flash* flash, uint32_t offset);
+
 // Erases a page, checks that it reads as erased, and writes its first words, verified.
 //
 // Args:

@@ -41,11 +41,24 @@ bool ReadBytes(const HeadPage& head, uint32_t word, uint32_t bytes, void* out) {
   return true;
 }
 
-bool HasName(const HeadPage& head, const Stored& stored, const char* name) {
+// Whether the record's name begins with these bytes.
+bool BeginsWith(const HeadPage& head, const Stored& stored, const char* name, uint32_t bytes) {
   char stored_name[kMostNameBytes];
-  return strlen(name) == stored.name_bytes &&
-         ReadBytes(head, stored.NameWord(), stored.name_bytes, stored_name) &&
-         memcmp(stored_name, name, stored.name_bytes) == 0;
+  return bytes <= stored.name_bytes && ReadBytes(head, stored.NameWord(), bytes, stored_name) &&
+         memcmp(stored_name, name, bytes) == 0;
+}
+
+bool HasName(const HeadPage& head, const Stored& stored, const char* name) {
+  return strlen(name) == stored.name_bytes && BeginsWith(head, stored, name, stored.name_bytes);
+}
+
+// Whether a change replaces or removes the record.
+bool Concerns(const RecordChange& change, const HeadPage& head, const Stored& stored) {
+  const uint32_t bytes = static_cast<uint32_t>(strlen(change.name));
+  if (!change.data && change.name[bytes - 1] == '/') {
+    return BeginsWith(head, stored, change.name, bytes);
+  }
+  return HasName(head, stored, change.name);
 }
 
 // Takes words as long as there is room, and counts them all.
@@ -96,7 +109,7 @@ uint32_t ChangeRecords(const HeadPage& old, const RecordChange* changes, uint32_
   for (uint32_t word = RecordsWord(old.header()); Find(old, word, &stored);
        word = stored.EndWord()) {
     bool changed = false;
-    for (uint32_t i = 0; i < count; ++i) changed |= HasName(old, stored, changes[i].name);
+    for (uint32_t i = 0; i < count; ++i) changed |= Concerns(changes[i], old, stored);
     if (changed) continue;
     for (uint32_t i = word; i < stored.EndWord(); ++i) {
       uint32_t value = 0;

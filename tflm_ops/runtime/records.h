@@ -17,6 +17,7 @@ constexpr uint32_t kMostNameBytes = 255;
 constexpr uint32_t kMostRecordBytes = 65535;
 
 // What a commit does to one record: replaces it, adds it, or removes it if `data` is null.
+// "folder/" and no data removes all records whose names begin so.
 struct RecordChange {
   const char* name;  // Ends with a zero byte; 1 to 255 bytes before that.
   const void* data;

@@ -72,7 +72,16 @@ struct StaticModel {
   bool clips_norm;          // The norm of a batch's gradient is bounded: updates by APPLY alone.
   uint32_t resample_every;  // Epochs from one draw to the next; 0: channels are drawn once.
   CosineSchedule schedule;  // Learning rate over the samples learned from.
+
+  const float* factory;  // A copy of the weights that nothing changes; null: none.
+  int named_classes;     // Those behind are spare: a device enrols them. 0: none are spare.
+  const char* const* class_names;  // [named_classes], UTF-8; null: they have no names.
 };
+
+// Classes that are not spare ones as the model ships.
+inline int NamedClasses(const StaticModel& model) {
+  return model.named_classes > 0 ? model.named_classes : model.classes;
+}
 
 }  // namespace medyate
 

@@ -1,353 +1,249 @@
 #include "tflm_ops/runtime/trainer.h"
 
-#include <string.h>
-
-#include "tflm_ops/kernels/op_options.h"
 #include "tflm_ops/math/fp_exact.h"
-#include "tflm_ops/math/losses.h"
-#include "tflm_ops/math/scalar.h"
 
 namespace medyate {
 namespace {
 
-bool AreFinite(const float* values, int n) {
-  for (int i = 0; i < n; ++i) {
-    if (!math::IsFinite(values[i])) return false;
-  }
-  return true;
-}
+using Status = TrainerStatus;
 
-TrainerStatus StatusOf(RunnerStatus status) {
-  switch (status) {
-    case RunnerStatus::kOk:
-      return TrainerStatus::kOk;
-    case RunnerStatus::kNotInitialised:
-      return TrainerStatus::kNotInitialised;
-    case RunnerStatus::kNoArena:
-      return TrainerStatus::kNoArena;
-    case RunnerStatus::kArenaNotAligned:
-      return TrainerStatus::kArenaNotAligned;
-    case RunnerStatus::kArenaTooSmall:
-      return TrainerStatus::kArenaTooSmall;
-    case RunnerStatus::kBadModel:
-    case RunnerStatus::kPrepareFailed:
-      return TrainerStatus::kBadModel;
-    case RunnerStatus::kInvokeFailed:
-      return TrainerStatus::kOpFailed;
-  }
-  return TrainerStatus::kOpFailed;
+// A label as the ring keeps it.
+const void* WordsOf(const int& label) {
+  static_assert(sizeof(label) == sizeof(uint32_t), "one word");
+  return &label;
 }
-
-bool Within(uint32_t offset, uint32_t length, uint32_t room) {
-  return offset <= room && length <= room - offset;
-}
+const void* WordsOf(const float* const& target) { return target; }
 
 }  // namespace
 
-const char* TrainerStatusName(TrainerStatus status) {
-  switch (status) {
-    case TrainerStatus::kOk:
-      return "kOk";
-    case TrainerStatus::kNotInitialised:
-      return "kNotInitialised";
-    case TrainerStatus::kNoArena:
-      return "kNoArena";
-    case TrainerStatus::kArenaNotAligned:
-      return "kArenaNotAligned";
-    case TrainerStatus::kArenaTooSmall:
-      return "kArenaTooSmall";
-    case TrainerStatus::kBadModel:
-      return "kBadModel";
-    case TrainerStatus::kNullArgument:
-      return "kNullArgument";
-    case TrainerStatus::kSampleNotFinite:
-      return "kSampleNotFinite";
-    case TrainerStatus::kLabelOutOfRange:
-      return "kLabelOutOfRange";
-    case TrainerStatus::kTargetNotFinite:
-      return "kTargetNotFinite";
-    case TrainerStatus::kLabelOfOtherKind:
-      return "kLabelOfOtherKind";
-    case TrainerStatus::kNothingToCommitTo:
-      return "kNothingToCommitTo";
-    case TrainerStatus::kBadProgress:
-      return "kBadProgress";
-    case TrainerStatus::kLossNotFinite:
-      return "kLossNotFinite";
-    case TrainerStatus::kGradientsNotFinite:
-      return "kGradientsNotFinite";
-    case TrainerStatus::kCommitFailed:
-      return "kCommitFailed";
-    case TrainerStatus::kOpFailed:
-      return "kOpFailed";
-    case TrainerStatus::kEpochDiscarded:
-      return "kEpochDiscarded";
-  }
-  return "unknown";
+Trainer::Trainer(const StaticModel& model, void* arena, size_t arena_bytes, const FlashPlace& place)
+    : model_(model),
+      arena_(arena),
+      arena_bytes_(arena_bytes),
+      has_flash_(place.flash != nullptr),
+      sink_(model, place) {}
+
+Status Trainer::Begin(ForeignState foreign) {
+  is_ready_ = false;
+  const bool is_open = !has_flash_ || sink_.Open(foreign) == StoreStatus::kOk;
+  why_not_ = is_open || sink_.are_weights_sound() ? Start() : Status::kStoreFailed;
+  if (why_not_ != Status::kOk && why_not_ != Status::kBadProgress) return why_not_;
+  is_ready_ = true;
+  CountClasses();
+  EmptyRing();
+  StartFromBase();
+  if (has_schedule_) step_.SetSchedule(schedule_);
+  return is_open ? why_not_ : Status::kStoreFailed;
 }
 
-RamSink::RamSink(const StaticModel& model, float* weights, uint32_t floats)
-    : weights_(floats == model.weights_floats ? weights : nullptr), floats_(floats) {
-  if (weights_) memcpy(weights_, model.weights, sizeof(float) * floats);
+// Sets the step trainer up, and has it go on behind the last commit.
+Status Trainer::Start() {
+  CommitSink* const sink = has_flash_ ? &sink_ : nullptr;
+  if (NamedClasses(model_) > model_.classes) return Status::kBadModel;
+  Status status = step_.Init(model_, arena_, arena_bytes_, sink);
+  Progress progress;
+  if (status != Status::kOk || !has_flash_ || !sink_.ReadProgress(&progress)) return status;
+  const uint32_t floats = step_.importance_floats();
+  if (sink_.ReadImportance(step_.importance(), floats)) {
+    status = step_.Resume(progress, step_.importance(), floats);
+    if (status != Status::kBadProgress) return status;
+    // The prior was overwritten.
+    status = step_.Init(model_, arena_, arena_bytes_, sink);
+    if (status != Status::kOk) return status;
+  }
+  return step_.Resume(progress, step_.importance(), floats);
 }
 
-CommitResult RamSink::Commit(const CommitRequest& request) {
-  if (!weights_) return CommitResult::kFailed;
-  const uint32_t count = request.runs->count();
-  for (uint32_t i = 0; i < count; ++i) {
-    const WeightRun run = request.runs->run(i);
-    if (!Within(run.pool_offset, run.length, request.pool_floats) ||
-        !Within(run.weight_offset, run.length, floats_)) {
-      return CommitResult::kFailed;
-    }
-    for (uint32_t j = 0; j < run.length; ++j) {
-      const float sum = weights_[run.weight_offset + j] + request.pool[run.pool_offset + j];
-      if (!math::IsFinite(sum)) return CommitResult::kNotFinite;
-    }
-  }
-  for (uint32_t i = 0; i < count; ++i) {
-    const WeightRun run = request.runs->run(i);
-    for (uint32_t j = 0; j < run.length; ++j) {
-      weights_[run.weight_offset + j] += request.pool[run.pool_offset + j];
-    }
-  }
-  return CommitResult::kOk;
+void Trainer::SetSchedule(const CosineSchedule& schedule) {
+  schedule_ = schedule;
+  has_schedule_ = true;
+  step_.SetSchedule(schedule);
 }
 
-TrainerStatus Trainer::Init(const StaticModel& model, void* arena, size_t arena_bytes,
-                            CommitSink* sink) {
-  model_ = nullptr;
-  sink_ = sink;
-  schedule_ = model.schedule;
-  samples_ = updates_ = epochs_ = pending_ = 0;
-  is_sound_ = true;
-  const RunnerStatus status =
-      runner_.Init(model, arena, arena_bytes, sink ? sink->weights() : nullptr);
-  if (status != RunnerStatus::kOk) return StatusOf(status);
-  model_ = &model;
-  // The control op's first run copies the prior and draws.
-  const TrainerStatus drawn = RunControl(kCommandDiscard);
-  if (drawn == TrainerStatus::kOk) return drawn;
-  model_ = nullptr;
-  return TrainerStatus::kBadModel;
+Status Trainer::SetGuard(const Guard& guard) {
+  if (!is_ready_) return why_not_;
+  guard_ = guard;
+  EmptyRing();
+  const bool wants_samples = guard.memory || guard.hold_every > 0;
+  return wants_samples && ring_.capacity() == 0 ? Status::kNoHeldSamples : Status::kOk;
 }
 
-TrainerStatus Trainer::Resume(const Progress& progress, const float* importance,
-                              uint32_t importance_floats) {
-  if (!model_) return TrainerStatus::kNotInitialised;
-  const int floats = runner_.Elements(model_->importance);
-  if (progress.draw < 0 || importance_floats != static_cast<uint32_t>(floats)) {
-    return TrainerStatus::kBadProgress;
-  }
-  if (floats > 0 && !importance) return TrainerStatus::kNullArgument;
-  for (int i = 0; i < floats; ++i) {
-    if (!math::IsFinite(importance[i]) || importance[i] < 0.0f) return TrainerStatus::kBadProgress;
-  }
-  if (floats > 0) memcpy(Floats(model_->importance), importance, sizeof(float) * floats);
-  samples_ = progress.samples;
-  updates_ = progress.updates;
-  epochs_ = progress.epochs;
-  pending_ = 0;
-  if (progress.draw == draw()) return TrainerStatus::kOk;  // Init's own draw, from the prior.
-  int32_t* selection = static_cast<int32_t*>(runner_.Data(model_->selection));
-  selection[kStateWordDraw] = progress.draw - 1;
-  return RunControl(kCommandDraw);
+void Trainer::EmptyRing() {
+  const uint32_t label_words =
+      model_.classes > 0 ? 1 : static_cast<uint32_t>(step_.runner().Elements(model_.label));
+  ring_.Init(guard_.memory, guard_.words,
+             static_cast<uint32_t>(step_.runner().Elements(model_.sample)), label_words);
+  seen_ = 0;
 }
 
-TrainerStatus Trainer::Step(const float* sample, int label, float* loss) {
-  if (!model_) return TrainerStatus::kNotInitialised;
-  if (model_->classes == 0) return TrainerStatus::kLabelOfOtherKind;
-  if (label < 0 || label >= model_->classes) {
-    runner_.Report("label: expected 0 to %d, received %d", model_->classes - 1, label);
-    return TrainerStatus::kLabelOutOfRange;
+// To be asked after a change of flash that counts: it may have failed in the middle of it.
+Status Trainer::CheckStore() {
+  if (!has_flash_ || sink_.status() == StoreStatus::kOk || sink_.are_weights_sound()) {
+    return Status::kOk;
   }
-  const TrainerStatus status = SetSample(sample);
-  if (status != TrainerStatus::kOk) return status;
-  *static_cast<int32_t*>(runner_.Data(model_->label)) = label;
-  return Learn(loss);
+  is_ready_ = false;
+  why_not_ = Status::kStoreFailed;
+  return why_not_;
 }
 
-TrainerStatus Trainer::Step(const float* sample, const float* target, float* loss) {
-  if (!model_) return TrainerStatus::kNotInitialised;
-  if (model_->classes != 0) return TrainerStatus::kLabelOfOtherKind;
-  if (!target) return TrainerStatus::kNullArgument;
-  const int elements = runner_.Elements(model_->label);
-  if (!AreFinite(target, elements)) return TrainerStatus::kTargetNotFinite;
-  const TrainerStatus status = SetSample(sample);
-  if (status != TrainerStatus::kOk) return status;
-  memcpy(Floats(model_->label), target, sizeof(float) * elements);
-  return Learn(loss);
+// --- one sample
+
+Status Trainer::Step(const float* sample, int label, float* loss) {
+  if (!is_ready_) return why_not_;
+  const Status admitted = Admit(sample, label);
+  return admitted == Status::kOk ? LearnOrKeep(sample, label, loss) : admitted;
 }
 
-TrainerStatus Trainer::SetSample(const float* sample) {
-  if (!sample) return TrainerStatus::kNullArgument;
-  const int elements = runner_.Elements(model_->sample);
-  if (!AreFinite(sample, elements)) {
-    runner_.Report("sample: expected finite numbers, received NaN or infinity");
-    return TrainerStatus::kSampleNotFinite;
-  }
-  if (sample != Floats(model_->sample)) {
-    memcpy(Floats(model_->sample), sample, sizeof(float) * elements);
-  }
-  return TrainerStatus::kOk;
+Status Trainer::Step(const float* sample, const float* target, float* loss) {
+  return is_ready_ ? LearnOrKeep(sample, target, loss) : why_not_;
 }
 
-// Learns from the sample and the label that are set.
-TrainerStatus Trainer::Learn(float* loss) {
-  const bool full = pending_ + 1 >= model_->batch_size;
-  const bool steps = full && !model_->clips_norm;
-  const TrainerStatus status = Run(steps ? kCommandStep : kCommandAccumulate, model_->node_count);
-  if (loss && (status == TrainerStatus::kOk || status == TrainerStatus::kLossNotFinite)) {
-    *loss = *Floats(model_->loss);
-  }
-  if (status != TrainerStatus::kOk) return status;
-  ++pending_;
-  if (steps) {
-    pending_ = 0;
-    ++updates_;
-  } else if (full) {
-    const TrainerStatus applied = Apply();
-    if (applied != TrainerStatus::kOk) return applied;
-  }
-  ++samples_;
-  return TrainerStatus::kOk;
+Status Trainer::Hold(const float* sample, int label) {
+  return is_ready_ ? Keep(sample, label, nullptr) : why_not_;
 }
 
-// Runs the first `nodes` ops under a command. Sample and label are set, or not looked at.
-TrainerStatus Trainer::Run(int command, int nodes) {
-  const float rate = LearningRate(schedule_, samples_);
-  *Floats(model_->learning_rate) = rate;
-  *static_cast<int32_t*>(runner_.Data(model_->command)) = command;
-  const RunnerStatus status = runner_.InvokeFirst(nodes);
-  if (status != RunnerStatus::kInvokeFailed) return StatusOf(status);
-  const int failed = runner_.failed_node();
-  const int* outputs = model_->nodes[failed].outputs;
-  const bool at_loss = outputs[0] > 0 && outputs[1] == model_->loss;
-  if (at_loss && !math::IsFinite(*Floats(model_->loss))) {
-    return Unsound(TrainerStatus::kLossNotFinite);
-  }
-  // With a good rate and something accumulated, the control op refuses APPLY for this reason alone.
-  const bool applies = command == kCommandApply && rate >= 0.0f && math::IsFinite(rate);
-  if (applies && failed == 0 && pending_ > 0 && model_->clips_norm) {
-    return Unsound(TrainerStatus::kGradientsNotFinite);
-  }
-  return TrainerStatus::kOpFailed;
+Status Trainer::Hold(const float* sample, const float* target) {
+  return is_ready_ ? Keep(sample, target, nullptr) : why_not_;
 }
 
-// Whatever does not concern a sample is done by the control op alone: the others would have nothing
-// to do, but compute the forward pass first.
-TrainerStatus Trainer::RunControl(int command) { return Run(command, 1); }
-
-// For a command without a sample: nothing in it is slow or infinite then.
-void Trainer::ClearSample() {
-  memset(Floats(model_->sample), 0, sizeof(float) * runner_.Elements(model_->sample));
+Status Trainer::CheckLabel(int label, int most) {
+  if (model_.classes == 0) return Status::kLabelOfOtherKind;
+  if (label >= 0 && label <= most) return Status::kOk;
+  step_.ReportLabel(most, label);
+  return Status::kLabelOutOfRange;
 }
 
-TrainerStatus Trainer::Apply() {
-  ClearSample();
-  const TrainerStatus status = Run(kCommandApply, model_->node_count);
-  if (status != TrainerStatus::kOk) return status;
-  pending_ = 0;
-  ++updates_;
+Status Trainer::Check(const float* sample, int label) {
+  const Status status = CheckLabel(label, enrolled_ - 1);
+  return status == Status::kOk ? step_.CheckSample(sample) : status;
+}
+
+Status Trainer::Check(const float* sample, const float* target) {
+  const Status status = step_.CheckTarget(target);
+  return status == Status::kOk ? step_.CheckSample(sample) : status;
+}
+
+bool Trainer::IsKept() const {
+  return guard_.hold_every > 0 && ring_.capacity() > 0 && seen_ + 1 >= guard_.hold_every;
+}
+
+template <typename Label>
+Status Trainer::LearnOrKeep(const float* sample, Label label, float* loss) {
+  const bool is_kept = IsKept();
+  const Status status = is_kept ? Keep(sample, label, loss) : step_.Step(sample, label, loss);
+  if (status != Status::kOk) return status;
+  seen_ = is_kept ? 0 : seen_ + 1;
+  has_learned_ |= !is_kept;
   return status;
 }
 
-TrainerStatus Trainer::Unsound(TrainerStatus status) {
-  is_sound_ = false;
+// Holds a sample back. Its loss is computed at once if it is asked for, or if that is the loss at
+// the last commit.
+template <typename Label>
+Status Trainer::Keep(const float* sample, Label label, float* loss) {
+  Status status = Check(sample, label);
+  if (status != Status::kOk) return status;
+  // First, for the sample may lie where the forward pass will write.
+  if (!ring_.Add(sample, WordsOf(label))) return Status::kNoHeldSamples;
+  if (has_learned_ && !loss) return status;
+  float value;
+  status = Measure(ring_.newest(), &value);
+  if (status == Status::kOk && !has_learned_) *ring_.newest().loss = value;
+  if (loss && (status == Status::kOk || status == Status::kLossNotFinite)) *loss = value;
   return status;
 }
 
-TrainerStatus Trainer::EndEpoch() {
-  if (!model_) return TrainerStatus::kNotInitialised;
-  if (pending_ > 0 && (is_sound_ || !guard_)) {
-    const TrainerStatus applied = Apply();
-    if (applied != TrainerStatus::kOk && (is_sound_ || !guard_)) return applied;
+Status Trainer::Predict(const float* sample, float* scores) {
+  return is_ready_ ? step_.Predict(sample, scores) : why_not_;
+}
+
+// --- the held samples
+
+Status Trainer::Measure(const ValidationRing::Held& held, float* loss) {
+  if (model_.classes > 0) return step_.Loss(held.sample, static_cast<int>(*held.label), loss);
+  return step_.Loss(held.sample, reinterpret_cast<const float*>(held.label), loss);
+}
+
+// Computes all new losses.
+Status Trainer::MeasureAll() {
+  for (uint32_t i = 0; i < ring_.count(); ++i) {
+    const ValidationRing::Held held = ring_.held(i);
+    const Status status = Measure(held, held.new_loss);
+    if (status != Status::kOk && status != Status::kLossNotFinite) return status;
   }
-  const bool draws = DrawsAfter(epochs_ + 1);
-  const Progress next = {samples_, updates_, epochs_ + 1, draw() + (draws ? 1 : 0)};
-  const TrainerStatus status = CommitOrDiscard(next);
-  if (status != TrainerStatus::kOk && status != TrainerStatus::kEpochDiscarded) return status;
-  epochs_ = next.epochs;
-  if (draws) {
-    const TrainerStatus drawn = RunControl(kCommandDraw);
-    if (drawn != TrainerStatus::kOk) return drawn;
+  return Status::kOk;
+}
+
+// Computes the losses that are missing; nothing has been learned since the last commit.
+void Trainer::MeasureMissing() {
+  for (uint32_t i = 0; i < ring_.count(); ++i) {
+    const ValidationRing::Held held = ring_.held(i);
+    float loss;
+    if (*held.loss < 0.0f && Measure(held, &loss) == Status::kOk) *held.loss = loss;
   }
+}
+
+// The deltas are 0: the weights are those of the last commit.
+void Trainer::StartFromBase() {
+  has_learned_ = false;
+  MeasureMissing();
+}
+
+// --- epochs
+
+Status Trainer::EndEpoch() {
+  if (!is_ready_) return why_not_;
+  Status status = step_.Flush();
+  const bool is_judged = step_.is_sound();  // If not, the step trainer drops the epoch.
+  if (is_judged && status == Status::kOk) status = MeasureAll();
+  if (is_judged && status != Status::kOk) return status;
+  if (is_judged && ring_.IsWorse(guard_.slack)) {
+    step_.Report("guard: the loss of the held samples rose; the epoch is dropped");
+    return EndAs(step_.DropEpoch(), is_judged);
+  }
+  return EndAs(step_.EndEpoch(), is_judged);
+}
+
+// What follows from how the step trainer ended the epoch.
+Status Trainer::EndAs(Status status, bool is_judged) {
+  if (status != Status::kOk && status != Status::kEpochDiscarded) return status;
+  if (status == Status::kOk && is_judged) ring_.TakeNewLosses();
+  StartFromBase();
+  if (status == Status::kEpochDiscarded) return status;
+  const Status store = CheckStore();
+  return store == Status::kOk ? status : store;
+}
+
+Status Trainer::Commit() {
+  if (!is_ready_) return why_not_;
+  const Status status = step_.Commit();
+  if (status != Status::kOk) return status;
+  ring_.ForgetLosses();
+  StartFromBase();
+  return CheckStore();
+}
+
+Status Trainer::Discard() {
+  if (!is_ready_) return why_not_;
+  const Status status = step_.Discard();
+  if (status == Status::kOk) StartFromBase();
   return status;
 }
 
-TrainerStatus Trainer::CommitOrDiscard(const Progress& next) {
-  if (is_sound_ || !guard_) {
-    const TrainerStatus status = CommitAs(next);
-    if (status == TrainerStatus::kOk || is_sound_ || !guard_) return status;
-  }
-  const TrainerStatus status = Discard();
-  return status == TrainerStatus::kOk ? TrainerStatus::kEpochDiscarded : status;
-}
-
-bool Trainer::DrawsAfter(uint32_t epochs) const {
-  return model_->resample_every > 0 && epochs % model_->resample_every == 0;
-}
-
-TrainerStatus Trainer::Predict(const float* sample, float* scores) {
-  if (!model_) return TrainerStatus::kNotInitialised;
-  if (!scores) return TrainerStatus::kNullArgument;
-  TrainerStatus status = SetSample(sample);
-  if (status != TrainerStatus::kOk) return status;
-  status = Run(kCommandPredict, model_->node_count);
-  if (status != TrainerStatus::kOk) return status;
-  const float* logits = Floats(model_->logits);
-  const int elements = runner_.Elements(model_->logits);
-  if (model_->ends_in_softmax) {
-    math::Softmax(logits, elements, scores);
-  } else {
-    memcpy(scores, logits, sizeof(float) * elements);
-  }
-  return TrainerStatus::kOk;
-}
-
-TrainerStatus Trainer::Commit() {
-  if (!model_) return TrainerStatus::kNotInitialised;
-  return CommitAs({samples_, updates_, epochs_, draw()});
-}
-
-// Commits; `next` is what a restart goes on with.
-TrainerStatus Trainer::CommitAs(const Progress& next) {
-  if (!sink_) return TrainerStatus::kNothingToCommitTo;
-  // The control op looks at the slots before anybody follows them: memory may have been damaged.
-  ClearSample();
-  const TrainerStatus intact = RunControl(kCommandPredict);
-  if (intact != TrainerStatus::kOk) return intact;
-  const int32_t* selection = static_cast<const int32_t*>(runner_.Data(model_->selection));
-  const SelectionRuns runs(model_->layers, model_->layer_count, selection);
-  const CommitRequest request = {&runs,
-                                 Floats(model_->pool),
-                                 static_cast<uint32_t>(runner_.Elements(model_->pool)),
-                                 next,
-                                 Floats(model_->importance),
-                                 static_cast<uint32_t>(runner_.Elements(model_->importance))};
-  switch (sink_->Commit(request)) {
-    case CommitResult::kOk:
-      break;
-    case CommitResult::kNotFinite:
-      return Unsound(TrainerStatus::kCommitFailed);
-    case CommitResult::kFailed:
-      return TrainerStatus::kCommitFailed;
-  }
-  is_sound_ = true;
-  return RunControl(kCommandCommit);
-}
-
-TrainerStatus Trainer::Discard() {
-  if (!model_) return TrainerStatus::kNotInitialised;
-  pending_ = 0;
-  is_sound_ = true;
-  return RunControl(kCommandDiscard);
-}
-
-int Trainer::draw() const {
-  const int32_t* selection =
-      static_cast<const int32_t*>(runner_.Data(model_ ? model_->selection : -1));
-  return selection ? static_cast<int>(selection[kStateWordDraw]) : -1;
+Status Trainer::Reset() {
+  if (!has_flash_) return Begin();
+  if (sink_.status() == StoreStatus::kNotOpen) return Status::kNotInitialised;
+  if (!model_.factory) return Status::kNoFactoryCopy;
+  const WeightRun all = {0, 0, model_.weights_floats};
+  const ArrayRuns runs(&all, 1);
+  const RecordChange records[] = {
+      {kClassRecords, nullptr, 0}, {kProgressRecord, nullptr, 0}, {kImportanceRecord, nullptr, 0}};
+  const StoreStatus status =
+      sink_.Change({&runs, RunMode::kSet, model_.factory, model_.weights_floats, records, 3});
+  if (sink_.counts()) return Begin();
+  const bool is_foreign =
+      status == StoreStatus::kOtherModel || status == StoreStatus::kWeightsChanged;
+  return is_foreign ? Begin(ForeignState::kDropLearned) : Status::kStoreFailed;
 }
 
 }  // namespace medyate

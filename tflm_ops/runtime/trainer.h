@@ -1,14 +1,15 @@
 #ifndef TFLM_OPS_RUNTIME_TRAINER_H_
 #define TFLM_OPS_RUNTIME_TRAINER_H_
 
-// Training on the device, sample by sample, without TFLM. Does what tf_medyate/simulate/trainer.py
-// does in TFLM's interpreter, with the same bits:
+// A model that learns on a device and remembers: training steps (step_trainer.h), weights in flash
+// that survive a power cut (weight_store.h), a guard against epochs that do harm, new classes.
 //
 //   alignas(16) static uint8_t arena[medyate_model::kArenaBytes];
-//   static medyate::Trainer trainer;
-//   TrainerStatus status = trainer.Init(medyate_model::kModel, arena, sizeof(arena), &sink);
-//   status = trainer.Step(sample, label, &loss);     // for each sample
-//   status = trainer.EndEpoch();
+//   static medyate::Trainer trainer(medyate_model::kModel, arena, sizeof(arena), place);
+//
+//   TrainerStatus status = trainer.Begin();       // once, at the start
+//   status = trainer.Step(sample, label, &loss);  // for each sample
+//   status = trainer.EndEpoch();                  // keeps what was learned, draws new channels
 //   status = trainer.Predict(sample, scores);
 //
 // No heap, no exceptions, no libm. Not thread-safe. Needs FPSCR.FZ = 0, which is its reset value.
@@ -16,203 +17,187 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "tflm_ops/runtime/schedule.h"
-#include "tflm_ops/runtime/static_model.h"
-#include "tflm_ops/runtime/static_runner.h"
-#include "tflm_ops/runtime/weight_runs.h"
+#include "tflm_ops/runtime/flash_sink.h"
+#include "tflm_ops/runtime/step_trainer.h"
+#include "tflm_ops/runtime/validation.h"
 
 namespace medyate {
 
-enum class TrainerStatus : uint8_t {
-  kOk,
-  kNotInitialised,  // Init was not called, or failed.
-  // Init:
-  kNoArena,
-  kArenaNotAligned,  // To kArenaAlignment.
-  kArenaTooSmall,    // StaticRunner::ArenaBytes(model) is needed; the report says it, too.
-  kBadModel,         // The model contradicts itself; the report says where.
-  // What was passed; nothing has changed:
-  kNullArgument,       // A pointer that must not be null is.
-  kSampleNotFinite,    // NaN or infinity in the sample.
-  kLabelOutOfRange,    // Labels are 0 to classes - 1.
-  kTargetNotFinite,    // NaN or infinity in the target.
-  kLabelOfOtherKind,   // A class for a model that learns targets, or a target for one of classes.
-  kNothingToCommitTo,  // Init was given no sink. What was learned stays in the pool.
-  kBadProgress,        // Resume: a draw below 0, or importance that is none of this model.
-  // Training went wrong; the deltas are those from before:
-  kLossNotFinite,
-  kGradientsNotFinite,  // Those of the batch, which cannot be clipped: Discard.
-  kCommitFailed,        // The sink did not take the deltas, which stay in the pool; see there.
-  kOpFailed,            // An op reported an error: memory is damaged.
-  // The guard's:
-  kEpochDiscarded,  // The epoch is over, but what it learned was dropped.
-};
+// Bytes of a class name, the zero byte at its end included.
+constexpr uint32_t kClassNameBytes = 61;
 
-// The status in words, as in "kLossNotFinite".
-const char* TrainerStatusName(TrainerStatus status);
+// Names of enrolled classes in flash: records "class/3", "class/4" and so on.
+constexpr char kClassRecords[] = "class/";
 
-enum class CommitResult : uint8_t {
-  kOk,
-  kNotFinite,  // A weight would become infinite or not a number; nothing was changed.
-  kFailed,     // Nothing was changed, or the sink knows what was.
-};
-
-// How far training has come: what a device must remember beside its weights.
-struct Progress {
-  uint32_t samples;  // Learned from so far.
-  uint32_t updates;  // Done so far.
-  uint32_t epochs;   // Ended so far.
-  int32_t draw;      // Number of the draw in force.
-};
-
-// What is to be committed, all of it or nothing.
-struct CommitRequest {
-  const RunList* runs;  // Offsets are in floats, those of weights from the region's start.
-  const float* pool;    // [pool_floats]
-  uint32_t pool_floats;
-  // What Trainer::Resume takes to go on behind this commit.
-  Progress progress;
-  const float* importance;  // [importance_floats]; null if no draw goes by it.
-  uint32_t importance_floats;
-};
-
-// What a commit goes to: adds the runs of the pool to the weights. A list and not a stream of runs,
-// since a sink in flash goes through it several times: to check, to see which pages change, and
-// once a page.
-class CommitSink {
- public:
-  virtual CommitResult Commit(const CommitRequest& request) {
-    (void)request;
-    return CommitResult::kFailed;
-  }
-
-  // The weights that it changes, [model.weights_floats]; null for those inside the model.
-  virtual const float* weights() const { return nullptr; }
-
- protected:
-  ~CommitSink() = default;
-};
-
-// Weights in RAM: for hosts, and for boards that forget what they learned.
-class RamSink final : public CommitSink {
- public:
-  // Copies the model's weights.
-  //
-  // Args:
-  //   weights: [floats]; if that is not as many as the model has, every commit fails.
-  RamSink(const StaticModel& model, float* weights, uint32_t floats);
-
-  CommitResult Commit(const CommitRequest& request) override;
-  const float* weights() const override { return weights_; }
-
- private:
-  float* weights_;  // Null if the sizes differ.
-  uint32_t floats_;
+// How epochs are judged.
+struct Guard {
+  uint32_t* memory;  // [words], for samples that are held back; may be null.
+  uint32_t words;
+  // Every so-maniest sample of Step is held back, not learned from; 0: only those of Hold.
+  uint32_t hold_every;
+  // An epoch is dropped if the mean loss of the held samples has risen by more than this share.
+  float slack;
 };
 
 class Trainer {
  public:
-  Trainer() = default;
-  Trainer(const Trainer&) = delete;
-  Trainer& operator=(const Trainer&) = delete;
-
-  // Where messages go, without a newline; may be called before Init.
-  void SetReport(ReportFunction report, void* user) { runner_.SetReport(report, user); }
-
-  // Sets everything up and draws for the first time. May be called again: that starts anew from
-  // the weights as they are.
-  //
   // Args:
   //   model: must outlive the trainer.
   //   arena: likewise, `arena_bytes` bytes, aligned to kArenaAlignment.
-  //   sink: likewise; null if nothing shall be committed.
-  TrainerStatus Init(const StaticModel& model, void* arena, size_t arena_bytes, CommitSink* sink);
+  //   place: where weights and journal lie.
+  Trainer(const StaticModel& model, void* arena, size_t arena_bytes, const FlashPlace& place);
+  Trainer(const Trainer&) = delete;
+  Trainer& operator=(const Trainer&) = delete;
 
-  // Goes on where a commit left off; to be called behind Init, with the weights of that commit.
-  // Channels are drawn as they would have been; velocities start at 0.
+  // Where messages go, without a newline; may be called before Begin.
+  void SetReport(ReportFunction report, void* user) { step_.SetReport(report, user); }
+
+  // Holds samples back from now on, and begins with none. To be called behind Begin.
+  //
+  // Returns:
+  //   kNoHeldSamples if the memory is too small for one sample, which takes
+  //   4 * ValidationRing::EntryWords(input elements, 1 or target elements) bytes.
+  TrainerStatus SetGuard(const Guard& guard);
+
+  // Completes what a power cut interrupted, and goes on where the last commit left off. To be
+  // called before anything else; may be called again. Forgets the samples that are held.
   //
   // Args:
-  //   importance: [importance_floats], as the commit had it.
-  TrainerStatus Resume(const Progress& progress, const float* importance,
-                       uint32_t importance_floats);
+  //   foreign: what to do if flash holds the state of another model or other weights.
+  //
+  // Returns:
+  //   kStoreFailed if nothing can be committed, see store_status(): if is_ready(), the model
+  //   predicts and learns all the same, in RAM. It is not ready if its weights are damaged.
+  //   kBadProgress if the last commit cannot be gone on from: training begins anew, from its
+  //   weights.
+  TrainerStatus Begin(ForeignState foreign = ForeignState::kRefuse);
 
-  // Learns from one sample. With a batch size above 1 the gradient is accumulated, and applied when
-  // the batch is full.
+  // Whether there is a model to predict with and to train.
+  bool is_ready() const { return is_ready_; }
+
+  // Learns from one sample, or holds it back. The label of the first spare class enrols it, under
+  // the name "class N". What cannot be: see Enrol.
   //
   // Args:
   //   sample: [input elements]; may be sample().
-  //   label: the class.
-  //   loss: the sample's loss before the update; may be null. Written for kOk and kLossNotFinite.
+  //   loss: the sample's loss before the update; may be null.
   TrainerStatus Step(const float* sample, int label, float* loss);
 
-  // The same for a model that learns targets.
-  //
-  // Args:
-  //   target: [output elements].
+  // The same for a model that learns targets, [output elements].
   TrainerStatus Step(const float* sample, const float* target, float* loss);
 
-  // Applies a batch that came up short, commits, and draws new channels if it is time to. If that
-  // fails the epoch is not over: EndEpoch may be called again, or training may go on.
+  // Holds a sample back to judge epochs by, which is not learned from. An epoch is judged by those
+  // that were there at its beginning.
+  //
+  // Returns:
+  //   kNoHeldSamples if the guard has no memory for it. kLossNotFinite: nothing can be judged by
+  //   this sample as long as that is so.
+  TrainerStatus Hold(const float* sample, int label);
+  TrainerStatus Hold(const float* sample, const float* target);
+
+  // Applies a batch that came up short, judges the epoch, commits or drops it, and draws new
+  // channels if it is time to. If it fails the epoch is not over: see StepTrainer::EndEpoch.
+  //
+  // Returns:
+  //   kEpochDiscarded if the guard dropped it. The weights are those from before, and all is well.
   TrainerStatus EndEpoch();
 
-  // The model's output.
-  //
   // Args:
-  //   sample: [input elements]; may be sample().
-  //   scores: [output elements]: probabilities if the model ends in a softmax.
+  //   scores: [output elements]: probabilities if the model ends in a softmax. Those of spare
+  //     classes are 0.
   TrainerStatus Predict(const float* sample, float* scores);
 
-  // Adds the deltas to the base weights; changes no output beyond rounding.
+  // Writes what was learned since the last commit into flash. In the middle of an epoch, too; a
+  // start from there draws channels anew.
   TrainerStatus Commit();
 
-  // Drops what was learned since the last commit: the weights are what they were.
+  // Drops what was learned since the last commit.
   TrainerStatus Discard();
 
-  // Whether EndEpoch drops an epoch in which a loss or a gradient was not finite, or that would
-  // make a weight so. On unless turned off.
-  void SetGuard(bool on) { guard_ = on; }
+  // Names the next spare class. It is there after a power cut. What was learned since the last
+  // commit stays in RAM. The guard does not judge an epoch in which it comes after the first
+  // sample: all losses change.
+  //
+  // Args:
+  //   name: UTF-8, 1 to 60 bytes and a zero byte; none that another class has.
+  //   label: of the new class; may be null.
+  //
+  // Returns:
+  //   kBadName, kNameTaken, kNoSpareClass, kNothingToCommitTo without flash, kStoreFailed if it
+  //   did not take the name.
+  TrainerStatus Enrol(const char* name, int* label);
 
-  // Another learning rate than the model's, over samples(). To be set behind Init.
-  void SetSchedule(const CosineSchedule& schedule) { schedule_ = schedule; }
+  // Classes, spare ones apart; 0 for a model that learns targets.
+  int classes() const { return enrolled_; }
 
-  // Where a sample may be put to save its own memory; only until the next call of any method that
-  // takes a sample. Null before Init.
-  float* sample() const { return Floats(model_ ? model_->sample : -1); }
+  // The name of a class, cut if the room is too small; false if it has none.
+  bool ClassName(int label, char* name, uint32_t room) const;
 
-  uint32_t samples() const { return samples_; }
-  uint32_t updates() const { return updates_; }
-  uint32_t epochs() const { return epochs_; }
-  int draw() const;  // -1 before Init.
+  // Forgets all that was ever learned, and the classes that were enrolled, in one commit; then
+  // begins anew. Without flash it only begins anew.
+  //
+  // Returns:
+  //   kNoFactoryCopy if the model has none. kStoreFailed if the store did not take it.
+  TrainerStatus Reset();
 
-  // Whether every loss and gradient since the last Commit or Discard was finite.
-  bool is_sound() const { return is_sound_; }
+  // Another learning rate than the model's, over samples(). Stays through Begin.
+  void SetSchedule(const CosineSchedule& schedule);
 
-  // The tensors, for whoever looks deeper: numbers are in the model.
-  const StaticRunner& runner() const { return runner_; }
+  const StaticModel& model() const { return model_; }
+  // The weights region as it was last committed, [model().weights_floats].
+  const float* weights() const { return sink_.weights(); }
+  const StepTrainer& step() const { return step_; }
+  float* sample() const { return step_.sample(); }  // See StepTrainer.
+  // See WeightStore; whoever changes something there calls Begin behind it.
+  FlashSink& sink() { return sink_; }
+  StoreStatus store_status() const { return sink_.status(); }
+  uint32_t held() const { return ring_.count(); }
 
  private:
-  float* Floats(int tensor) const { return static_cast<float*>(runner_.Data(tensor)); }
-  TrainerStatus SetSample(const float* sample);
-  void ClearSample();
-  TrainerStatus Learn(float* loss);
-  TrainerStatus Run(int command, int nodes);
-  TrainerStatus RunControl(int command);
-  TrainerStatus Apply();
-  TrainerStatus Unsound(TrainerStatus status);
-  TrainerStatus CommitAs(const Progress& next);
-  TrainerStatus CommitOrDiscard(const Progress& next);
-  bool DrawsAfter(uint32_t epochs) const;
+  TrainerStatus Start();
+  void CountClasses();
+  void EmptyRing();
+  TrainerStatus CheckStore();
 
-  StaticRunner runner_;
-  const StaticModel* model_ = nullptr;  // Null until Init has succeeded.
-  CommitSink* sink_ = nullptr;
+  // Of one sample; a label is an int or a target, const float*.
+  TrainerStatus CheckLabel(int label, int most);
+  TrainerStatus Check(const float* sample, int label);
+  TrainerStatus Check(const float* sample, const float* target);
+  template <typename Label>
+  TrainerStatus LearnOrKeep(const float* sample, Label label, float* loss);
+  template <typename Label>
+  TrainerStatus Keep(const float* sample, Label label, float* loss);
+  bool IsKept() const;
+
+  // Of the held samples.
+  TrainerStatus Measure(const ValidationRing::Held& held, float* loss);
+  TrainerStatus MeasureAll();
+  void MeasureMissing();
+  TrainerStatus EndAs(TrainerStatus status, bool is_judged);
+  void StartFromBase();
+
+  // trainer_classes.cc
+  bool HasSpareClass() const;
+  TrainerStatus Admit(const float* sample, int label);
+  TrainerStatus CheckName(const char* name);
+  TrainerStatus AddClass(const char* name, int* label);
+  StoreStatus StoreClass(const char* name);
+
+  const StaticModel& model_;
+  void* arena_;
+  size_t arena_bytes_;
+  bool has_flash_;
+  FlashSink sink_;
+  StepTrainer step_;
+  ValidationRing ring_;
+  Guard guard_ = {};
   CosineSchedule schedule_ = {};
-  uint32_t samples_ = 0;
-  uint32_t updates_ = 0;
-  uint32_t epochs_ = 0;
-  uint32_t pending_ = 0;  // Samples in the accumulators.
-  bool guard_ = true;
-  bool is_sound_ = true;
+  bool has_schedule_ = false;  // Another one than the model's.
+  bool is_ready_ = false;
+  TrainerStatus why_not_ = TrainerStatus::kNotInitialised;  // Unless ready.
+  bool has_learned_ = false;                                // Since the last commit or discard.
+  int enrolled_ = 0;                                        // Classes that are not spare.
+  uint32_t seen_ = 0;                                       // Samples since one was held back.
 };
 
 }  // namespace medyate

@@ -117,6 +117,7 @@ StoreStatus WeightStore::Open(ForeignState foreign) {
   detail_ = {};
   done_is_certain_ = false;
   has_head_ = false;
+  is_replacing_ = false;
   blocked_ = StoreStatus::kNotOpen;
   if (!IsConfigSound()) return Block(StoreStatus::kBadConfig);
   uint32_t latest;
@@ -137,11 +138,15 @@ StoreStatus WeightStore::Open(ForeignState foreign) {
 StoreStatus WeightStore::OpenHead() {
   if (IsForeign()) return StoreStatus::kOtherModel;
   if (!head_.Done()) return Replay(false);
+  return AreWeightsRight() ? StoreStatus::kOk : StoreStatus::kWeightsChanged;
+}
+
+bool WeightStore::AreWeightsRight() const {
+  if (!has_head_ || IsForeign()) return false;
   uint32_t crc = 0;
-  const bool is_read =
-      FlashCrc(*flash_, config_.weights_offset, config_.weight_pages * flash_->page_bytes(), &crc);
-  return is_read && crc == head_.header().weights_crc ? StoreStatus::kOk
-                                                      : StoreStatus::kWeightsChanged;
+  return FlashCrc(*flash_, config_.weights_offset, config_.weight_pages * flash_->page_bytes(),
+                  &crc) &&
+         crc == head_.header().weights_crc;
 }
 
 // Writes a head without images that says: the weights in flash are the model's.

@@ -33,7 +33,8 @@ enum class StoreStatus : uint8_t {
   // Nothing was written: the weights are those of the last commit.
   kNotOpen,          // Open was not called.
   kBadConfig,        // Offsets, sizes or the page buffer do not fit the flash.
-  kBadRuns,          // A run leaves the pool or the weights; see detail().run.
+  kBadRuns,          // A run leaves the pool or the weights; see detail().run. Or FinishReplace
+                     // has too few words, Replace too many or no beginning.
   kBadRecord,        // A record's name is empty or over 255 bytes, or its data too long.
   kNotFinite,        // A weight would become infinite or not a number; see detail().run.
   kJournalTooSmall,  // See detail().journal_bytes.
@@ -112,6 +113,25 @@ class WeightStore {
   // the deltas are still there.
   StoreStatus Commit(const Change& change);
 
+  // Replaces all weights, by words that come in parts: BeginReplace, Replace until all are there,
+  // FinishReplace. They go into the journal as they come, so that this takes no RAM, and count from
+  // FinishReplace on. A commit, BeginReplace or Open in between abandons it.
+  //
+  // Returns:
+  //   With anything but kOk it is abandoned. The rest as for Commit.
+  StoreStatus BeginReplace();
+
+  // Args:
+  //   words: [count], the next ones: float32 weights as they shall lie in flash.
+  StoreStatus Replace(const uint32_t* words, uint32_t count);
+
+  // Commits them, and the changes of records, all or nothing. After kHeadFull it may be called
+  // again, with fewer records.
+  StoreStatus FinishReplace(const RecordChange* records, uint32_t record_count);
+
+  // Whether the weights in flash are those of the last commit, bit for bit, whatever the status.
+  bool AreWeightsRight() const;
+
   // Looks for a record; see records.h. False also if the store is not open.
   bool ReadRecord(const char* name, void* data, uint32_t room, uint32_t* bytes) const;
 
@@ -150,15 +170,24 @@ class WeightStore {
   StoreStatus CheckRuns(const Change& change);
   StoreStatus CheckWear(const Change& change);
   StoreStatus CheckImages(const Change& change);
+  StoreStatus CheckRoom(const Change& change);
   bool Touches(const Change& change, uint32_t page) const;
   StoreStatus Compose(const Change& change, uint32_t page);
   StoreStatus Write(const Change& change, bool start_over);
+  bool OpenJournal(bool* noted);
   StoreStatus WriteImages(const Change& change);
+  StoreStatus WriteHead(const Change& change, bool start_over, bool noted);
   bool ComposeHead(const Change& change, bool start_over, bool noted, HeadHeader* header);
   bool TabulatePages(const Change& change, HeadHeader* header);
   StoreStatus Replay(bool is_new);
-  StoreStatus Replace(uint32_t image, const ImageEntry& entry);
+  StoreStatus PutInPlace(uint32_t image, const ImageEntry& entry);
   bool RestIsRight() const;
+
+  // weight_store_replace.cc
+  uint32_t WeightWords() const;
+  StoreStatus Abandon(StoreStatus status);
+  StoreStatus WriteWords(const uint32_t* words, uint32_t count);
+  bool ImagesAreRight() const;
 
   Flash* flash_;
   StoreConfig config_;
@@ -169,6 +198,10 @@ class WeightStore {
   bool has_head_ = false;
   bool done_is_certain_ = false;  // Its done mark was written since the start.
   StoreDetail detail_ = {};
+  bool is_replacing_ = false;   // Between BeginReplace and FinishReplace:
+  bool replace_noted_ = false;  // its erases are noted in the last head;
+  uint32_t replace_words_ = 0;  // words that lie in the journal,
+  uint32_t replace_crc_ = 0;    // and their CRC-32.
 };
 
 }  // namespace medyate

@@ -50,6 +50,7 @@ bool Apply(RunMode mode, const float* values, uint32_t n, uint32_t* words) {
 StoreStatus WeightStore::Commit(const Change& change) {
   if (blocked_ != StoreStatus::kOk) return blocked_;
   detail_ = {};
+  is_replacing_ = false;
   const StoreStatus status = Check(change);
   if (status != StoreStatus::kOk) return status;
   if (detail_.images == 0 && change.record_count == 0) return StoreStatus::kOk;
@@ -66,6 +67,15 @@ StoreStatus WeightStore::Check(const Change& change) {
   const StoreStatus status = CheckRuns(change);
   if (status != StoreStatus::kOk) return status;
   if (!AreValid(change.records, change.record_count)) return StoreStatus::kBadRecord;
+  const StoreStatus room = CheckRoom(change);
+  if (room != StoreStatus::kOk) return room;
+  const StoreStatus wear = CheckWear(change);
+  return wear != StoreStatus::kOk ? wear : CheckImages(change);
+}
+
+// Whether images and head fit the journal.
+StoreStatus WeightStore::CheckRoom(const Change& change) {
+  detail_.images = 0;
   for (uint32_t p = 0; p < config_.weight_pages; ++p) detail_.images += Touches(change, p) ? 1 : 0;
   // The pages of this transaction, and the last head.
   detail_.journal_bytes = (detail_.images + 2) * flash_->page_bytes();
@@ -74,9 +84,7 @@ StoreStatus WeightStore::Check(const Change& change) {
                               config_.journal_pages +
                               ChangeRecords(head_, change.records, change.record_count, nullptr, 0);
   detail_.head_bytes = 4 * head_words;
-  if (!HeadFits(flash_->page_bytes(), head_words)) return StoreStatus::kHeadFull;
-  const StoreStatus wear = CheckWear(change);
-  return wear != StoreStatus::kOk ? wear : CheckImages(change);
+  return HeadFits(flash_->page_bytes(), head_words) ? StoreStatus::kOk : StoreStatus::kHeadFull;
 }
 
 StoreStatus WeightStore::CheckRuns(const Change& change) {
@@ -141,17 +149,24 @@ StoreStatus WeightStore::Compose(const Change& change, uint32_t page) {
 
 // One transaction. `start_over` if the journal does not belong to the weights in flash.
 StoreStatus WeightStore::Write(const Change& change, bool start_over) {
-  const uint32_t next = NextPage();
   bool noted = false;
-  if (has_head_ && !start_over) {
-    // A done mark found after a restart may be a torn one. Make it certain: from here on the images
-    // of the last transaction are overwritten.
-    if (!done_is_certain_ && !head_.AddDone()) return StoreStatus::kJournalFailed;
-    done_is_certain_ = true;
-    noted = head_.AddNote(Note::kEraseJournal, 1 + detail_.images);
-  }
+  if (has_head_ && !start_over && !OpenJournal(&noted)) return StoreStatus::kJournalFailed;
   const StoreStatus status = WriteImages(change);
-  if (status != StoreStatus::kOk) return status;
+  return status == StoreStatus::kOk ? WriteHead(change, start_over, noted) : status;
+}
+
+// Makes sure that the images of the last transaction may be overwritten, and notes the erases.
+bool WeightStore::OpenJournal(bool* noted) {
+  // A done mark found after a restart may be a torn one: make it certain.
+  if (!done_is_certain_ && !head_.AddDone()) return false;
+  done_is_certain_ = true;
+  *noted = head_.AddNote(Note::kEraseJournal, 1 + detail_.images);
+  return true;
+}
+
+// The head of the transaction whose images lie in the journal; commits it and puts it in place.
+StoreStatus WeightStore::WriteHead(const Change& change, bool start_over, bool noted) {
+  const uint32_t next = NextPage();
   HeadHeader header;
   HeadPage head(flash_, Journal(next));
   if (!ComposeHead(change, start_over, noted, &header) ||
@@ -251,7 +266,7 @@ StoreStatus WeightStore::Replay(bool is_new) {
   for (uint32_t i = 0; i < head_.header().images; ++i) {
     ImageEntry entry;
     if (!head_.ReadEntry(i, &entry)) return StoreStatus::kNotClosed;
-    const StoreStatus status = Replace(i, entry);
+    const StoreStatus status = PutInPlace(i, entry);
     if (status != StoreStatus::kOk) result = status;
   }
   if (result != StoreStatus::kOk) return result;
@@ -260,7 +275,7 @@ StoreStatus WeightStore::Replay(bool is_new) {
   return StoreStatus::kOk;
 }
 
-StoreStatus WeightStore::Replace(uint32_t image, const ImageEntry& entry) {
+StoreStatus WeightStore::PutInPlace(uint32_t image, const ImageEntry& entry) {
   const uint32_t words = flash_->page_bytes() / 4;
   const uint32_t from = Journal(ImagePage(head_page_, head_.header().spared_page, image,
                                           config_.journal_pages)),

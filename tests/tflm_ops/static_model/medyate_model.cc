@@ -8,6 +8,7 @@ namespace medyate_model {
 
 // In medyate_weights.cc.
 extern const float kWeights[];
+extern const float kFactory[];
 extern const float kConstant0[];
 extern const int32_t kConstant1[];
 extern const float kConstant2[];
@@ -150,7 +151,7 @@ const medyate::TrainedLayer kLayers[] = {
 
 const medyate::StaticModel kModel = {
     "golden/train",  // name
-    {0xdc46187d, 0x44f03171},  // hash
+    {0xe66d63ce, 0x626b82e8},  // hash
     kTensors, 36,  // tensors
     kNodes, 17,  // nodes
     656, 1120,  // bytes planned, of variables
@@ -172,6 +173,9 @@ const medyate::StaticModel kModel = {
     true,  // clips the gradients' norm
     1,  // epochs a draw
     {0.25f, 0.25f, 0.25f, 0, 64},  // learning rate
+    kFactory,  // factory weights
+    3,  // named classes
+    nullptr,  // their names
 };
 
 }  // namespace medyate_model

@@ -1,0 +1,61 @@
+"""What an export says about a board: where its weights lie, and what they were at the factory.
+
+Example:
+    >>> exported = read_export("out/")
+    >>> exported.factory.shape
+    (19456,)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+import zlib
+
+import numpy as np
+
+from tf_medyate.device.applying import RegionLayout, read_layout
+from tf_medyate.device.delta import DeltaError
+
+LAYOUT_FILE = "weights.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Exported:
+    """An export as the host's end of the line needs it.
+
+    Attributes:
+        layout: What lies where in the weights region.
+        factory: The region as the firmware ships it, float32 [layout.weights].
+    """
+
+    layout: RegionLayout
+    factory: np.ndarray
+
+
+def read_export(path: str | pathlib.Path) -> Exported:
+    """Reads layout and factory weights of an export.
+
+    Args:
+        path: The exported folder, or the layout in it.
+
+    Raises:
+        DeltaError: They are not there, are damaged, or do not belong together.
+    """
+    path = pathlib.Path(path)
+    layout_file = path if path.suffix == ".json" else path / LAYOUT_FILE
+    layout = read_layout(layout_file)
+    remedy = "Name the folder that `medyate export` wrote for this firmware, or export again."
+    try:
+        entry = json.loads(layout_file.read_text())["factory"]
+        data = (layout_file.parent / entry["file"]).read_bytes()
+        crc = int(entry["crc32"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        expected = f"factory weights beside {layout_file}"
+        raise DeltaError("export", expected, f"{type(error).__name__}: {error}", remedy) from None
+    if len(data) != 4 * layout.weights or zlib.crc32(data) != crc:
+        expected = f"{4 * layout.weights:,} bytes of factory weights with CRC-32 {crc:#010x}"
+        received = f"{len(data):,} bytes with {zlib.crc32(data):#010x}"
+        raise DeltaError("export", expected, received, remedy)
+    return Exported(layout, np.frombuffer(data, "<f4").astype(np.float32))

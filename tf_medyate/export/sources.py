@@ -1,0 +1,36 @@
+"""The C++ sources that a board needs: math, ops, runtime, and the device's end of the protocol.
+
+Example:
+    >>> [path.name for path in device_sources() if path.parent.name == "device"][:2]
+    ['framing.cc', 'framing.h']
+"""
+
+from __future__ import annotations
+
+import pathlib
+
+from tf_medyate.simulate.plugin import PluginError, source_root
+
+DEVICE_FOLDERS = ("math", "kernels", "runtime", "device")
+"""Folders of tflm_ops that are compiled for a board."""
+
+_HOST_ONLY = "_reference.h"
+
+
+def device_sources() -> list[pathlib.Path]:
+    """Sources and headers, sorted; included as "tflm_ops/FOLDER/FILE" from `source_root()`.
+
+    Raises:
+        PluginError: There are none.
+    """
+    base = source_root() / "tflm_ops"
+    files = [
+        path
+        for folder in DEVICE_FOLDERS
+        for path in (base / folder).glob("*.*")
+        if path.suffix in (".cc", ".h") and not path.name.endswith(_HOST_ONLY)
+    ]
+    if not any(path.parent.name == "device" for path in files):
+        remedy = "Install tf_medyate from a checkout: pip install ."
+        raise PluginError("device sources", f"C++ files under {base}", "none", remedy)
+    return sorted(files)

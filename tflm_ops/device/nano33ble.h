@@ -1,0 +1,41 @@
+#ifndef TFLM_OPS_DEVICE_NANO33BLE_H_
+#define TFLM_OPS_DEVICE_NANO33BLE_H_
+
+// Where things lie in the flash of an Arduino Nano 33 BLE (nRF52840): the bootloader, the sketch
+// with the weights inside it, and at the very end, out of the sketch's way, the journal. The
+// emulated board has the same layout.
+
+#include <stdint.h>
+
+#include "tflm_ops/runtime/flash_sink.h"
+#include "tflm_ops/runtime/wear.h"
+
+namespace medyate {
+
+constexpr uint32_t kNanoFlashBytes = 1024 * 1024;
+constexpr uint32_t kNanoSketchOffset = 0x10000;
+constexpr uint32_t kNanoPageBytes = 4096;
+
+// Pages of the journal: twice what a commit of the whole region takes, so that they take turns.
+constexpr uint32_t NanoJournalPages(uint32_t weights_floats) {
+  return 2 * (weights_floats / (kNanoPageBytes / 4) + 1);
+}
+
+constexpr uint32_t NanoJournalOffset(uint32_t weights_floats) {
+  return kNanoFlashBytes - NanoJournalPages(weights_floats) * kNanoPageBytes;
+}
+
+// Args:
+//   flash: of which offsets are addresses, as on a board where flash is mapped at 0.
+inline FlashPlace NanoPlace(const StaticModel& model, Flash* flash) {
+  return {flash,
+          static_cast<uint32_t>(reinterpret_cast<uintptr_t>(model.weights)),
+          NanoJournalOffset(model.weights_floats),
+          NanoJournalPages(model.weights_floats),
+          nullptr,
+          kNrf52840Traits.cycles};
+}
+
+}  // namespace medyate
+
+#endif  // TFLM_OPS_DEVICE_NANO33BLE_H_

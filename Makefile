@@ -1,4 +1,5 @@
 # make demo    watch a model learn a person inside a memory budget (under 10 minutes)
+# make device-demo  the same on an emulated board, over its serial line (a few minutes)
 # make test    lint, types, C++ tests (plain, and under sanitizers), Python tests and coverage: as CI
 # make bench   the benchmark tables of the README and docs/ (about an hour)
 # Each target makes .venv first and installs what it needs; nothing else has to be done before.
@@ -8,11 +9,15 @@ BIN := .venv/bin
 JOBS ?= 2
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: demo test lint types test-python test-cpp test-bench bench clean
+.PHONY: demo device-demo test lint types test-python test-cpp test-bench bench clean
 
 demo: .venv/installed
 	./tools/install_compiler
 	$(BIN)/medyate demo --out out/demo
+
+device-demo: .venv/installed
+	./tools/install_firmware
+	$(BIN)/medyate device_demo --out out/device_demo
 
 test: lint types test-cpp test-python test-bench
 
@@ -26,6 +31,7 @@ types: .venv/installed
 # One TensorFlow thread in each of two processes is faster than two threads in one.
 test-python: .venv/installed
 	./tools/install_compiler
+	./tools/install_firmware || echo "********  FIRMWARE TESTS NOT RUN: see the line above  ********"
 	TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 \
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --cov --cov-report=term tests
 

@@ -7,6 +7,8 @@
     medyate export   --model m.keras --data d.npz --budget 64KiB --out out/
     medyate simulate --bundle out/ --data d.npz
     medyate device   --port /dev/ttyACM0 train d.npz
+    medyate emulate  out/ --port 5555                              # a board for people without one
+    medyate device_demo                                            # the watch, on such a board
     medyate bench    --suite smoke --out runs/                     # the papers' evaluation
 
 A data file holds arrays `x` and `y`, and `x_val` and `y_val` where there are validation data
@@ -28,10 +30,23 @@ from absl import app
 from absl.flags import argparse_flags
 
 from tf_medyate.bench import command as bench
-from tf_medyate.commands import compare, demo, device, export, finetune, rank, simulate
+from tf_medyate.commands import (
+    compare,
+    demo,
+    device,
+    device_demo,
+    emulate,
+    export,
+    finetune,
+    rank,
+    simulate,
+)
 from tf_medyate.errors import MedyateError
 
-_COMMANDS = (demo, finetune, rank, compare, export, simulate, device, bench)
+_COMMANDS = (
+    *(demo, finetune, rank, compare, export, simulate),
+    *(device, emulate, device_demo, bench),
+)
 
 
 def run():

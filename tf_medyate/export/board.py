@@ -19,7 +19,7 @@ linker leaves out what a model does not use; this is the limit, held to a build 
 STATIC_BYTES = 8 * KIB
 """RAM of a trainer with its flash page and of a session with its buffers; held to a build, too."""
 STACK_BYTES = 4 * KIB
-"""Of the deepest call of ours; tests measure it on the emulator."""
+"""Reckoned with for our deepest call; the firmware in the emulator measures its own by painting."""
 _PAGE_BYTES = 4096
 
 

@@ -43,23 +43,23 @@ class PassCycles:
 
 
 CYCLES_PER_MAC: Mapping[str, PassCycles] = {
-    "pointwise": PassCycles(2.9, 2.9, 3.0, 4.0, 3.0),
-    "conv": PassCycles(3.3, 3.4, 3.4, 4.1, 3.4),
+    "pointwise": PassCycles(3.0, 3.0, 3.0, 4.8, 3.0),
+    "conv": PassCycles(3.3, 3.3, 3.4, 4.2, 3.4),
     "one_channel": PassCycles(5.2, 5.9, 6.2, 6.3, 5.9),
-    "depthwise": PassCycles(6.0, 6.7, 6.9, 11.0, 12.6),
-    "dense": PassCycles(5.1, 5.7, 14.2, 6.7, 6.0),
+    "depthwise": PassCycles(6.0, 6.9, 6.9, 11.0, 13.0),
+    "dense": PassCycles(5.4, 6.2, 14.2, 9.0, 7.0),
 }
 """By kind of layer: a 1x1 convolution, another one, one of a single input channel, and so on."""
 
 CYCLES_PER_ELEMENT: Mapping[str, float] = {
-    "activation": 12.0,
-    "gate": 12.0,
-    "stash": 8.0,
-    "bias": 8.0,
-    "update": 10.0,
-    "importance": 4.0,
-    "pool": 8.0,
-    "add": 8.0,
+    "activation": 17.4,
+    "gate": 24.4,
+    "stash": 11.1,
+    "bias": 9.1,
+    "update": 16.0,
+    "importance": 4.5,
+    "pool": 9.2,
+    "add": 11.0,
 }
 """Of what is done element by element; "update" is an SGD step, "importance" the norm before it."""
 
@@ -148,11 +148,11 @@ def _op_cycles(graph: Graph, op: Op, shares: Mapping[int, float]) -> float:
 
 def _weighted(graph: Graph, op: Op, shares: Mapping[int, float]) -> float:
     options, step = _options(op), _WEIGHTED[op.kind]
-    macs, channels, outputs, positions = _size(op.kind, options)
+    macs, outputs, positions = _size(op.kind, options)
     cost = CYCLES_PER_MAC[_kind(op.kind, options)]
     share = shares.get(options["selection_offset"], 0.0)
     if step == _FORWARD:
-        activated = options["activation"] * outputs * positions > 0
+        activated = options["activation"] != op_schema.Activation.NONE
         cycles = macs * cost.forward
         cycles += activated * outputs * positions * CYCLES_PER_ELEMENT["activation"]
         trained = len(op.inputs) > _FROZEN_FORWARD_INPUTS
@@ -180,10 +180,10 @@ def _kind(name: str, options: Mapping[str, Any]) -> str:
     return "pointwise" if tuple(options["kernel_size"]) == (1, 1) else "conv"
 
 
-def _size(name: str, options: Mapping[str, Any]) -> tuple[int, int, int, int]:
-    """(multiply-accumulates, input channels, output channels, output positions)."""
+def _size(name: str, options: Mapping[str, Any]) -> tuple[int, int, int]:
+    """(multiply-accumulates, output channels, output positions)."""
     if name in {op.name for op in _DENSE}:
-        return options["inputs"] * options["units"], options["inputs"], options["units"], 1
+        return options["inputs"] * options["units"], options["units"], 1
     channels, outputs = options["input_channels"], options["output_channels"]
     taps, positions = 1, 1
     for axis in range(2):
@@ -193,7 +193,7 @@ def _size(name: str, options: Mapping[str, Any]) -> tuple[int, int, int, int]:
         )
         positions *= options["output_size"][axis]
     weights = outputs if name in {op.name for op in _DEPTHWISE} else channels * outputs
-    return taps * weights, channels, outputs, positions
+    return taps * weights, outputs, positions
 
 
 def _taps(size: int, out: int, kernel: int, stride: int, dilation: int, padding: int) -> int:
@@ -223,7 +223,7 @@ def _conv_depthwise(op: Op) -> float:
     ):
         for field in ("kernel_size", "stride", "dilation", "padding"):
             half[field] = options[f"{prefix}_{field}"]
-        macs, _, outputs, positions = _size(name, half)
+        macs, outputs, positions = _size(name, half)
         cycles += macs * CYCLES_PER_MAC[_kind(name, half)].forward
         if options[f"{prefix}_activation"]:
             cycles += outputs * positions * CYCLES_PER_ELEMENT["activation"]

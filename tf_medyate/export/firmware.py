@@ -20,7 +20,7 @@ from tf_medyate.export.board import NANO_33_BLE, Board, BoardFit, check_fit, jou
 from tf_medyate.export.cpp import CppModel, write_cpp
 from tf_medyate.export.cpp_model import DeviceParts
 from tf_medyate.export.cpp_text import FLASH_PAGE_BYTES
-
+from tf_medyate.export.cycles import step_cycles
 from tf_medyate.export.estimate import Estimate, FlashLife, estimate, flash_life
 from tf_medyate.export.manifest import Manifest
 from tf_medyate.export.planner import MemoryPlan
@@ -116,7 +116,7 @@ def write_firmware(
     if options.board:
         fit = _fit(options.board, cpp)
         life = flash_life(options.board, cpp.weight_pages, options.commits_per_day)
-        cycles = 0  # TODO cycles.step_cycles(training.graph)
+        cycles = step_cycles(training.graph)
         time = estimate(options.board, cycles, options.samples_per_epoch, life.commit_s)
     libraries = []
     if options.arduino:

@@ -1,7 +1,7 @@
 #include "tflm_ops/math/activations.h"
 
 #include "tflm_ops/math/bits.h"
-#include "tflm_ops/math/fp_exact.h"
+#include "tflm_ops/math/fast.h"
 
 namespace medyate {
 namespace math {

@@ -1,6 +1,7 @@
 #include "tflm_ops/math/conv2d.h"
 
-#include "tflm_ops/math/fp_exact.h"
+#include "tflm_ops/math/fast.h"
+#include "tflm_ops/math/strips.h"
 #include "tflm_ops/math/tile.h"
 
 namespace medyate {
@@ -27,203 +28,176 @@ struct Pass {
   float* out;                // y or dx.
 };
 
-// P output pixels of one row, whose taps are the same, by Q output channels from `o`.
+// P output pixels by Q output channels from `o`.
 template <int P, int Q, bool kDelta>
-MEDYATE_NO_INLINE void ForwardTile(const Pass& pass, const Taps& th, const Taps& tw, int o,
-                                   float* y) {
+MEDYATE_NO_INLINE void ForwardTile(const Pass& pass, const Strip& strip, int o) {
   const ConvShape& s = *pass.shape;
+  const Taps& tw = strip.tw;
   const int run = s.h.kernel * s.w.kernel * s.out_channels;
-  const int x_row = s.w.stride * s.in_channels;
+  // With one input channel the taps of a row lie side by side, and so do their weights.
+  const bool in_one = !kDelta && s.in_channels == 1 && tw.at_step == 1;
+  const int taps = in_one ? 1 : tw.count;
+  const int depth = in_one ? tw.count : pass.depth;
+  const int w_step = in_one ? s.out_channels : run;
+  const int x_step = strip.read_step * s.in_channels;
+  const int y_step = strip.step * s.out_channels;
+  float* y = pass.out + strip.first * s.out_channels + o;
+  const float* x_row = pass.in + strip.read * s.in_channels;
+  const float* w_row = pass.weights + (strip.th.first * s.w.kernel + tw.first) * s.out_channels + o;
   Tile<P, Q> sums;
   if (kDelta) {
-    sums = Tile<P, Q>::Load(y + o, s.out_channels);
+    sums = Tile<P, Q>::Load(y, y_step);
   } else {
     sums = Tile<P, Q>::All(pass.bias ? Vec<Q>::Load(pass.bias + o) : Vec<Q>::Zero());
   }
-  for (int a = 0; a < th.count; ++a) {
-    const int ih = th.at + a * th.at_step;
-    const float* x = pass.in + (ih * s.w.in + tw.at) * s.in_channels;
-    const float* w = pass.weights + ((th.first + a) * s.w.kernel + tw.first) * s.out_channels + o;
-    if (!kDelta && s.in_channels == 1 && tw.at_step == 1) {
-      // One input channel: the taps of a row lie side by side, and so do their weights.
-      AddOuterProducts<P, Q>(x, x_row, 1, w, s.out_channels, tw.count, &sums);
-      continue;
-    }
-    for (int b = 0; b < tw.count; ++b) {
+  for (int a = 0; a < strip.th.count; ++a) {
+    const float* x = x_row;
+    const float* w = w_row;
+    for (int b = 0; b < taps; ++b) {
       if (kDelta) {
-        AddSelectedOuterProducts<P, Q>(x, x_row, pass.channels, w, run, pass.depth, &sums);
+        AddSelectedOuterProducts<P, Q>(x, x_step, pass.channels, w, run, depth, &sums);
       } else {
-        AddOuterProducts<P, Q>(x, x_row, 1, w, run, pass.depth, &sums);
+        AddOuterProducts<P, Q>(x, x_step, 1, w, w_step, depth, &sums);
       }
       x += tw.at_step * s.in_channels;
       w += s.out_channels;
     }
+    x_row += strip.th.at_step * s.w.in * s.in_channels;
+    w_row += s.w.kernel * s.out_channels;
   }
-  sums.Store(y + o, s.out_channels);
+  sums.Store(y, y_step);
 }
 
 template <int P, bool kDelta>
-void ForwardPixels(const Pass& pass, const Taps& th, const Taps& tw, float* y) {
+void ForwardTiles(const Pass& pass, const Strip& strip, int o) {
   const int out_channels = pass.shape->out_channels;
-  int o = 0;
-  for (; o + 4 <= out_channels; o += 4) ForwardTile<P, 4, kDelta>(pass, th, tw, o, y);
-  for (; o < out_channels; ++o) ForwardTile<P, 1, kDelta>(pass, th, tw, o, y);
+  for (; o + 4 <= out_channels; o += 4) ForwardTile<P, 4, kDelta>(pass, strip, o);
+  for (; o < out_channels; ++o) ForwardTile<P, 1, kDelta>(pass, strip, o);
 }
 
-// The same where the kernel has one tap, at x: a loop over output channels with nothing else in it.
-template <int P, int Q, bool kDelta>
-MEDYATE_NO_INLINE int PointwiseForward(const Pass& pass, const float* x, int o, float* y) {
+// The output channels of a strip from `o` on.
+void ForwardStrip(const Pass& pass, const Strip& strip, int o) {
+  if (pass.channels) {
+    strip.size == 4 ? ForwardTiles<4, true>(pass, strip, o) : ForwardTiles<1, true>(pass, strip, o);
+  } else {
+    strip.size == 4 ? ForwardTiles<4, false>(pass, strip, o)
+                    : ForwardTiles<1, false>(pass, strip, o);
+  }
+}
+
+// Four pixels, at x, of a kernel of one tap: a loop over output channels with nothing else in it.
+// Returns where it stopped.
+MEDYATE_NO_INLINE int PointwiseForward(const Pass& pass, const float* x, float* y) {
   const int in_channels = pass.shape->in_channels;
   const int out_channels = pass.shape->out_channels;
-  for (; o + Q <= out_channels; o += Q) {
-    const float* w = pass.weights + o;
-    Tile<P, Q> sums;
-    if (kDelta) {
-      sums = Tile<P, Q>::Load(y + o, out_channels);
-      AddSelectedOuterProducts<P, Q>(x, in_channels, pass.channels, w, out_channels, pass.depth,
-                                     &sums);
-    } else {
-      sums = Tile<P, Q>::All(pass.bias ? Vec<Q>::Load(pass.bias + o) : Vec<Q>::Zero());
-      AddOuterProducts<P, Q>(x, in_channels, 1, w, out_channels, pass.depth, &sums);
-    }
+  const int depth = pass.depth;
+  const float* w = pass.weights;
+  const float* bias = pass.bias;
+  int o = 0;
+  for (; o + 4 <= out_channels; o += 4) {
+    Tile<4, 4> sums = Tile<4, 4>::All(bias ? Vec<4>::Load(bias + o) : Vec<4>::Zero());
+    AddOuterProducts<4, 4>(x, in_channels, 1, w + o, out_channels, depth, &sums);
     sums.Store(y + o, out_channels);
   }
   return o;
 }
 
-template <bool kDelta>
-void PointwiseForwardPass(const Pass& pass) {
-  const ConvShape& s = *pass.shape;
-  const float* x = pass.in;
-  float* y = pass.out;
-  int pixels = s.w.out;
-  for (; pixels >= 4; pixels -= 4) {
-    PointwiseForward<4, 1, kDelta>(pass, x, PointwiseForward<4, 4, kDelta>(pass, x, 0, y), y);
-    x += 4 * s.in_channels;
-    y += 4 * s.out_channels;
-  }
-  for (; pixels > 0; --pixels) {
-    PointwiseForward<1, 1, kDelta>(pass, x, PointwiseForward<1, 4, kDelta>(pass, x, 0, y), y);
-    x += s.in_channels;
-    y += s.out_channels;
-  }
-}
-
-template <bool kDelta>
 void ForwardPass(const Pass& pass) {
   const ConvShape& s = *pass.shape;
-  if (IsPointwise(s)) return PointwiseForwardPass<kDelta>(pass);
-  for (int oh = 0; oh < s.h.out; ++oh) {
-    const Taps th = TapsOfOutput(s.h, oh);
-    for (int ow = 0; ow < s.w.out;) {
-      float* y = pass.out + (oh * s.w.out + ow) * s.out_channels;
-      const Taps tw = TapsOfOutput(s.w, ow);
-      if (FourOutputsShareTaps(s.w, ow, tw)) {
-        ForwardPixels<4, kDelta>(pass, th, tw, y);
-        ow += 4;
-      } else {
-        ForwardPixels<1, kDelta>(pass, th, tw, y);
-        ow += 1;
-      }
+  const bool pointwise = IsPointwise(s) && !pass.channels;
+  ForEachOutputStrip(s.h, s.w, [&pass, &s, pointwise](const Strip& strip) {
+    int done = 0;
+    if (pointwise && strip.size == 4) {
+      done = PointwiseForward(pass, pass.in + strip.read * s.in_channels,
+                              pass.out + strip.first * s.out_channels);
     }
+    if (done < s.out_channels) ForwardStrip(pass, strip, done);
+  });
+}
+
+// A tile of dx: of Q input channels from `i` on, or of the drawn ones from the i-th on if there are
+// any. What was there counts for drawn channels alone.
+template <int P, int Q>
+MEDYATE_ALWAYS_INLINE Tile<P, Q> LoadInputGradient(const uint16_t* channels, int i, const float* dx,
+                                                   int step) {
+  if (channels) return Tile<P, Q>::LoadAt(dx, step, channels + i);
+  return Tile<P, Q>::All(Vec<Q>::Zero());
+}
+
+template <int P, int Q>
+MEDYATE_ALWAYS_INLINE void StoreInputGradient(const uint16_t* channels, int i,
+                                              const Tile<P, Q>& tile, float* dx, int step) {
+  if (channels) {
+    tile.StoreAt(dx, step, channels + i);
+  } else {
+    tile.Store(dx + i, step);
   }
 }
 
-// P input pixels of one row, `stride` apart so that their taps are the same, by Q input channels:
-// from `i` on, or the drawn ones from the i-th on.
-template <int P, int Q, bool kDelta>
-MEDYATE_NO_INLINE void InputGradientTile(const Pass& pass, const Taps& th, const Taps& tw, int i,
-                                         float* dx) {
+// P input pixels by Q input channels.
+template <int P, int Q>
+MEDYATE_NO_INLINE void InputGradientTile(const Pass& pass, const Strip& strip, int i) {
   const ConvShape& s = *pass.shape;
+  const Taps& th = strip.th;
+  const Taps& tw = strip.tw;
   const int run = s.h.kernel * s.w.kernel * s.out_channels;
-  const int dx_row = s.w.stride * s.in_channels;
-  Tile<P, Q> sums = Tile<P, Q>::All(Vec<Q>::Zero());
-  if (kDelta) sums = Tile<P, Q>::LoadAt(dx, dx_row, pass.channels + i);
+  const int dy_step = strip.read_step * s.out_channels;
+  const int dx_step = strip.step * s.in_channels;
+  float* dx = pass.out + strip.first * s.in_channels;
+  const float* dy_row = pass.in + strip.read * s.out_channels;
+  const float* w_row = pass.weights + i * run + (th.first * s.w.kernel + tw.first) * s.out_channels;
+  Tile<P, Q> sums = LoadInputGradient<P, Q>(pass.channels, i, dx, dx_step);
   for (int a = 0; a < th.count; ++a) {
-    const int oh = th.at + a * th.at_step;
-    const float* dy = pass.in + (oh * s.w.out + tw.at) * s.out_channels;
-    const float* w = pass.weights + i * run +
-                     ((th.first + a * th.step) * s.w.kernel + tw.first) * s.out_channels;
+    const float* dy = dy_row;
+    const float* w = w_row;
     for (int b = 0; b < tw.count; ++b) {
-      AddDotProducts<P, Q>(dy, s.out_channels, w, run, s.out_channels, &sums);
+      AddDotProducts<P, Q>(dy, dy_step, w, run, s.out_channels, &sums);
       dy += tw.at_step * s.out_channels;
       w += tw.step * s.out_channels;
     }
+    dy_row += th.at_step * s.w.out * s.out_channels;
+    w_row += th.step * s.w.kernel * s.out_channels;
   }
-  if (kDelta) {
-    sums.StoreAt(dx, dx_row, pass.channels + i);
-  } else {
-    sums.Store(dx + i, dx_row);
-  }
+  StoreInputGradient<P, Q>(pass.channels, i, sums, dx, dx_step);
 }
 
-template <int P, bool kDelta>
-void InputGradientPixels(const Pass& pass, const Taps& th, const Taps& tw, float* dx) {
-  int i = 0;
-  for (; i + 4 <= pass.depth; i += 4) InputGradientTile<P, 4, kDelta>(pass, th, tw, i, dx);
-  for (; i < pass.depth; ++i) InputGradientTile<P, 1, kDelta>(pass, th, tw, i, dx);
+template <int P>
+void InputGradientTiles(const Pass& pass, const Strip& strip, int i) {
+  for (; i + 4 <= pass.depth; i += 4) InputGradientTile<P, 4>(pass, strip, i);
+  for (; i < pass.depth; ++i) InputGradientTile<P, 1>(pass, strip, i);
 }
 
-// The same where the kernel has one tap, at dy: a loop over input channels.
-template <int P, int Q, bool kDelta>
-MEDYATE_NO_INLINE int PointwiseInputGradient(const Pass& pass, const float* dy, int i, float* dx) {
+// Four pixels, at dy, of a kernel of one tap: a loop over input channels with nothing else in it.
+// Returns where it stopped.
+MEDYATE_NO_INLINE int PointwiseInputGradient(const Pass& pass, const float* dy, float* dx) {
   const int in_channels = pass.shape->in_channels;
   const int out_channels = pass.shape->out_channels;
-  for (; i + Q <= pass.depth; i += Q) {
-    Tile<P, Q> sums = Tile<P, Q>::All(Vec<Q>::Zero());
-    if (kDelta) sums = Tile<P, Q>::LoadAt(dx, in_channels, pass.channels + i);
-    AddDotProducts<P, Q>(dy, out_channels, pass.weights + i * out_channels, out_channels,
-                         out_channels, &sums);
-    if (kDelta) {
-      sums.StoreAt(dx, in_channels, pass.channels + i);
-    } else {
-      sums.Store(dx + i, in_channels);
-    }
+  const int depth = pass.depth;
+  const uint16_t* channels = pass.channels;
+  const float* w = pass.weights;
+  int i = 0;
+  for (; i + 4 <= depth; i += 4) {
+    Tile<4, 4> sums = LoadInputGradient<4, 4>(channels, i, dx, in_channels);
+    AddDotProducts<4, 4>(dy, out_channels, w, out_channels, out_channels, &sums);
+    StoreInputGradient<4, 4>(channels, i, sums, dx, in_channels);
+    w += 4 * out_channels;
   }
   return i;
 }
 
-template <bool kDelta>
-void PointwiseInputGradientPass(const Pass& pass) {
-  const ConvShape& s = *pass.shape;
-  const float* dy = pass.in;
-  float* dx = pass.out;
-  int pixels = s.w.in;
-  for (; pixels >= 4; pixels -= 4) {
-    const int done = PointwiseInputGradient<4, 4, kDelta>(pass, dy, 0, dx);
-    PointwiseInputGradient<4, 1, kDelta>(pass, dy, done, dx);
-    dy += 4 * s.out_channels;
-    dx += 4 * s.in_channels;
-  }
-  for (; pixels > 0; --pixels) {
-    const int done = PointwiseInputGradient<1, 4, kDelta>(pass, dy, 0, dx);
-    PointwiseInputGradient<1, 1, kDelta>(pass, dy, done, dx);
-    dy += s.out_channels;
-    dx += s.in_channels;
-  }
-}
-
-template <bool kDelta>
 void InputGradientPass(const Pass& pass) {
   const ConvShape& s = *pass.shape;
-  if (IsPointwise(s)) return PointwiseInputGradientPass<kDelta>(pass);
-  const int stride = s.w.stride;
-  for (int ih = 0; ih < s.h.in; ++ih) {
-    const Taps th = TapsOfInput(s.h, ih);
-    for (int phase = 0; phase < stride && phase < s.w.in; ++phase) {
-      for (int iw = phase; iw < s.w.in;) {
-        float* dx = pass.out + (ih * s.w.in + iw) * s.in_channels;
-        const Taps tw = TapsOfInput(s.w, iw);
-        if (FourInputsShareTaps(s.w, iw, tw)) {
-          InputGradientPixels<4, kDelta>(pass, th, tw, dx);
-          iw += 4 * stride;
-        } else {
-          InputGradientPixels<1, kDelta>(pass, th, tw, dx);
-          iw += stride;
-        }
-      }
+  const bool pointwise = IsPointwise(s);
+  ForEachInputStrip(s.h, s.w, [&pass, &s, pointwise](const Strip& strip) {
+    int done = 0;
+    if (pointwise && strip.size == 4) {
+      done = PointwiseInputGradient(pass, pass.in + strip.read * s.out_channels,
+                                    pass.out + strip.first * s.in_channels);
     }
-  }
+    if (done == pass.depth) return;
+    strip.size == 4 ? InputGradientTiles<4>(pass, strip, done)
+                    : InputGradientTiles<1>(pass, strip, done);
+  });
 }
 
 // P stashed channels by Q output channels of the gradient of the weights at tap (kh, kw).
@@ -236,16 +210,18 @@ MEDYATE_NO_INLINE void WeightGradientTile(const ConvShape& s, const float* stash
   const int run = s.h.kernel * s.w.kernel * s.out_channels;
   const int count = columns.end - columns.begin;
   const int iw = columns.begin * s.w.stride - s.w.pad + kw * s.w.dilation;
+  const int ih = rows.begin * s.h.stride - s.h.pad + kh * s.h.dilation;
+  const float* x = stash + ih * s.w.in + iw;
+  const float* d = dy + (rows.begin * s.w.out + columns.begin) * s.out_channels;
   Tile<P, Q> sums = Tile<P, Q>::All(Vec<Q>::Zero());
-  for (int oh = rows.begin; oh < rows.end && count > 0; ++oh) {
-    const int ih = oh * s.h.stride - s.h.pad + kh * s.h.dilation;
-    const float* x = stash + ih * s.w.in + iw;
-    const float* d = dy + (oh * s.w.out + columns.begin) * s.out_channels;
+  for (int row = count > 0 ? rows.end - rows.begin : 0; row > 0; --row) {
     if (s.w.stride == 1) {
       AddOuterProducts<P, Q>(x, plane, 1, d, s.out_channels, count, &sums);
     } else {
-      AddOuterProducts<P, Q>(x, plane, s.w.stride, d, s.out_channels, count, &sums);
+      AddOuterProducts<P, Q, false>(x, plane, s.w.stride, d, s.out_channels, count, &sums);
     }
+    x += s.h.stride * s.w.in;
+    d += s.w.out * s.out_channels;
   }
   Tile<P, Q> total = Tile<P, Q>::Load(dw, run);
   total.Add(sums);
@@ -274,26 +250,26 @@ void WeightGradientRuns(const ConvShape& s, const float* stash, const float* dy,
 void Conv2dForward(const ConvShape& shape, const float* x, const float* w, const float* bias,
                    float* y) {
   const ConvShape s = Flatten(shape);
-  ForwardPass<false>({&s, x, w, bias, nullptr, s.in_channels, y});
+  ForwardPass({&s, x, w, bias, nullptr, s.in_channels, y});
 }
 
 void Conv2dForwardDelta(const ConvShape& shape, const float* x, const uint16_t* channels, int n,
                         const float* delta, float* y) {
   if (n == 0) return;
   const ConvShape s = Flatten(shape);
-  ForwardPass<true>({&s, x, delta, nullptr, channels, n, y});
+  ForwardPass({&s, x, delta, nullptr, channels, n, y});
 }
 
 void Conv2dInputGradient(const ConvShape& shape, const float* dy, const float* w, float* dx) {
   const ConvShape s = Flatten(shape);
-  InputGradientPass<false>({&s, dy, w, nullptr, nullptr, s.in_channels, dx});
+  InputGradientPass({&s, dy, w, nullptr, nullptr, s.in_channels, dx});
 }
 
 void Conv2dInputGradientDelta(const ConvShape& shape, const float* dy, const uint16_t* channels,
                               int n, const float* delta, float* dx) {
   if (n == 0) return;
   const ConvShape s = Flatten(shape);
-  InputGradientPass<true>({&s, dy, delta, nullptr, channels, n, dx});
+  InputGradientPass({&s, dy, delta, nullptr, channels, n, dx});
 }
 
 void Conv2dWeightGradientSelected(const ConvShape& shape, const float* stash, int n,

@@ -1,7 +1,7 @@
 #include "tflm_ops/math/dense.h"
 
 #include "tflm_ops/math/conv2d.h"
-#include "tflm_ops/math/fp_exact.h"
+#include "tflm_ops/math/fast.h"
 #include "tflm_ops/math/shape.h"
 
 namespace medyate {

@@ -20,22 +20,11 @@
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
 #elif defined(__GNUC__)
-// O2: at the Arduino IDE's -Os GCC takes VMLA, exact but a cycle slower than VMUL and VADD.
-#pragma GCC optimize("O2", "fp-contract=off")
+#pragma GCC optimize("fp-contract=off")
 #elif defined(_MSC_VER)
 #pragma fp_contract(off)
 #else
 #error "Say here how this compiler turns floating-point contraction off."
-#endif
-
-// The operations of tile.h are inlined into the functions that own a tile, and those functions
-// into nothing: then the inner loops have all registers to themselves at every level.
-#if defined(__GNUC__)
-#define MEDYATE_ALWAYS_INLINE inline __attribute__((always_inline))
-#define MEDYATE_NO_INLINE __attribute__((noinline))
-#else
-#define MEDYATE_ALWAYS_INLINE inline
-#define MEDYATE_NO_INLINE
 #endif
 
 #endif  // TFLM_OPS_MATH_FP_EXACT_H_

@@ -3,7 +3,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "tflm_ops/math/fp_exact.h"
+#include "tflm_ops/math/fast.h"
 
 namespace medyate {
 namespace math {

@@ -1,6 +1,6 @@
 #include "tflm_ops/math/sgd.h"
 
-#include "tflm_ops/math/fp_exact.h"
+#include "tflm_ops/math/fast.h"
 #include "tflm_ops/math/scalar.h"
 
 namespace medyate {

@@ -1,6 +1,6 @@
 #include "tflm_ops/math/shape.h"
 
-#include "tflm_ops/math/fp_exact.h"
+#include "tflm_ops/math/fast.h"
 
 namespace medyate {
 namespace math {
@@ -19,18 +19,27 @@ Taps TapsOfOutput(const Axis& a, int out) {
 
 Taps TapsOfInput(const Axis& a, int in) {
   const int start = in + a.pad;
+  // Every step-th tap from k on meets an output position, each `fall` before the last.
+  int step = a.stride;
+  int fall = a.dilation;
+  int out = start / a.stride;
+  int k = start - out * a.stride;
+  if (a.dilation > 1) {
+    for (step = 1; step * a.dilation % a.stride != 0;) ++step;
+    fall = step * a.dilation / a.stride;
+    for (k = 0; k < step && (start - k * a.dilation) % a.stride != 0;) ++k;
+    if (k == step || start < k * a.dilation) return {0, 0, 1, 0, 0};
+    out = (start - k * a.dilation) / a.stride;
+  }
   Taps taps = {0, 0, 1, 0, 0};
-  for (int k = 0; k < a.kernel; ++k) {
-    const int reach = start - k * a.dilation;
-    if (reach < 0) break;
-    const int out = a.stride == 1 ? reach : reach / a.stride;
-    if (out * a.stride != reach || out >= a.out) continue;
+  for (; k < a.kernel && out >= 0; k += step, out -= fall) {
+    if (out >= a.out) continue;
     if (taps.count == 0) {
       taps.first = k;
       taps.at = out;
     } else if (taps.count == 1) {
-      taps.step = k - taps.first;
-      taps.at_step = out - taps.at;
+      taps.step = step;
+      taps.at_step = -fall;
     }
     ++taps.count;
   }

@@ -8,7 +8,18 @@
 // Vec, Cursor and Tile exist for the sizes 4 and 1 (what is left over at an edge). They hold
 // named members, not arrays: compilers keep them in registers at every optimisation level.
 
-#include "tflm_ops/math/fp_exact.h"
+#include "tflm_ops/math/fast.h"
+
+// Source order is what fits the registers: scheduling loads early, merging sums and turning
+// addresses into loop variables all spill. The fence keeps loads on their side of it.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("no-schedule-insns", "no-tree-ter", "no-ivopts")
+#endif
+#if defined(__GNUC__)
+#define MEDYATE_FENCE() __asm__ volatile("" ::: "memory")
+#else
+#define MEDYATE_FENCE()
+#endif
 
 namespace medyate {
 namespace math {
@@ -31,17 +42,25 @@ struct Vec<4> {
   }
   // this += s * x.
   MEDYATE_ALWAYS_INLINE void AddScaled(float s, const Vec& x) {
-    v0 += s * x.v0;
-    v1 += s * x.v1;
-    v2 += s * x.v2;
-    v3 += s * x.v3;
+    const float p0 = s * x.v0;
+    const float p1 = s * x.v1;
+    const float p2 = s * x.v2;
+    const float p3 = s * x.v3;
+    v0 += p0;
+    v1 += p1;
+    v2 += p2;
+    v3 += p3;
   }
   // this += x * y, element by element.
   MEDYATE_ALWAYS_INLINE void AddProduct(const Vec& x, const Vec& y) {
-    v0 += x.v0 * y.v0;
-    v1 += x.v1 * y.v1;
-    v2 += x.v2 * y.v2;
-    v3 += x.v3 * y.v3;
+    const float p0 = x.v0 * y.v0;
+    const float p1 = x.v1 * y.v1;
+    const float p2 = x.v2 * y.v2;
+    const float p3 = x.v3 * y.v3;
+    v0 += p0;
+    v1 += p1;
+    v2 += p2;
+    v3 += p3;
   }
   MEDYATE_ALWAYS_INLINE void Add(const Vec& x) {
     v0 += x.v0;
@@ -154,6 +173,13 @@ struct Tile<4, Q> {
     r2.AddScaled(x.v2, y);
     r3.AddScaled(x.v3, y);
   }
+  // this[p][q] += x[p * row + q] * y[q].
+  MEDYATE_ALWAYS_INLINE void AddProducts(const float* x, int row, const Vec<Q>& y) {
+    r0.AddProduct(Vec<Q>::Load(x), y);
+    r1.AddProduct(Vec<Q>::Load(x + row), y);
+    r2.AddProduct(Vec<Q>::Load(x + 2 * row), y);
+    r3.AddProduct(Vec<Q>::Load(x + 3 * row), y);
+  }
   MEDYATE_ALWAYS_INLINE void Add(const Tile& t) {
     r0.Add(t.r0);
     r1.Add(t.r1);
@@ -180,18 +206,41 @@ struct Tile<1, Q> {
   MEDYATE_ALWAYS_INLINE void AddOuterProduct(const Vec<1>& x, const Vec<Q>& y) {
     r0.AddScaled(x.v0, y);
   }
+  MEDYATE_ALWAYS_INLINE void AddProducts(const float* x, int, const Vec<Q>& y) {
+    r0.AddProduct(Vec<Q>::Load(x), y);
+  }
   MEDYATE_ALWAYS_INLINE void Add(const Tile& t) { r0.Add(t.r0); }
 };
 
+// The sums of a 4 x 4 tile take four k in a turn, for pointers to move less often; what is left
+// over comes first. The fences keep a compiler from mixing the four and running out of registers.
+
 // tile[p][q] += sum over k < depth of a[p * a_row + k * a_step] * b[k * b_step + q].
-template <int P, int Q>
+//
+// kFast: where it may be much code for few instructions.
+template <int P, int Q, bool kFast = true>
 MEDYATE_ALWAYS_INLINE void AddOuterProducts(const float* a, int a_row, int a_step, const float* b,
                                             int b_step, int depth, Tile<P, Q>* tile) {
+  const bool kUnrolled = kFast && P * Q == 16;
   Cursor<P> rows = Cursor<P>::Strided(a, a_row);
-  for (; depth > 0; --depth) {
+  for (int rest = kUnrolled ? depth & 3 : depth; rest > 0; --rest) {
     tile->AddOuterProduct(rows.Load(), Vec<Q>::Load(b));
     rows.Advance(a_step);
     b += b_step;
+  }
+  for (int turns = kUnrolled ? depth >> 2 : 0; turns > 0; --turns) {
+    tile->AddOuterProduct(rows.Load(), Vec<Q>::Load(b));
+    b += b_step;
+    MEDYATE_FENCE();
+    tile->AddOuterProduct(rows.Load(a_step), Vec<Q>::Load(b));
+    b += b_step;
+    MEDYATE_FENCE();
+    tile->AddOuterProduct(rows.Load(2 * a_step), Vec<Q>::Load(b));
+    b += b_step;
+    MEDYATE_FENCE();
+    tile->AddOuterProduct(rows.Load(3 * a_step), Vec<Q>::Load(b));
+    b += b_step;
+    rows.Advance(4 * a_step);
   }
 }
 
@@ -211,12 +260,24 @@ MEDYATE_ALWAYS_INLINE void AddSelectedOuterProducts(const float* a, int a_row, c
 template <int P, int Q>
 MEDYATE_ALWAYS_INLINE void AddDotProducts(const float* a, int a_row, const float* b, int b_row,
                                           int depth, Tile<P, Q>* tile) {
+  const bool kUnrolled = P * Q == 16;
   Cursor<P> a_rows = Cursor<P>::Strided(a, a_row);
   Cursor<Q> b_rows = Cursor<Q>::Strided(b, b_row);
-  for (; depth > 0; --depth) {
+  for (int rest = kUnrolled ? depth & 3 : depth; rest > 0; --rest) {
     tile->AddOuterProduct(a_rows.Load(), b_rows.Load());
     a_rows.Advance(1);
     b_rows.Advance(1);
+  }
+  for (int turns = kUnrolled ? depth >> 2 : 0; turns > 0; --turns) {
+    tile->AddOuterProduct(a_rows.Load(), b_rows.Load());
+    MEDYATE_FENCE();
+    tile->AddOuterProduct(a_rows.Load(1), b_rows.Load(1));
+    MEDYATE_FENCE();
+    tile->AddOuterProduct(a_rows.Load(2), b_rows.Load(2));
+    MEDYATE_FENCE();
+    tile->AddOuterProduct(a_rows.Load(3), b_rows.Load(3));
+    a_rows.Advance(4);
+    b_rows.Advance(4);
   }
 }
 

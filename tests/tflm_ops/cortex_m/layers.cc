@@ -85,24 +85,26 @@ void Depthwise(const char* name, const ConvShape& s, const Limits& limits) {
 
 Axis Same(int in, int kernel, int stride) { return SameAxis(in, kernel, stride, 1); }
 
-// The goals of DESIGN.md: pointwise 3.0, 3x3 4.0, depthwise 7.0. What is above them here is what
-// was measured, rounded up, so that it cannot get worse unseen.
+// The goals of DESIGN.md are pointwise 3.0, 3x3 4.0, depthwise 7.0. Limits are what was measured,
+// rounded up, so that it cannot get worse unseen; those above a goal are for sums that are too
+// short to pay for a tile (8 channels in), and for kernels and maps that have no code of their own.
 void Layers() {
   const Limits pointwise = {3.0, 3.0, 3.0};
-  Conv("1x1 64 -> 64, 25x5", {UnitAxis(25), UnitAxis(5), 64, 64}, pointwise);
+  Conv("1x1 64 -> 64, 25x5", {UnitAxis(25), UnitAxis(5), 64, 64}, {2.8, 2.8, 2.8});
   Conv("1x1 16 -> 96, 12x12", {UnitAxis(12), UnitAxis(12), 16, 96}, pointwise);
   Conv("1x1 96 -> 16, 12x12", {UnitAxis(12), UnitAxis(12), 96, 16}, pointwise);
-  Conv("1x1 8 -> 48, 12x12", {UnitAxis(12), UnitAxis(12), 8, 48}, {3.2, 3.0, 3.0});
-  const Limits spatial = {4.0, 4.0, 4.0};
-  Conv("3x3 16 -> 16, 32x32", {Same(32, 3, 1), Same(32, 3, 1), 16, 16}, spatial);
+  Conv("1x1 8 -> 48, 12x12", {UnitAxis(12), UnitAxis(12), 8, 48}, {3.3, 3.0, 3.0});
+  Conv("3x3 16 -> 16, 32x32", {Same(32, 3, 1), Same(32, 3, 1), 16, 16}, {3.0, 3.0, 2.9});
+  const Limits spatial = {3.4, 3.4, 3.4};
   Conv("3x3 16 -> 32, 16x16, stride 2", {Same(16, 3, 2), Same(16, 3, 2), 16, 32}, spatial);
   Conv("3x3 20 -> 24, 8x8", {Same(8, 3, 1), Same(8, 3, 1), 20, 24}, spatial);
-  Conv("5 32 -> 28, 50 (Conv1D)", {UnitAxis(1), Same(50, 5, 1), 32, 28}, spatial);
-  Conv("10x4 1 -> 64, 49x10, stride 2", {Same(49, 10, 2), Same(10, 4, 2), 1, 64}, {6.3, 4.5, 5.3});
-  Depthwise("3x3 depthwise 64, 25x5", {Same(25, 3, 1), Same(5, 3, 1), 64, 64}, {7.0, 7.0, 8.0});
-  Depthwise("3x3 depthwise 40, 24x24", {Same(24, 3, 1), Same(24, 3, 1), 40, 40}, {7.0, 7.0, 7.0});
-  Depthwise("3x3 depthwise 40, 24x24, /2", {Same(24, 3, 2), Same(24, 3, 2), 40, 40},
-            {7.0, 12.0, 8.0});
+  Conv("5 32 -> 28, 50 (Conv1D)", {UnitAxis(1), Same(50, 5, 1), 32, 28}, {3.0, 3.0, 3.1});
+  Conv("10x4 1 -> 64, 49x10, stride 2", {Same(49, 10, 2), Same(10, 4, 2), 1, 64}, {4.5, 4.1, 5.2});
+  const Limits depthwise = {7.0, 7.0, 7.0};
+  Depthwise("3x3 depthwise 64, 25x5", {Same(25, 3, 1), Same(5, 3, 1), 64, 64}, {5.6, 5.6, 6.3});
+  Depthwise("3x3 depthwise 40, 24x24", {Same(24, 3, 1), Same(24, 3, 1), 40, 40}, {4.9, 4.9, 5.0});
+  Depthwise("3x3 depthwise 40, 24x24, /2", {Same(24, 3, 2), Same(24, 3, 2), 40, 40}, depthwise);
+  Depthwise("5x5 depthwise 16, 12x12", {Same(12, 5, 1), Same(12, 5, 1), 16, 16}, {4.8, 4.8, 7.8});
 }
 
 }  // namespace

@@ -1,0 +1,107 @@
+"""What a board did, as a picture and a page: losses sample by sample, accuracies, memory.
+
+Example:
+    >>> story = BoardStory("A watch learned its wearer", losses, 219, facts)
+    >>> save_story(story, "out/device_demo")
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import pathlib
+from collections.abc import Sequence
+
+import jinja2
+import markupsafe
+import numpy as np
+
+from tf_medyate.report.template import CSS
+from tf_medyate.report.theme import BODY, LIGHT, Picture, Theme, clean, frame, legend
+
+_MEAN_OF = 40
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="icon" href="data:,">
+<title>{{ title }}</title>
+<style>{{ css }}</style>
+</head>
+<body>
+<main>
+<h1>On the board</h1>
+<p class="under">Emulated Cortex-M4F, fed over its serial line</p>
+<p class="lead">{{ title }}</p>
+<table class="facts"><tbody>
+{% for label, value in facts %}
+<tr><th scope="row">{{ label }}</th><td>{{ value }}</td></tr>
+{% endfor %}
+</tbody></table>
+<figure><img src="data:image/png;base64,{{ picture }}" alt="{{ title }}"></figure>
+<footer>KiB is 1024 bytes. Written by tf_medyate.</footer>
+</main>
+</body>
+</html>
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class BoardStory:
+    """What is told.
+
+    Attributes:
+        title: What came of it, as a sentence.
+        losses: Of every sample before it was learned from, in order.
+        epoch_samples: Samples of an epoch, behind each of which there was a commit.
+        facts: Names and values for the table.
+    """
+
+    title: str
+    losses: Sequence[float]
+    epoch_samples: int
+    facts: Sequence[tuple[str, str]]
+
+
+def board_losses(story: BoardStory, theme: Theme = LIGHT) -> Picture:
+    """Draws the losses: each sample's, and their running mean."""
+    subtitle = (
+        f"Each dot: a sample's loss before the board learned from it. Line: mean of the last "
+        f"{_MEAN_OF}. Upright lines: commits to flash."
+    )
+    figure = frame(story.title, subtitle, 2.6, theme)
+    axes = figure.add_subplot()
+    clean(axes, theme, grid="y")
+    losses = np.asarray(story.losses)
+    samples = np.arange(1, len(losses) + 1)
+    axes.scatter(samples, losses, s=3, color=theme.pale, linewidths=0, label="sample")
+    sums = np.cumsum(np.insert(losses, 0, 0.0))
+    begins = np.maximum(samples - _MEAN_OF, 0)
+    means = (sums[samples] - sums[begins]) / (samples - begins)
+    axes.plot(samples, means, color=theme.blue, linewidth=1.9, label="mean")
+    for end in range(story.epoch_samples, len(losses) + 1, story.epoch_samples):
+        axes.axvline(end, color=theme.orange, linewidth=0.9)
+    axes.set_ylim(0, max(float(np.quantile(losses, 0.98)), 0.1) * 1.2)
+    axes.set_xlabel("samples learned from", color=theme.muted, size=BODY)
+    axes.set_ylabel("loss", color=theme.muted, size=BODY)
+    legend(axes, theme)
+    return Picture("board_losses", story.title, figure)
+
+
+def save_story(story: BoardStory, folder: str | pathlib.Path) -> pathlib.Path:
+    """Writes board_losses.png and board.html; returns the page's path."""
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    png = board_losses(story).png()
+    (folder / "board_losses.png").write_bytes(png)
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    page = environment.from_string(_PAGE).render(
+        css=markupsafe.Markup(CSS),
+        title=story.title,
+        facts=story.facts,
+        picture=base64.b64encode(png).decode(),
+    )
+    path = folder / "board.html"
+    path.write_text(page, encoding="utf-8")
+    return path

@@ -1,0 +1,28 @@
+#ifndef TFLM_OPS_ARDUINO_BEGIN_H_
+#define TFLM_OPS_ARDUINO_BEGIN_H_
+
+// Starting a trainer on a board that people upload new sketches to.
+
+#include "tflm_ops/runtime/trainer.h"
+
+namespace medyate {
+
+// Trainer::Begin; but right after an upload, when flash holds new weights and a journal of old
+// ones, it starts anew. The store does so only where the weights are those of the sketch,
+// untouched: nothing that was learned with them can get lost.
+//
+// Args:
+//   is_new: whether it started anew; written.
+inline TrainerStatus BeginAfterUpload(Trainer* trainer, bool* is_new) {
+  *is_new = false;
+  const TrainerStatus status = trainer->Begin();
+  if (status != TrainerStatus::kStoreFailed) return status;
+  const StoreStatus store = trainer->store_status();
+  *is_new = store == StoreStatus::kOtherModel || store == StoreStatus::kWeightsChanged ||
+            store == StoreStatus::kJournalDamaged;
+  return *is_new ? trainer->Begin(ForeignState::kDropLearned) : status;
+}
+
+}  // namespace medyate
+
+#endif  // TFLM_OPS_ARDUINO_BEGIN_H_

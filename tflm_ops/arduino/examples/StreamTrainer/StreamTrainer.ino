@@ -1,0 +1,39 @@
+// The board's end of `medyate device`: a computer sends samples over USB, the board learns.
+//
+//   medyate device --port /dev/ttyACM0 status
+//   medyate device --port /dev/ttyACM0 train data.npz
+//
+// Close the serial monitor first: it would take the board's answers. The built-in LED is on while a
+// computer is connected, and blinks fast if there is no model to train (the status says why).
+
+#include <MeDyate.h>
+
+// Everything the model needs to run and to learn. No heap is used anywhere.
+alignas(16) static uint8_t arena[medyate_model::kArenaBytes];
+medyate::BoardFlash flash(medyate_model::kModel);
+medyate::Trainer trainer(medyate_model::kModel, arena, sizeof(arena), flash.place());
+
+// The line to the computer.
+static uint32_t request[256], answer[256];
+medyate::SerialSink line(&Serial);
+medyate::TrainerHandler handler(&trainer);
+medyate::Session session(&handler, &line, request, 256, answer, 256);
+
+void setup() {
+  pinMode(LED_BUILTIN, OUTPUT);
+  Serial.begin(115200);
+  bool is_new;
+  medyate::BeginAfterUpload(&trainer, &is_new);  // `medyate device status` says how it went.
+}
+
+void loop() {
+  uint8_t bytes[64];
+  size_t count = 0;
+  while (count < sizeof(bytes) && Serial.available() > 0) {
+    bytes[count++] = static_cast<uint8_t>(Serial.read());
+  }
+  session.Receive(bytes, count, millis());  // Also without bytes: it watches the time.
+
+  const bool is_on = trainer.is_ready() ? session.is_connected() : millis() / 100 % 2 == 0;
+  digitalWrite(LED_BUILTIN, is_on ? HIGH : LOW);
+}

@@ -42,6 +42,7 @@ test-bench: .venv/installed
 # Once plain, once under Address- and UndefinedBehaviorSanitizer. Without Bazel and the right to
 # install it, the C++ tests are left out, and said to be.
 test-cpp:
+	@./tools/install_firmware || echo "********  FIRMWARE TESTS NOT RUN: see the line above  ********"
 	@./tools/install_cpp; status=$$?; \
 	if [ $$status = 3 ]; then \
 	  echo "********  C++ TESTS NOT RUN: see the line above  ********"; exit 0; \
@@ -52,6 +53,8 @@ bench: .venv/installed
 	$(BIN)/python benchmarks/host_speed.py
 	$(BIN)/python benchmarks/scaling.py
 	$(BIN)/python benchmarks/arena.py
+	./tools/install_firmware
+	$(BIN)/python benchmarks/cortex_m.py
 	$(BIN)/python benchmarks/strategies.py
 
 # Packages that are used for the data and the trained nets inside them; their own dependencies

@@ -178,7 +178,8 @@ def test_no_products_and_sums_are_contracted_on_the_board(built):
     arm = built(CORTEX_M4F)
     code = run(["arm-none-eabi-objdump", "-d", "--no-show-raw-insn", *map(str, arm.objects)])
     assert "vmul.f32" in code
-    assert not re.findall(r"\bv(?:fma|fms|fnma|fnms|mla|mls)\.f\d+", code)
+    # VMLA rounds twice, as VMUL and VADD do; it is slower only.
+    assert not re.findall(r"\bv(?:fma|fms|fnma|fnms)\.f\d+", code)
     assert not re.findall(r"\bv\w+\.f64", code)
 
 

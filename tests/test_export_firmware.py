@@ -1,5 +1,6 @@
 """Spare classes, and what an export writes for a board."""
 
+import dataclasses
 import json
 from typing import Any
 
@@ -12,6 +13,7 @@ from test_export_bundle import ready
 import tf_medyate as md
 from tf_medyate.device.applying import read_layout, region_of
 from tf_medyate.errors import OptionError
+from tf_medyate.export.board import NANO_33_BLE, BoardError
 from tf_medyate.export.classes import SPARE_BIAS
 from tf_medyate.export.cpp_text import cpp_string
 
@@ -112,6 +114,27 @@ def test_classes_that_do_not_fit_are_refused(options, expected, tmp_path):
     model, medyate, _ = ready()
     with pytest.raises(OptionError, match=expected):
         md.export(model, tmp_path, medyate, firmware=md.FirmwareOptions(**options))
+    assert not any(tmp_path.iterdir()), "nothing was written"
+
+
+def test_a_model_that_does_not_fit_the_board_is_refused_with_the_numbers(tmp_path):
+    model, medyate, _ = ready()
+    small = dataclasses.replace(NANO_33_BLE, ram_bytes=64 * 1024)
+    with pytest.raises(BoardError, match=r"65,536 of RAM.*\n? *received"):
+        md.export(model, tmp_path, medyate, firmware=md.FirmwareOptions(board=small))
+    assert not any(tmp_path.iterdir()), "nothing was written"
+    bundle = md.export(model, tmp_path, medyate, firmware=md.FirmwareOptions(board=None))
+    assert bundle.firmware is not None
+    assert bundle.firmware.fit is None
+
+
+def test_an_export_tells_what_it_takes_of_the_board(tmp_path):
+    _, bundle = exported(tmp_path, commits_per_day=2, samples_per_epoch=50)
+    printed = str(bundle)
+    assert "of 983,040" in printed
+    assert "estimated, not measured" in printed
+    assert "an epoch of 50 samples" in printed
+    assert "years at 2 a day" in printed
 
 
 def test_a_model_of_targets_has_no_classes(tmp_path):

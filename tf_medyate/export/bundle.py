@@ -19,7 +19,7 @@ from tf_medyate.callback import MeDyate
 from tf_medyate.errors import OptionError
 from tf_medyate.export import op_schema
 from tf_medyate.export.arena import ArenaPrediction, predict_arena
-from tf_medyate.export.firmware import Firmware, FirmwareOptions, write_firmware
+from tf_medyate.export.firmware import Firmware, FirmwareOptions, plan_firmware
 from tf_medyate.export.inference import write_inference
 from tf_medyate.export.layout import FLOAT_BYTES
 from tf_medyate.export.manifest import (
@@ -117,6 +117,8 @@ def export_model(
         raise OptionError("out", "a folder", f"the file '{folder}'", "Name a folder.")
     recipe = recipe_of(model, plan)
     training, memory, arena = _fit_arena(model, recipe, arena_limit)
+    shape = [int(side) for side in model.inputs[0].shape[1:]]
+    planned = plan_firmware(training, memory, shape, folder, firmware) if firmware else None
     folder.mkdir(parents=True, exist_ok=True)
     data = to_tflite(training.graph, memory)
     (folder / TRAIN_FILE).write_bytes(data)
@@ -130,8 +132,7 @@ def export_model(
     files = {name: file_entry((folder / name).read_bytes()) for name in [TRAIN_FILE, *names]}
     manifest = _manifest(model, training, memory, arena, files)
     write_manifest(manifest, folder / PLAN_FILE)
-    written = write_firmware(training, memory, manifest, folder, firmware) if firmware else None
-    return Bundle(folder, manifest, arena, written)
+    return Bundle(folder, manifest, arena, planned.write(manifest, folder) if planned else None)
 
 
 def _fit_arena(model: PreparedModel, recipe: Recipe, arena_limit):

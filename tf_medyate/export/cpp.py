@@ -89,22 +89,52 @@ class CppModel:
         )
 
 
+@dataclasses.dataclass(frozen=True)
+class CppSources:
+    """What is to be written.
+
+    Attributes:
+        texts: File name -> content, ASCII.
+        model: What it will be.
+    """
+
+    texts: Mapping[str, str]
+    model: CppModel
+
+    def write(self) -> CppModel:
+        """Writes it to the model's folder, which is made if need be."""
+        self.model.folder.mkdir(parents=True, exist_ok=True)
+        for name, text in self.texts.items():
+            (self.model.folder / name).write_text(text, encoding="ascii")
+        return self.model
+
+
 def write_cpp(
     training: TrainingGraph,
     memory_plan: MemoryPlan,
     folder: str | pathlib.Path,
     device: DeviceParts = DeviceParts(),  # noqa: B008  (frozen)
 ) -> CppModel:
-    """Writes a training step as C++ sources; the same model gives the same bytes.
+    """Writes a training step as C++ sources; see `cpp_sources`."""
+    return cpp_sources(training, memory_plan, folder, device).write()
+
+
+def cpp_sources(
+    training: TrainingGraph,
+    memory_plan: MemoryPlan,
+    folder: str | pathlib.Path,
+    device: DeviceParts,
+) -> CppSources:
+    """A training step as C++ sources; the same model gives the same bytes.
 
     Args:
         training: The lowered model.
         memory_plan: Where its tensors lie, by `plan_memory` of this very graph.
-        folder: Folder to write to, made if need be.
+        folder: Where they shall go.
         device: Names of classes, spare ones, factory copy.
 
     Returns:
-        What was written.
+        The sources; nothing is written yet.
 
     Raises:
         OptionError: Class names do not fit the classes; the learning rate's schedule has no twin on
@@ -122,12 +152,8 @@ def write_cpp(
         MODEL_FILE: model_text(training, places, model_hash, device),
         WEIGHTS_FILE: weights,
     }
-    folder = pathlib.Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in texts.items():
-        (folder / name).write_text(text, encoding="ascii")
-    return CppModel(
-        folder,
+    model = CppModel(
+        pathlib.Path(folder),
         places.planned_bytes,
         places.variable_bytes,
         len(training.graph.tensors),
@@ -137,6 +163,7 @@ def write_cpp(
         sum(align(training.graph.tensor(name).size_bytes) for name in places.constants),
         model_hash,
     )
+    return CppSources(texts, model)
 
 
 def _place(training: TrainingGraph, plan: MemoryPlan) -> Places:

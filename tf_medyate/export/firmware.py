@@ -17,7 +17,7 @@ from tf_medyate.errors import OptionError
 from tf_medyate.export import arduino as arduino_export
 from tf_medyate.export import tflm_library
 from tf_medyate.export.board import NANO_33_BLE, Board, BoardFit, check_fit, journal_pages
-from tf_medyate.export.cpp import CppModel, write_cpp
+from tf_medyate.export.cpp import CppModel, CppSources, cpp_sources
 from tf_medyate.export.cpp_model import DeviceParts
 from tf_medyate.export.cpp_text import FLASH_PAGE_BYTES
 from tf_medyate.export.cycles import step_cycles
@@ -25,6 +25,7 @@ from tf_medyate.export.estimate import Estimate, FlashLife, estimate, flash_life
 from tf_medyate.export.manifest import Manifest
 from tf_medyate.export.planner import MemoryPlan
 from tf_medyate.export.training import TrainingGraph
+from tf_medyate.spec import format_bytes
 
 CPP_FOLDER = "cpp"
 ARDUINO_FOLDER = "arduino"
@@ -80,6 +81,7 @@ class Firmware:
         time: Time and energy on that board, estimated.
         life: How long its flash lasts.
         libraries: The Arduino and TFLM libraries that were asked for.
+        note: What the fit leaves out.
     """
 
     cpp: CppModel
@@ -88,47 +90,79 @@ class Firmware:
     time: Estimate | None
     life: FlashLife | None
     libraries: tuple[arduino_export.ArduinoLibrary | tflm_library.TflmLibrary, ...]
+    note: str = ""
 
     def __str__(self) -> str:
-        parts = [self.cpp, *self.libraries, self.fit, self.time, self.life]
+        parts = [self.cpp, *self.libraries, self.fit, self.note, self.time, self.life]
         return "\n".join(f"  {line}" for part in parts if part for line in str(part).splitlines())
 
 
-def write_firmware(
+@dataclasses.dataclass(frozen=True)
+class FirmwarePlan:
+    """What is to be written for a board, checked; nothing is written yet.
+
+    Attributes:
+        options: What was asked for.
+        sources: The model in C++.
+        fit, time, life: As `Firmware`.
+    """
+
+    options: FirmwareOptions
+    sources: CppSources
+    fit: BoardFit | None
+    time: Estimate | None
+    life: FlashLife | None
+
+    def write(self, manifest: Manifest, folder: pathlib.Path) -> Firmware:
+        """Writes cpp/, weights.json, weights.bin and the libraries into a bundle's folder."""
+        cpp = self.sources.write()
+        layout = RegionLayout.of(cpp, manifest.layers)
+        write_layout(layout, cpp.region, folder / LAYOUT_FILE)
+        libraries, note = [], ""
+        if self.options.arduino:
+            sensor = _sensor(self.options, manifest.input_shape)
+            target = folder / ARDUINO_FOLDER / arduino_export.LIBRARY
+            libraries.append(arduino_export.write_arduino(cpp, target, sensor))
+            if sensor.is_imu:
+                windows = format_bytes(sensor.imu_windows_bytes)
+                note = f"the example {arduino_export.IMU_EXAMPLE} takes {windows} of RAM besides"
+        if self.options.tflm:
+            target = folder / TFLM_FOLDER / tflm_library.LIBRARY
+            libraries.append(tflm_library.write_tflm_library(folder, target))
+        return Firmware(cpp, layout, self.fit, self.time, self.life, tuple(libraries), note)
+
+
+def plan_firmware(
     training: TrainingGraph,
     memory: MemoryPlan,
-    manifest: Manifest,
+    input_shape: Sequence[int],
     folder: pathlib.Path,
     options: FirmwareOptions,
-) -> Firmware:
-    """Writes cpp/, weights.json, weights.bin and what else is asked for into a bundle's folder.
+) -> FirmwarePlan:
+    """Finds out what will be written for a board, and whether it fits.
 
     Raises:
-        OptionError: Class names do not fit the model; its learning rate's schedule has no twin on
-            the device.
+        OptionError: Class names or sensor do not fit the model; its learning rate's schedule has no
+            twin on the device.
         BoardError: The model does not fit the board.
     """
     parts = DeviceParts(tuple(options.class_names), options.spare_classes, options.factory_copy)
-    cpp = write_cpp(training, memory, folder / CPP_FOLDER, parts)
-    layout = RegionLayout.of(cpp, manifest.layers)
-    write_layout(layout, cpp.region, folder / LAYOUT_FILE)
-    fit = time = life = None
-    if options.board:
-        fit = _fit(options.board, cpp)
-        life = flash_life(options.board, cpp.weight_pages, options.commits_per_day)
-        cycles = step_cycles(training.graph)
-        time = estimate(options.board, cycles, options.samples_per_epoch, life.commit_s)
-    libraries = []
+    sources = cpp_sources(training, memory, folder / CPP_FOLDER, parts)
     if options.arduino:
-        sensor = arduino_export.SensorInput(
-            manifest.input_shape, options.rate_hz, options.input_offset, options.input_scale
-        )
-        target = folder / ARDUINO_FOLDER / arduino_export.LIBRARY
-        libraries.append(arduino_export.write_arduino(cpp, target, sensor))
-    if options.tflm:
-        target = folder / TFLM_FOLDER / tflm_library.LIBRARY
-        libraries.append(tflm_library.write_tflm_library(folder, target))
-    return Firmware(cpp, layout, fit, time, life, tuple(libraries))
+        _sensor(options, input_shape)
+    if options.board is None:
+        return FirmwarePlan(options, sources, None, None, None)
+    fit = _fit(options.board, sources.model)
+    life = flash_life(options.board, sources.model.weight_pages, options.commits_per_day)
+    cycles = step_cycles(training.graph)
+    time = estimate(options.board, cycles, options.samples_per_epoch, life.commit_s)
+    return FirmwarePlan(options, sources, fit, time, life)
+
+
+def _sensor(options: FirmwareOptions, shape: Sequence[int]) -> arduino_export.SensorInput:
+    return arduino_export.SensorInput(
+        shape, options.rate_hz, options.input_offset, options.input_scale
+    )
 
 
 def _fit(board: Board, cpp: CppModel) -> BoardFit:

@@ -2,7 +2,7 @@
 
 #include "tflm_ops/math/conv2d.h"
 #include "tflm_ops/math/elementwise.h"
-#include "tflm_ops/math/fp_exact.h"
+#include "tflm_ops/math/fast.h"
 #include "tflm_ops/math/scalar.h"
 #include "tflm_ops/math/sgd.h"
 

@@ -2,6 +2,8 @@
 
 import hashlib
 
+import numpy as np
+
 from tf_medyate.bench.budgets import Budget
 from tf_medyate.bench.grid import Run
 from tf_medyate.bench.recipe import Recipe
@@ -42,3 +44,19 @@ def fake_result(run, accuracy=None, scores=None, seconds=0.5):
         seconds_processor=0.5,
         versions={"python": "3"},
     )
+
+
+def results_of(effects, folds=8, datasets=("digits",), scores=None, seeds=2):
+    """Results in which each strategy is better than 60 % by its effect, with a little noise."""
+    made = []
+    for strategy, effect in effects.items():
+        for share in (0.05, 0.2):
+            for data in datasets:
+                for fold in range(folds):
+                    for seed in range(seeds):
+                        run = fake_run(strategy, share, fold, seed, "ds_cnn", data)
+                        kind = [fold, seed, len(strategy), len(data)]
+                        noise = np.random.default_rng(kind).normal() / 500
+                        layer = scores(data) if scores else None
+                        made.append(fake_result(run, 0.6 + effect + noise + share / 10, layer))
+    return list({result.run.key: result for result in made}.values())

@@ -4,23 +4,21 @@ import argparse
 import dataclasses
 import itertools
 import json
-import math
 import multiprocessing
 import re
 import warnings
 
 import numpy as np
 import pytest
-import scipy.stats
-from bench_fakes import RECIPE, fake_result, fake_run
+from bench_fakes import RECIPE, fake_result, fake_run, results_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from tf_medyate.bench import charts, claims, command, statistics, tables
+from tf_medyate.bench import command, tables
 from tf_medyate.bench.budgets import Budget
 from tf_medyate.bench.grid import Run, grid, parse_strategy, split_strategies
-from tf_medyate.bench.panel import Block, Panel
+from tf_medyate.bench.panel import Panel
 from tf_medyate.bench.progress import Estimate, duration
 from tf_medyate.bench.recipe import Recipe
 from tf_medyate.bench.report import write
@@ -54,6 +52,7 @@ def test_keys_hold_still_and_follow_everything_a_result_depends_on():
     run = fake_run()
     # Pinned: another key would make every stored result of older benches unfindable.
     assert run.key == "a7fc311756ea82a5"
+    other = {"published": False, "augment": "flip"}
     others = [
         dataclasses.replace(run, **change)
         for change in (
@@ -64,7 +63,7 @@ def test_keys_hold_still_and_follow_everything_a_result_depends_on():
             {"strategy": "trady"},
             {"budget": Budget.share(0.2)},
             {"budget": None},
-            *({"recipe": dataclasses.replace(RECIPE, **{field.name: 7})}
+            *({"recipe": dataclasses.replace(RECIPE, **{field.name: other.get(field.name, 7)})}
               for field in dataclasses.fields(Recipe)),
         )
     ]  # fmt: skip
@@ -118,7 +117,7 @@ def test_suites_name_strategies_that_exist():
     for suite in SUITES.values():
         assert split_strategies(",".join(suite.strategies)) == list(suite.strategies)
         assert suite.name in str(suite)
-    with pytest.raises(OptionError, match=r"paper \| tiny \| smoke"):
+    with pytest.raises(OptionError, match=r"paper \| tiny \| smoke \| own"):
         get_suite("huge")
     with pytest.raises(OptionError, match="budget"):
         Budget("zero", 0, "share")
@@ -224,6 +223,23 @@ def test_killed_bench_goes_on_where_it_stopped(tmp_path):
     assert run_here(runs, store, None, SILENT).fresh == 0  # TensorFlow is not even loaded
 
 
+def test_two_benches_share_a_folder_without_doing_a_run_twice(tmp_path):
+    runs = [fake_run(seed=seed) for seed in range(6)]
+    store, mine, others = Store(tmp_path), [], []
+
+    def execute(run):
+        mine.append(run.seed)
+        if run.seed == 1:  # meanwhile the other bench does two, from the end
+            for other in reversed(runs[4:]):
+                others.append(other.seed)
+                store.write(fake_result(other))
+        return fake_result(run)
+
+    outcome = run_here(runs, store, execute, SILENT)
+    assert (mine, others) == ([0, 1, 2, 3], [5, 4])
+    assert [r.run for r in outcome.results] == runs
+
+
 def test_one_failure_neither_stops_nor_hides_the_others(tmp_path):
     def execute(run):
         if run.seed < 2:
@@ -270,148 +286,7 @@ def test_time_left_counts_each_run_with_its_like():
     assert [duration(s) for s in (7, 600, 12_000)] == ["7 s", "10 min", "3 h 20 min"]
 
 
-# --- statistics
-
-values = st.lists(st.floats(-100, 100), min_size=3, max_size=20)
-
-
-@given(values, st.floats(-5, 5), st.integers(0, 2**32 - 1))
-def test_paired_test_is_scipys(theirs, shift, seed):
-    noise = np.random.default_rng(seed).normal(size=len(theirs))
-    ours = np.asarray(theirs) + shift + noise
-    found = statistics.paired(ours, theirs)
-    expected = scipy.stats.ttest_rel(ours, theirs)
-    # Differences of numbers up to 100 lose 14 of 53 bits at most.
-    assert found.p == pytest.approx(expected.pvalue, rel=1e-6)
-    interval = expected.confidence_interval(0.9)
-    assert found.low == pytest.approx(interval.low, rel=1e-6, abs=1e-9)
-    assert found.effect * math.sqrt(len(theirs)) == pytest.approx(expected.statistic, rel=1e-6)
-    back = statistics.paired(theirs, ours)
-    assert (back.mean, back.p) == (pytest.approx(-found.mean), pytest.approx(found.p))
-
-
-def test_paired_says_when_there_is_no_test():
-    for ours, theirs in (([], []), ([1], [0]), ([1, 2, 3], [0, 1, 2]), ([0.1 + 0.2], [0.3])):
-        found = statistics.paired(ours, theirs)
-        assert math.isnan(found.p)
-        assert math.isnan(found.low)
-        assert found.units == len(ours)
-
-
-@given(st.lists(st.floats(0, 1), max_size=8))
-def test_holm_agrees_with_its_definition(p_values):
-    adjusted = statistics.holm([*p_values, math.nan])
-    assert math.isnan(adjusted.pop())
-    order = sorted(range(len(p_values)), key=lambda place: p_values[place])
-    for place, own in enumerate(order):
-        steps = [(len(order) - k) * p_values[order[k]] for k in range(place + 1)]
-        assert adjusted[own] == min(1.0, max(steps))
-
-
-def test_critical_difference_is_demsars():
-    # Demsar, JMLR 7 (2006), section 3.2.2: 4 classifiers on 14 data sets; printed to two digits.
-    assert statistics.critical_difference(4, 14) == pytest.approx(1.25, abs=0.005)
-    # Table 5(a): q at 0.05 for 10 classifiers is 3.164, printed to three digits.
-    q = statistics.critical_difference(10, 1) / math.sqrt(10 * 11 / 6)
-    assert q == pytest.approx(3.164, abs=5e-4)
-
-
-def test_ranks_and_cliques():
-    columns = {
-        "good": {b: 90.0 + b for b in range(20)},
-        "same": {b: 90.0 + b for b in range(20)},
-        "bad": {b: 80.0 + b for b in range(20)},
-        "worst": {b: 10.0 for b in range(25)},
-    }
-    ranks = statistics.rank(columns)
-    assert ranks.names == ("good", "same", "bad", "worst")
-    assert ranks.mean_ranks == (1.5, 1.5, 3.0, 4.0)  # ties share
-    assert ranks.blocks == 20
-    assert ranks.p < 1e-6
-    # q = 2.569 (Demsar's table): 2.569 * sqrt(4 * 5 / (6 * 20)) = 1.049, so bad is beside worst.
-    assert ranks.cliques() == [(0, 1), (2, 3)]
-    assert statistics.rank({"a": {1: 0.0}, "b": {2: 0.0}}).blocks == 0
-    constant = statistics.rank({name: {1: 5.0, 2: 5.0} for name in "abc"})
-    assert math.isnan(constant.p)
-
-
-def test_every_pair_is_compared_once_and_corrected_together():
-    rng = np.random.default_rng(0)
-    columns = {name: {b: float(rng.normal(shift)) for b in range(12)}
-               for name, shift in (("a", 0), ("b", 3), ("c", 0))}  # fmt: skip
-    found = statistics.pairwise(columns)
-    assert list(found) == [("a", "b"), ("a", "c"), ("b", "c")]
-    plain = [comparison.p for comparison, _ in found.values()]
-    assert [p for _, p in found.values()] == statistics.holm(plain)
-
-
-# --- panel, claims, tables, pictures
-
-
-def results_of(effects, folds=8, datasets=("digits",), scores=None, seeds=2):
-    """Results in which each strategy is better than 60 % by its effect, with a little noise."""
-    made = []
-    for strategy, effect in effects.items():
-        for share in (0.05, 0.2):
-            for data in datasets:
-                for fold in range(folds):
-                    for seed in range(seeds):
-                        run = fake_run(strategy, share, fold, seed, "ds_cnn", data)
-                        noise = np.random.default_rng([fold, seed, len(strategy)]).normal() / 500
-                        layer = scores(data) if scores else None
-                        made.append(fake_result(run, 0.6 + effect + noise + share / 10, layer))
-    return list({result.run.key: result for result in made}.values())
-
-
-def test_panel_averages_seeds_then_levels_and_pairs_blocks():
-    results = [
-        fake_result(fake_run("medyate", 0.05, 0, 0), 0.5),
-        fake_result(fake_run("medyate", 0.05, 0, 1), 0.75),
-        fake_result(fake_run("medyate", 0.2, 0, 0), 1.0),
-        fake_result(fake_run("head", None, 0, 0), 0.25),
-    ]
-    panel, block = Panel(results), Block("net", "data", 0)
-    assert panel.levels == ("5%", "20%")
-    assert panel.columns("5%") == {"medyate": {block: 62.5}, "head": {block: 25.0}}
-    assert panel.columns()["medyate"] == {block: (62.5 + 100) / 2}
-    assert panel.columns("20%", before=True)["zero-shot"] == {block: 25.0}
-
-
-def test_claims_are_judged_both_ways_and_not_at_all():
-    def verdicts(effects, scores=None):
-        panel = Panel(results_of(effects, scores=scores, datasets=("digits", "watch")))
-        return {(v.measured, v.level): v for v in claims.judge(panel)}
-
-    key = (f"medyate-paper against {STATIC_TWIN}", "all")
-    better = verdicts({"medyate-paper": 0.1, STATIC_TWIN: 0.0})[key]
-    assert better.verdict == claims.HOLDS
-    assert better.comparison is not None
-    assert better.comparison.mean == pytest.approx(10, abs=0.5)  # noise: 0.2 points, 32 runs
-    assert verdicts({"medyate-paper": 0.0, STATIC_TWIN: 0.1})[key].verdict == claims.REFUTED
-    assert verdicts({"medyate-paper": 0.0, STATIC_TWIN: 0.0})[key].verdict == claims.OPEN
-    missing = verdicts({"medyate-paper": 0.0})[key]
-    assert missing.verdict == claims.UNMEASURED
-    assert STATIC_TWIN in missing.text
-
-
-@pytest.mark.parametrize(
-    ("watch", "verdict"),
-    [((4, 3, 2, 1), claims.HOLDS), ((1, 2, 3, 4), claims.REFUTED), ((4, 2, 1, 3), claims.REFUTED)],
-)
-def test_layer_order_is_compared_between_data_sets(watch, verdict):
-    scores = {"digits": (4, 3, 2, 1), "watch": watch}
-    results = results_of(
-        {"medyate": 0.0},
-        datasets=("digits", "watch"),
-        scores=lambda data: {f"layer{i}": float(s) for i, s in enumerate(scores[data])},
-    )
-    panel = Panel(results)
-    expected = scipy.stats.spearmanr(scores["digits"], watch).statistic
-    assert claims.layer_correlations(panel, "lara") == {
-        "ds_cnn": {("digits", "watch"): pytest.approx(expected)}
-    }
-    found = [v for v in claims.judge(panel) if v.claim == claims.ORDER_CLAIM]
-    assert [v.verdict for v in found] == [verdict, claims.UNMEASURED]  # lara, rgn
+# --- tables, pictures, page
 
 
 def test_report_holds_every_strategy_and_escapes_names(tmp_path):
@@ -438,10 +313,10 @@ def test_markdown_tables_have_as_many_cells_as_columns():
     results = results_of({"medyate": 0.02, "trady": 0.01, "full": 0.03})
     own = [r.accuracy_after for r in results if str(r.run).startswith("medyate at 5% ")]
     built = tables.build(Panel(results))
-    assert next(t.title for t in built) == "All strategies"
+    overall = next(table for table in built if table.title == "All strategies")
     for table in built:
         assert all(len(row) == len(table.header) for row in table.rows), table.title
-    rows = {row[:2]: row for row in built[0].rows}
+    rows = {row[:2]: row for row in overall.rows}
     assert rows["5%", "medyate"][2].startswith(f"{100 * np.mean(own):.1f} (")
     assert rows["5%", "medyate"][4:6] == ("4.9 KiB", "5.0%")
     assert ("-", "full") in rows
@@ -464,7 +339,7 @@ def medyate_bench(*words):
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["--suite", "huge"], ["--suite", "paper | tiny | smoke", "huge"]),
+        (["--suite", "huge"], ["--suite", "paper | tiny | smoke | own", "huge"]),
         (["--strategies", "medjate"], ["medjate", "medyate"]),
         (["--networks", "vgg"], ["--networks", "ds_cnn", "vgg"]),
         (["--datasets", "imagenet"], ["--datasets", "watch", "imagenet"]),
@@ -511,11 +386,16 @@ def test_list_and_help_name_suites_and_strategies(capsys):
     assert all(name in printed for name in (*SUITES, *PRESETS))
 
 
-def test_a_tie_is_not_called_a_win():
-    units = [("net", "data", fold) for fold in range(3)]
-    columns = {name: dict.fromkeys(units, 0.5) for name in ("a", "b", "c")}
-    assert set(statistics.rank(columns).leaders) == {"a", "b", "c"}
-    assert charts._rank_title(statistics.rank(columns)) == "All strategies have the same mean rank"
-    columns["b"] = dict.fromkeys(units, 0.7)
-    assert statistics.rank(columns).leaders == ("b",)
-    assert "has the best mean rank, 1.00" in charts._rank_title(statistics.rank(columns))
+def test_whoever_stops_it_is_told_what_is_kept(tmp_path, capsys, monkeypatch):
+    runs = grid(get_suite("smoke"), ["head"], 1)
+    Store(tmp_path).write(fake_result(runs[0]))
+
+    def stop(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "run_here", stop)
+    words = ["--suite", "smoke", "--strategies", "head", "--runner", "local", "--out", tmp_path]
+    assert medyate_bench(*words) == 130
+    printed = capsys.readouterr().err
+    assert f"1 of {len(runs)} results are kept in {tmp_path}" in printed
+    assert "start again" in printed

@@ -1,11 +1,14 @@
 """One run of the bench, for real: what is measured, and that a used model changes nothing."""
 
 import dataclasses
+from typing import Any
 
+import keras
 import numpy as np
 import pytest
 
 import tf_medyate as md
+from tf_medyate.bench import command
 from tf_medyate.bench.budgets import SCHEMES, Budget, scheme_elements
 from tf_medyate.bench.execute import Executor
 from tf_medyate.bench.footprint import measure
@@ -97,8 +100,6 @@ def test_footprint_of_a_plan_counted_by_hand():
 
 
 def test_renormalised_net_sees_its_samples_with_mean_0_and_deviation_1():
-    import keras
-
     model = get_network("ds_cnn").build((49, 10, 1), 10)
     x = np.random.default_rng(0).normal(3, 10, (32, 49, 10, 1)).astype(np.float32)
     renormalise(model, x)
@@ -132,6 +133,22 @@ def test_data_too_large_to_hold_are_streamed(monkeypatch):
     result = Executor()(dataclasses.replace(RUN, strategy="head", budget=None))
     assert len(result.curve["loss"]) == RECIPE.epochs
     assert result.curve["loss"][1] < result.curve["loss"][0]
+
+
+def test_saved_cases_are_what_runs_start_from(tmp_path, capsys, results):
+    words = ["bench", "--suite", "smoke", "--datasets", "digits", "--save_cases", str(tmp_path)]
+    recipe = "pretrain_epochs=0,calibration=32,renormalise=64,most_train=48,most_test=60"
+    assert command.main(command._parse([*words, "--recipe", recipe])) == 0
+    (path,) = tmp_path.glob("*.keras")
+    assert (
+        f"medyate rank --model {path} --data {path.with_suffix('.npz')}" in capsys.readouterr().out
+    )
+    model: Any = keras.models.load_model(path)
+    with np.load(path.with_suffix(".npz")) as data:
+        assert (data["x"].shape, data["y"].shape) == ((48, 49, 10, 1), (48,))
+        found = np.asarray(model(data["x_val"])).argmax(-1) == data["y_val"]
+    # The net of RUN: the same seed, data and recipe, but for what happens after the start.
+    assert found.mean() == pytest.approx(results[0].accuracy_before)
 
 
 def test_unknown_names_are_explained():

@@ -23,6 +23,7 @@ Example:
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 from tf_medyate.cost import CostModel
@@ -50,7 +51,7 @@ class Budget:
     beside_head: bool = False
 
     def __post_init__(self):
-        if self.unit not in (BYTES, ELEMENTS, WEIGHTS, SHARE) or self.amount <= 0:
+        if self.unit not in (BYTES, ELEMENTS, WEIGHTS, SHARE) or not 0 < self.amount < math.inf:
             raise OptionError(
                 "budget",
                 'a positive amount of "bytes", "elements" or "weights", or a "share" of full',
@@ -62,6 +63,23 @@ class Budget:
     def share(cls, share: float) -> Budget:
         """A share of what full fine-tuning takes in bytes, head and biases included."""
         return cls(f"{100 * share:g}%", share, SHARE)
+
+    @classmethod
+    def parse(cls, text: str) -> Budget:
+        """Reads "5%", a share of full fine-tuning, or whatever `MemoryBudget.parse` reads.
+
+        Raises:
+            BudgetError, OptionError: It is neither, or not positive.
+        """
+        if not text.endswith("%"):
+            budget = MemoryBudget.parse(text)
+            return cls(text, budget.amount, budget.unit)
+        try:
+            percent = float(text[:-1])
+        except ValueError:
+            remedy = 'Write, for example, "5%" or "64KiB".'
+            raise OptionError("budget", "a number before the %", repr(text), remedy) from None
+        return cls.share(percent / 100)
 
     def resolve(self, specs: Sequence[LayerSpec]) -> MemoryBudget:
         """The budget in bytes, elements or weights for a net.

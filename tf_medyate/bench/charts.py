@@ -145,6 +145,8 @@ def _rank_line(
     axes.plot([1, count], [0, 0], color=theme.ink, linewidth=1.2)
     for tick in range(1, count + 1):
         axes.plot([tick, tick], [0, -0.25], color=theme.ink, linewidth=1.0)
+        if count > _MANY and tick % 2 == 0:  # two digits would touch
+            continue
         axes.text(tick, -0.4, f"{tick}", ha="center", va="bottom", size=BODY, color=theme.muted)
     critical = ranks.critical_difference
     axes.plot([1, 1 + critical], [-1.75, -1.75], color=theme.alarm, linewidth=2.0)

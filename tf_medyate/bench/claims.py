@@ -1,13 +1,15 @@
 """Which of the papers' claims hold in a panel of results.
 
-Three claims compare strategies that differ in one part only, on all blocks, budgets averaged:
+Three claims compare strategies that differ in one part only, budgets averaged:
 
     dynamic better than static     a new draw before every epoch, or the first one kept
     weighted better than uniform   a draw by gradient norm, or one where all channels are equal
     LaRa better than RGN           the layers that either ranking keeps
 
-The fourth, that the order of layers belongs to the net and not to the task, is the rank correlation
-of layer scores between data sets.
+Each is tested paired by block: is it so on these nets and data? And paired by case, folds averaged:
+may one expect it of others? A claim holds if both say so.
+
+The fourth, that the order of layers belongs to the net and not to the task, is in layer_order.py.
 
 Example:
     >>> for verdict in judge(Panel(results)):
@@ -17,20 +19,15 @@ Example:
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import math
-from collections import defaultdict
-from collections.abc import Mapping
 
-import numpy as np
-
-from tf_medyate.bench.grid import preset_of
-from tf_medyate.bench.panel import ALL_LEVELS, Panel
-from tf_medyate.bench.statistics import ALPHA, Paired, between, holm, spearman
+from tf_medyate.bench import layer_order
+from tf_medyate.bench.panel import ALL_LEVELS, Panel, over_folds
+from tf_medyate.bench.statistics import ALPHA, Paired, between, holm
 from tf_medyate.bench.suites import RGN_TWIN, STATIC_TWIN, UNIFORM_TWIN
 
 HOLDS, REFUTED, OPEN, UNMEASURED = "holds", "does not hold", "not shown", "not measured"
-STABLE = 0.8  # TraDy's figure for the correlation between tasks
+ON_THESE_TASKS = " on these tasks"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,9 +57,13 @@ class Verdict:
         claim: The claim.
         measured: By what, for people.
         level: Budget level, or "all".
-        verdict: HOLDS, REFUTED (significantly the reverse), OPEN or UNMEASURED.
-        comparison: Ours minus theirs, in points of accuracy; None for the order of layers.
-        p: After Holm's correction over the claims of this level; NaN where there is no test.
+        verdict: HOLDS or REFUTED (significantly the reverse), ON_THESE_TASKS if that is only so
+            by block; OPEN or UNMEASURED.
+        comparison: Ours minus theirs by block, in points of accuracy; None for the order of layers.
+        p: Of `comparison`, after Holm's correction over the claims of this level; NaN where there
+            is no test.
+        by_case: The same difference by case; None likewise.
+        p_by_case: Its p, corrected likewise.
         text: The evidence in words.
     """
 
@@ -70,9 +71,11 @@ class Verdict:
     measured: str
     level: str
     verdict: str
-    comparison: Paired | None
-    p: float
     text: str
+    comparison: Paired | None = None
+    p: float = math.nan
+    by_case: Paired | None = None
+    p_by_case: float = math.nan
 
     def __str__(self) -> str:
         return f"{self.claim} [{self.measured}, {self.level}]: {self.verdict}. {self.text}"
@@ -89,80 +92,54 @@ def judge(panel: Panel) -> list[Verdict]:
 
 def _compare(panel: Panel, level: str) -> list[Verdict]:
     columns = panel.columns(level)
-    found = {
-        pair: between(columns[pair.ours], columns[pair.theirs])
-        for pair in PAIRS
-        if pair.ours in columns and pair.theirs in columns
-    }
-    adjusted = dict(zip(found, holm([c.p for c in found.values()]), strict=True))
-    return [_verdict(pair, level, found.get(pair), adjusted.get(pair, math.nan)) for pair in PAIRS]
+    cases = {name: over_folds(column) for name, column in columns.items()}
+    here = [pair for pair in PAIRS if pair.ours in columns and pair.theirs in columns]
+    blocks = _corrected(here, [between(columns[p.ours], columns[p.theirs]) for p in here])
+    strict = _corrected(here, [between(cases[p.ours], cases[p.theirs]) for p in here])
+    return [_verdict(pair, level, blocks.get(pair), strict.get(pair)) for pair in PAIRS]
 
 
-def _verdict(pair: Pair, level: str, comparison: Paired | None, p: float) -> Verdict:
+def _corrected(pairs: list[Pair], found: list[Paired]) -> dict[Pair, tuple[Paired, float]]:
+    adjusted = holm([comparison.p for comparison in found])
+    return dict(zip(pairs, zip(found, adjusted, strict=True), strict=True))
+
+
+def _verdict(
+    pair: Pair, level: str, blocks: tuple[Paired, float] | None, cases: tuple[Paired, float] | None
+) -> Verdict:
     measured = f"{pair.ours} against {pair.theirs}"
-    if comparison is None or comparison.units == 0:
+    if blocks is None or cases is None or blocks[0].units == 0:
         text = f"Run with --strategies {pair.ours},{pair.theirs} to measure it."
-        return Verdict(pair.claim, measured, level, UNMEASURED, None, math.nan, text)
-    verdict = OPEN if math.isnan(p) or p > ALPHA else HOLDS if comparison.mean > 0 else REFUTED
-    text = f"{comparison.mean:+.2f} points on {comparison.units} blocks"
-    if not math.isnan(p):
-        text += f", effect size {comparison.effect:+.2f}, p = {p:.3g} after Holm's correction"
-    return Verdict(pair.claim, measured, level, verdict, comparison, p, f"{text}.")
+        return Verdict(pair.claim, measured, level, UNMEASURED, text)
+    (comparison, p), (strict, p_strict) = blocks, cases
+    verdict = _word(comparison, p, strict, p_strict)
+    text = (
+        f"{comparison.mean:+.2f} points, better on {comparison.better} of {comparison.units} blocks"
+    )
+    if comparison.tested:
+        low, high = comparison.interval
+        text += f" ({low:+.2f} to {high:+.2f}, effect size {comparison.effect:+.2f}, p = {p:.3g})"
+    if strict.tested:
+        text += f"; by case {strict.mean:+.2f}, p = {p_strict:.3g}, {strict.units} cases"
+    return Verdict(
+        pair.claim, measured, level, verdict, f"{text}.", comparison, p, strict, p_strict
+    )
 
 
-def layer_correlations(panel: Panel, method: str) -> dict[str, dict[tuple[str, str], float]]:
-    """Spearman's correlation of layer scores between data sets.
-
-    Args:
-        panel: Results; the scores of one net, method and data set are averaged over folds and
-            seeds, each normalised to a sum of 1.
-        method: "lara", "rgn" or "fisher".
-
-    Returns:
-        Net -> (data set, data set) -> correlation, each pair once.
-    """
-    scores: dict[str, dict[str, list[Mapping[str, float]]]] = defaultdict(lambda: defaultdict(list))
-    for result in panel.results:
-        if result.layer_scores and preset_of(result.run.strategy).ranking == method:
-            scores[result.run.network][result.run.dataset].append(result.layer_scores)
-    table: dict[str, dict[tuple[str, str], float]] = {}
-    for network, by_data in scores.items():
-        means = {data: _mean_scores(found) for data, found in by_data.items()}
-        pairs = itertools.combinations(means, 2)
-        found = {(a, b): spearman(means[a], means[b]) for a, b in pairs}
-        if found:
-            table[network] = found
-    return table
-
-
-def _mean_scores(found: list[Mapping[str, float]]) -> dict[str, float]:
-    total: dict[str, float] = defaultdict(float)
-    for scores in found:
-        whole = sum(scores.values()) or 1.0
-        for layer, score in scores.items():
-            total[layer] += score / whole / len(found)
-    return dict(total)
+def _word(blocks: Paired, p: float, cases: Paired, p_cases: float) -> str:
+    if not p <= ALPHA:  # or there is no test
+        return OPEN
+    word = HOLDS if blocks.mean > 0 else REFUTED
+    general = p_cases <= ALPHA and (cases.mean > 0) == (blocks.mean > 0)
+    return word if general else word + ON_THESE_TASKS
 
 
 def _layer_order(panel: Panel) -> list[Verdict]:
     verdicts = []
     for method in ("lara", "rgn"):
-        table = layer_correlations(panel, method)
         measured = f"Spearman correlation of {method} scores between data sets"
-        values = [v for found in table.values() for v in found.values() if not math.isnan(v)]
-        if not values:
-            text = "It takes one net on two data sets, and a strategy that ranks layers by it."
-            verdicts.append(
-                Verdict(ORDER_CLAIM, measured, ALL_LEVELS, UNMEASURED, None, math.nan, text)
-            )
-            continue
-        low, median = min(values), float(np.median(values))
-        verdict = HOLDS if low >= STABLE else REFUTED if median < STABLE else OPEN
-        nets = "; ".join(
-            f"{net} {min(found.values()):.2f} to {max(found.values()):.2f}"
-            for net, found in table.items()
-        )
-        text = f"Median {median:.2f}, lowest {low:.2f}, pairs: {len(values)} ({nets}); "
-        text += f"the papers report at least {STABLE:g}."
-        verdicts.append(Verdict(ORDER_CLAIM, measured, ALL_LEVELS, verdict, None, math.nan, text))
+        pairs = layer_order.between_tasks(panel, method)
+        verdict = {None: UNMEASURED, True: HOLDS, False: REFUTED}[layer_order.stable(pairs)]
+        text = layer_order.describe(pairs, layer_order.within_tasks(panel, method))
+        verdicts.append(Verdict(ORDER_CLAIM, measured, ALL_LEVELS, verdict, text))
     return verdicts

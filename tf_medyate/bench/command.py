@@ -1,16 +1,15 @@
 """`medyate bench`: a suite of runs, resumable, on one machine or many.
 
-medyate bench --suite smoke
-medyate bench --suite tiny --strategies medyate,trady,su,head,full --seeds 3 --out runs
-medyate bench --suite paper --address 10.0.0.1:6379
-python -m tf_medyate.bench.command --suite smoke          # the same
+Example:
+    $ medyate bench --suite smoke
+    $ python -m tf_medyate.bench.command --suite smoke          # the same
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import importlib.util
+import pathlib
 import sys
 import warnings
 from collections.abc import Sequence
@@ -19,10 +18,11 @@ from absl import app
 from absl.flags import argparse_flags
 from rich.console import Console
 
+from tf_medyate.bench.choice import changed, choose
 from tf_medyate.bench.grid import Run, grid, split_strategies
-from tf_medyate.bench.runner import Outcome, run_here
+from tf_medyate.bench.runner import Outcome, run_here, use_one_thread
 from tf_medyate.bench.store import Store
-from tf_medyate.bench.suites import SUITES, Suite, get_suite
+from tf_medyate.bench.suites import OWN, OWN_SUMMARY, SUITES, Suite
 from tf_medyate.errors import MedyateError, OptionError
 from tf_medyate.strategies import PRESETS
 
@@ -30,12 +30,31 @@ RUNNERS = ("auto", "local", "ray")
 _out = Console(highlight=False)
 
 
+_EXAMPLES = """examples:
+  medyate bench --suite smoke                       does it work here? About a minute
+  medyate bench --suite tiny --list                 what would be run, and what must be installed
+  medyate bench --suite tiny --seeds 3 --out runs   the same line again goes on where it stopped
+  medyate bench --suite tiny --strategies medyate,trady,head --datasets watch
+  medyate bench --suite own --networks ds_cnn --datasets watch,basic_motions
+  medyate bench --suite paper --address 10.0.0.1:6379
+
+"""
+
+
+class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Shows defaults, but not those that mean "not given": the text says what happens then."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return super()._get_help_string(action) if action.default else action.help
+
+
 def epilog() -> str:
     """What stands below the flags in the help text."""
     suites = "".join(f"  {suite.name:<15} {suite.summary}\n" for suite in SUITES.values())
+    suites += f"  {OWN:<15} {OWN_SUMMARY}\n"
     presets = "".join(f"  {s.name:<15} {s.summary}\n" for s in PRESETS.values())
     options = '  a part of a strategy may be changed: "medyate:sharpness=4,core=0.5"'
-    return f"suites:\n{suites}\nstrategies:\n{presets}{options}"
+    return f"{_EXAMPLES}suites:\n{suites}\nstrategies:\n{presets}{options}"
 
 
 def add(commands):
@@ -43,29 +62,39 @@ def add(commands):
     from tf_medyate.commands import common
 
     text = "compare strategies on many nets and data sets; resumable, on one machine or many"
-    add_flags(common.command(commands, "bench", run, text, epilog()))
+    parser = common.command(commands, "bench", run, text, epilog())
+    parser.formatter_class = _Help
+    add_flags(parser)
 
 
 def add_flags(parser: argparse.ArgumentParser):
     """Defines the flags of the command."""
-    add = parser.add_argument
-    add("--suite", default="tiny", help="paper, tiny or smoke; see below")
-    add("--strategies", default="", help="comma-separated, see below; the suite's own if empty")
-    add("--seeds", type=int, default=0, help="seeds of every run; the suite's own number if 0")
-    add("--out", default="runs", help="folder of results and report; start again to resume")
+    add = parser.add_argument_group("what is compared").add_argument
+    add("--suite", default="tiny", help="paper, tiny, smoke or own; see below")
+    add("--strategies", default="", help="comma-separated, see below; else the suite's own")
+    add("--seeds", type=int, default=0, help="runs of each kind; else the suite's own number")
     add("--networks", default="", help="only these of the suite's nets, comma-separated")
     add("--datasets", default="", help="only these of the suite's data sets, comma-separated")
+    add("--folds", type=int, default=0, help="only so many folds of each data set; else all")
+    add("--recipe", default="", help='changes of the training: "epochs=20,learning_rate=0.05"')
+    add("--budgets", default="", help='instead of the suite\'s: "5%%,64KiB,27946 elements"; a '
+        "share is one of full fine-tuning's memory")  # fmt: skip
+    add = parser.add_argument_group("what comes out").add_argument
+    add("--out", default="runs", help="folder of results and report; start again to resume")
     add("--reference", default="medyate", help="the strategy that the others are tested against")
+    add("--report_only", action="store_true", help="run nothing; report what is in --out")
+    text = "write nets before fine-tuning, and their data, for medyate rank and others, and end"
+    add("--save_cases", default="", metavar="FOLDER", help=text)
+    add("--list", action="store_true", help="print what would be run, and end")
+    add = parser.add_argument_group("where it runs").add_argument
     add("--runner", default="auto", help="local: one run after the other in this process; ray: "
         "several at once; auto: ray if it is installed and there is more than one run")  # fmt: skip
-    add("--address", default="", help="of a Ray cluster, or auto; one on this machine if empty")
-    add("--cpus", type=int, default=0, help="cores of a cluster on this machine; all if 0")
+    add("--address", default="", help="of a Ray cluster, or auto; else one on this machine")
+    add("--cpus", type=int, default=0, help="cores of the cluster on this machine; else all")
     add("--cpus_per_run", type=float, default=1.0, help="cores that Ray gives to a run")
     add("--memory_per_run_mib", type=int, default=2048, help="memory that Ray sets aside for a run")
     add("--gpus_per_run", type=float, default=0.0, help="graphics cards that Ray gives to a run")
     add("--retries", type=int, default=3, help="how often a run whose worker died is begun again")
-    add("--report_only", action="store_true", help="run nothing; report what is in --out")
-    add("--list", action="store_true", help="print what would be run, and end")
 
 
 def run(args: argparse.Namespace):
@@ -75,15 +104,25 @@ def run(args: argparse.Namespace):
         MedyateError: A flag is wrong, or something is not installed.
         SystemExit: Some runs failed; why was printed.
     """
-    suite = _choose(get_suite(args.suite), args)
+    suite = choose(args.suite, _names(args.networks), _names(args.datasets))
+    suite = changed(suite, args.recipe, args.budgets, args.folds)
     names = split_strategies(args.strategies) if args.strategies else list(suite.strategies)
     runs = grid(suite, names, args.seeds or suite.seeds)
     if args.list:
         print(f"{suite}\n\n{len(runs)} runs")
         return
+    if args.save_cases:
+        _save_cases(suite, args.save_cases)
+        return
     store = Store(args.out)
     _warn_plainly()
-    outcome = _outcome(runs, store, args)
+    try:
+        outcome = _outcome(runs, store, args)
+    except KeyboardInterrupt:
+        kept = sum(map(store.has, runs))
+        text = f"{kept} of {len(runs)} results are kept in {args.out}; start again to go on."
+        print(text, file=sys.stderr)
+        raise
     if not outcome.results:
         remedy = "See above." if outcome.failures else "Leave out --report_only."
         _complain(outcome)
@@ -94,24 +133,16 @@ def run(args: argparse.Namespace):
         raise SystemExit(1)
 
 
-def _choose(suite: Suite, args: argparse.Namespace) -> Suite:
-    """The part of a suite that is asked for; its nets and data sets exist."""
-    cases = suite.cases
-    for flag, attribute in (("networks", "network"), ("datasets", "dataset")):
-        wanted = list(filter(None, (part.strip() for part in getattr(args, flag).split(","))))
-        known = list(dict.fromkeys(getattr(case, attribute) for case in suite.cases))
-        for name in wanted:
-            if name not in known:
-                remedy = "Choose some of these, or another suite."
-                expected = f"names out of suite {suite.name}: {', '.join(known)}"
-                raise OptionError(f"--{flag}", expected, repr(name), remedy)
-        if wanted:
-            cases = tuple(case for case in cases if getattr(case, attribute) in wanted)
-    if not cases:
-        remedy = "Leave one of the two flags out."
-        expected = "a net and a data set that the suite has together"
-        raise OptionError("--networks and --datasets", expected, "none", remedy)
-    return dataclasses.replace(suite, cases=cases)
+def _names(text: str) -> list[str]:
+    return list(filter(None, (part.strip() for part in text.split(","))))
+
+
+def _save_cases(suite: Suite, folder: str):
+    use_one_thread()
+    from tf_medyate.bench.files import save
+
+    for path in save(suite, pathlib.Path(folder)):
+        print(f"medyate rank --model {path} --data {path.with_suffix('.npz')}")
 
 
 def _outcome(runs: Sequence[Run], store: Store, args: argparse.Namespace) -> Outcome:
@@ -174,7 +205,7 @@ def main(args: argparse.Namespace) -> int:
         print(f"medyate bench: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"medyate bench: stopped. What is done is in {args.out}.", file=sys.stderr)
+        print("medyate bench: stopped.", file=sys.stderr)
         return 130
     return 0
 
@@ -182,9 +213,8 @@ def main(args: argparse.Namespace) -> int:
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse_flags.ArgumentParser(
         prog="medyate bench",
-        description=__doc__,
         epilog=epilog(),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Help,
     )
     add_flags(parser)
     return parser.parse_args(argv[1:])

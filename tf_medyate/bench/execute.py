@@ -158,7 +158,7 @@ def _fit(model: Any, run: Run, task: Task) -> _Training:
     diverged = False
     with contextlib.suppress(NonFiniteLossError):
         diverged = True
-        data = batches(task, batch, run.seed)
+        data = batches(task, run.recipe, run.seed)
         model.fit(*data, batch_size=batch, epochs=epochs, verbose=0, callbacks=[medyate, rate])
         diverged = False
     logs = [record.logs for record in medyate.report().epochs]

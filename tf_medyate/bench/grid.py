@@ -62,7 +62,10 @@ class Run:
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values, for JSON."""
-        return dataclasses.asdict(self) | {"format": FORMAT}
+        recipe = dataclasses.asdict(self.recipe)
+        if not self.recipe.augment:  # so that keys from before there was such a thing still hold
+            del recipe["augment"]
+        return dataclasses.asdict(self) | {"recipe": recipe, "format": FORMAT}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Run:

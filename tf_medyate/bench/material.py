@@ -17,7 +17,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 
+from tf_medyate.bench.augment import distort
 from tf_medyate.bench.grid import Run
+from tf_medyate.bench.recipe import Recipe
 from tf_medyate.data.registry import Task, fit_input, get_dataset
 from tf_medyate.errors import DataError
 from tf_medyate.zoo.registry import get_network
@@ -90,11 +92,11 @@ def sample(task: Task, seed: int, count: int) -> tuple[np.ndarray, np.ndarray]:
     return x[rows], y[rows]
 
 
-def batches(task: Task, batch: int, seed: int) -> tuple[Any, Any]:
-    """What `fit` takes for x and y: the arrays, or a stream of what is too large to hold."""
-    if task.train_x.nbytes <= _MOST_AT_ONCE_BYTES:
+def batches(task: Task, recipe: Recipe, seed: int) -> tuple[Any, Any]:
+    """What `fit` takes for x and y: the arrays, or a stream of what is distorted or very large."""
+    if task.train_x.nbytes <= _MOST_AT_ONCE_BYTES and not recipe.augment:
         return task.train_x, task.train_y
-    return Stream(task.train_x, task.train_y, batch, seed), None
+    return Stream(task.train_x, task.train_y, recipe.batch, seed, recipe.augment), None
 
 
 class Stream(keras.utils.PyDataset):
@@ -104,12 +106,14 @@ class Stream(keras.utils.PyDataset):
         x: [n, ...].
         y: [n].
         batch: Samples in a batch; the last may be smaller.
-        seed: Of the order.
+        seed: Of the order, and of crops and flips.
+        augment: As in the recipe.
     """
 
-    def __init__(self, x: np.ndarray, y: np.ndarray, batch: int, seed: int):
+    def __init__(self, x: np.ndarray, y: np.ndarray, batch: int, seed: int, augment: str = ""):
         super().__init__()
-        self._x, self._y, self._batch = x, y, batch
+        self._x, self._y, self._batch, self._augment = x, y, batch, augment
+        self._seed, self._epoch = seed, 0
         self._random = np.random.default_rng(seed)
         self._order = self._random.permutation(len(x))
 
@@ -118,10 +122,15 @@ class Stream(keras.utils.PyDataset):
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         rows = np.sort(self._order[index * self._batch : (index + 1) * self._batch])
-        return self._x[rows], self._y[rows]
+        x = self._x[rows]
+        if self._augment:  # by epoch and place: the same however often, and whenever, it is asked
+            random = np.random.default_rng([self._seed, self._epoch, index])
+            x = distort(x, self._augment, random)
+        return x, self._y[rows]
 
     def on_epoch_end(self):
         """Keras's hook: shuffles anew."""
+        self._epoch += 1
         self._order = self._random.permutation(len(self._x))
 
 

@@ -26,6 +26,7 @@ _PAGE = """<!doctype html>
 <link rel="icon" href="data:,">
 <title>{{ title }}</title>
 <style>{{ css }}
+.scroll { max-height: none; }
 thead th { white-space: normal; vertical-align: bottom; }
 .prose { white-space: normal; min-width: 16rem; }
 .note { color: var(--muted); font-size: .9rem; margin: .2rem 0 .6rem; }

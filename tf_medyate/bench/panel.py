@@ -1,6 +1,7 @@
 """Results arranged for comparison: strategy by block by budget level.
 
-A block is a net on a fold of a data set: the unit of every test. Seeds are averaged in it.
+A block is a net on a fold of a data set; seeds are averaged in it. A case is a net on a data set;
+folds are averaged in it, too. These are the units of the tests.
 
 Example:
     >>> panel = Panel(results)
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
@@ -96,6 +97,14 @@ class Panel:
         for result in self.results:
             found[block_of(result)].append(100 * result.accuracy_before)
         return {block: float(np.mean(values)) for block, values in found.items()}
+
+
+def over_folds(column: Mapping[Block, float]) -> dict[str, float]:
+    """Means over the folds of each net and data set."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for block, value in column.items():
+        found[block.case].append(value)
+    return {case: float(np.mean(values)) for case, values in found.items()}
 
 
 def block_of(result: Result) -> Block:

@@ -105,9 +105,10 @@ class Board:
         """Names the run that is under way."""
         self._progress.update(self._task, description=f"{run.network} on {run.dataset}")
 
-    def finished(self, run: Run, seconds: float):
-        """A run has a result."""
-        self._estimate.learn(run, seconds)
+    def finished(self, run: Run, seconds: float | None = None):
+        """A run has a result; how long it took if it was made here."""
+        if seconds is not None:
+            self._estimate.learn(run, seconds)
         self._step(run)
 
     def failed(self, run: Run):

@@ -17,6 +17,10 @@ from tf_medyate.errors import OptionError
 
 WARMUP_EPOCHS = 5.0
 LEAST_EPOCHS_PER_WARMUP = 10  # 5 of 50 or more, as in the papers, but 1 of 10
+CROP, FLIP = "crop", "flip"
+AUGMENTATIONS = ("", FLIP, CROP)
+_LEAST = {"epochs": 1, "batch": 1, "calibration": 1, "pretrain_epochs": 0, "renormalise": 0,
+          "most_train": 0, "most_test": 0, "pixels": 0}  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +41,8 @@ class Recipe:
         most_train: Train on at most so many samples, evenly spaced; 0 for all.
         most_test: Test on at most so many samples, evenly spaced; 0 for all.
         pixels: Height and width of the net's input; 0 for the net's own.
+        augment: "crop" for random resized crops and flips of the training images, "flip" for
+            flips alone, "" for neither; see augment.py.
     """
 
     epochs: int
@@ -49,17 +55,23 @@ class Recipe:
     most_train: int = 0
     most_test: int = 0
     pixels: int = 0
+    augment: str = ""
 
     def __post_init__(self):
-        least = {"epochs": 1, "batch": 1, "calibration": 1, "pretrain_epochs": 0,
-                 "renormalise": 0, "most_train": 0, "most_test": 0, "pixels": 0}  # fmt: skip
-        for name, low in least.items():
-            if getattr(self, name) < low:
-                remedy = "Correct the recipe."
-                raise OptionError(name, f"at least {low}", repr(getattr(self, name)), remedy)
-        if not self.learning_rate > 0:
-            remedy = "Try 0.05."
-            raise OptionError("learning_rate", "more than 0", repr(self.learning_rate), remedy)
+        for name, low in _LEAST.items():
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < low:
+                expected = f"a whole number, at least {low}"
+                raise OptionError(name, expected, repr(value), "Correct the recipe.")
+        rate = self.learning_rate
+        if not isinstance(rate, (int, float)) or not rate > 0:
+            raise OptionError("learning_rate", "more than 0", repr(rate), "Try 0.05.")
+        if not isinstance(self.published, bool):
+            remedy = "Choose one of these."
+            raise OptionError("published", "True or False", repr(self.published), remedy)
+        if self.augment not in AUGMENTATIONS:
+            allowed = " | ".join(map(repr, AUGMENTATIONS))
+            raise OptionError("augment", allowed, repr(self.augment), "Choose one of these.")
 
     @property
     def warmup_epochs(self) -> float:
@@ -75,7 +87,8 @@ class Recipe:
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
     def __str__(self) -> str:
+        augment = f", random {self.augment}s" if self.augment else ""
         return (
             f"{self.epochs} epochs, batch {self.batch}, SGD {self.learning_rate:g}, "
-            f"{self.warmup_epochs:g} warm-up"
+            f"{self.warmup_epochs:g} warm-up{augment}"
         )

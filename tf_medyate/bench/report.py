@@ -52,10 +52,10 @@ def write(
 def _under(panel: Panel, suite: Suite) -> str:
     summary = suite.summary[0].upper() + suite.summary[1:]
     seeds = len({result.run.seed for result in panel.results})
-    seconds = sum(result.seconds for result in panel.results)
+    seconds = sum(result.seconds_processor for result in panel.results)
     return (
         f"{summary}. {len(panel.results):,} runs of {len(panel.strategies)} strategies, {seeds} "
-        f"seed{'s' if seeds > 1 else ''}; {duration(seconds)} of run time in all."
+        f"seed{'s' if seeds > 1 else ''}; {duration(seconds)} of processor time in all."
     )
 
 

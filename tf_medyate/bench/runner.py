@@ -1,5 +1,6 @@
 """Runs a grid in this process, one run after the other; what is in the store is not run again.
 
+Several benches may fill one folder at once, each with its part of a suite or in any other order.
 A run that fails does not stop the others: it is reported at the end, and tried again when the
 bench is started again.
 
@@ -97,6 +98,9 @@ def run_here(
     with Board(runs, done, console=console) as board:
         for run in runs:
             if run.key in known:
+                continue
+            if store.has(run):  # by another bench that writes to the same folder
+                board.finished(run)
                 continue
             board.starting(run)
             execute = execute or _executor()

@@ -1,11 +1,13 @@
 """Tests that tell a difference between strategies from chance.
 
-The independent units are blocks (a net on a fold of a data set), not runs: seeds of one block are
-averaged first. Accuracies are paired by block.
+A run is no independent unit: seeds of one block (a net on a fold of a data set) share their data
+and are averaged first. Nor are the folds of a case (a net on a data set) quite independent: they
+share training samples, or at least net and classes. So claims are tested twice, paired by block
+and, with the folds averaged too, paired by case; see claims.py.
 
 Example:
-    >>> paired([93.1, 90.2, 95.0], [92.0, 90.1, 93.9])
-    Paired(units=3, mean=0.77, low=-0.21, p=0.14, effect=1.34)
+    >>> print(paired([93.1, 90.2, 95.0], [92.0, 90.1, 93.9]))
+    +0.77 (-0.66 to +2.20, d=1.33, p=0.147, n=3)
 """
 
 from __future__ import annotations
@@ -31,20 +33,31 @@ class Paired:
         units: Pairs.
         mean: Mean difference; NaN without pairs.
         low: Its one-sided lower 95 % bound; NaN below two pairs, or where all are alike.
+        interval: Its two-sided 95 % confidence interval; NaNs likewise.
         p: Of the two-sided paired t-test; NaN likewise.
         effect: Cohen's d of the differences, mean over standard deviation; NaN likewise.
+        better: Pairs in which ours is the larger.
     """
 
     units: int
     mean: float
     low: float
+    interval: tuple[float, float]
     p: float
     effect: float
+    better: int
+
+    @property
+    def tested(self) -> bool:
+        """There were enough pairs for a test, and they differ."""
+        return not math.isnan(self.p)
 
     def __str__(self) -> str:
-        if math.isnan(self.p):
+        if not self.tested:
             return f"{self.mean:+.2f} ({self.units} pairs: no test)"
-        return f"{self.mean:+.2f} (d={self.effect:.2f}, p={self.p:.3g}, n={self.units})"
+        low, high = self.interval
+        numbers = f"{low:+.2f} to {high:+.2f}, d={self.effect:.2f}, p={self.p:.3g}"
+        return f"{self.mean:+.2f} ({numbers}, n={self.units})"
 
 
 def paired(ours: npt.ArrayLike, theirs: npt.ArrayLike) -> Paired:
@@ -58,13 +71,16 @@ def paired(ours: npt.ArrayLike, theirs: npt.ArrayLike) -> Paired:
     count = difference.size
     mean = float(difference.mean()) if count else math.nan
     spread = float(difference.std(ddof=1)) if count > 1 else 0.0
+    better = int((difference > 0).sum())
     # Differences that are all alike up to rounding carry no measure of chance.
     if count < 2 or spread <= 1e-12 * max(1.0, abs(mean)):
-        return Paired(count, mean, math.nan, math.nan, math.nan)
+        nan = math.nan
+        return Paired(count, mean, nan, (nan, nan), nan, nan, better)
     error = spread / math.sqrt(count)
     low = mean - float(scipy.stats.t.ppf(1 - ALPHA, count - 1)) * error
+    half = float(scipy.stats.t.ppf(1 - ALPHA / 2, count - 1)) * error
     p = float(scipy.stats.ttest_1samp(difference, 0).pvalue)
-    return Paired(count, mean, low, p, mean / spread)
+    return Paired(count, mean, low, (mean - half, mean + half), p, mean / spread, better)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

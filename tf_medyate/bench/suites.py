@@ -1,8 +1,9 @@
 """The suites: which nets on which data, within which budgets, trained how.
 
     paper   the papers' nets, data sets and budgets; for a cluster, and needs the ImageNet weights
-    tiny    MLPerf Tiny's trained nets on packaged data; under an hour on 2 cores
+    tiny    MLPerf Tiny's trained nets on packaged data; under two hours on 2 cores
     smoke   does the whole path work? Under three minutes
+    own     whatever nets and data sets are asked for, registered ones; see choice.py
 
 Example:
     >>> print(get_suite("tiny"))
@@ -13,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 
 from tf_medyate.bench.budgets import SCHEMES, Budget
-from tf_medyate.bench.recipe import Recipe
+from tf_medyate.bench.recipe import CROP, FLIP, Recipe
 from tf_medyate.errors import OptionError
 
 # Each pair of twins differs in one part only: see claims.py.
@@ -22,6 +23,8 @@ UNIFORM_TWIN = "medyate-paper:weighting=uniform"
 RGN_TWIN = "medyate-paper:ranking=rgn"
 PEERS = ("medyate", "medyate-paper", "trady", "su", "velocity", "tinytrain", "s-topk-random",
          "head", "full")  # fmt: skip
+OWN = "own"
+OWN_SUMMARY = "any registered --networks on any registered --datasets; see docs/extending.md"
 TWINS = (STATIC_TWIN, UNIFORM_TWIN, RGN_TWIN)
 _LABELS = {
     STATIC_TWIN: "medyate-paper, static",
@@ -103,7 +106,6 @@ def _published(network: str) -> tuple[Budget, ...]:
 
 # Epochs and rates of Velocity's repository (policies/*/*_mcunet.yaml), where batches are of 32.
 # It has none for Visual Wake Words: those of CIFAR-10, as the other large set of easy classes.
-# The papers crop and flip at random while training; here a data set is a fixed set of arrays.
 _VISION = {
     "cifar10": (120, 0.05),
     "cifar100": (120, 0.025),
@@ -122,7 +124,7 @@ def _paper() -> Suite:
             dataset,
             (0,),
             _published(network),
-            Recipe(*_vision_recipe(dataset), pixels=128),
+            _vision_recipe(dataset),
         )
         for network in SCHEMES
         for dataset in _VISION
@@ -137,9 +139,12 @@ def _paper() -> Suite:
     )
 
 
-def _vision_recipe(dataset: str) -> tuple[int, int, float]:
+def _vision_recipe(dataset: str) -> Recipe:
     epochs, rate = _VISION[dataset]
-    return epochs, 32, rate
+    # MIT's training code (tiny-training) crops and flips; of Visual Wake Words a crop might lose
+    # the person, so it flips only.
+    augment = FLIP if dataset == "vww" else CROP
+    return Recipe(epochs, 32, rate, pixels=128, augment=augment)
 
 
 def _tiny() -> Suite:
@@ -197,6 +202,6 @@ def get_suite(name: str) -> Suite:
         OptionError: There is no suite of that name.
     """
     if name not in SUITES:
-        known = " | ".join(SUITES)
+        known = " | ".join((*SUITES, OWN))
         raise OptionError("--suite", known, repr(name), "Choose one of these.")
     return SUITES[name]

@@ -205,7 +205,8 @@ def _accuracies(lesson: _Lesson, in_keras: float) -> list[tuple[str, str]]:
 
 
 def _memory(lesson: _Lesson, image) -> list[tuple[str, str]]:
-    from tf_medyate.emulator.image import FLASH_BYTES, RAM_BYTES
+    from tf_medyate.emulator.image import RAM_BYTES
+    from tf_medyate.export.board import NANO_33_BLE
     from tf_medyate.spec import format_bytes as text
 
     measured, sizes = lesson.measured, image.sizes
@@ -218,9 +219,9 @@ def _memory(lesson: _Lesson, image) -> list[tuple[str, str]]:
         ),
         (
             "flash",
-            f"{text(sizes.flash)} of {text(FLASH_BYTES)}: code {text(sum(sizes.code.values()))}, "
-            f"weights {text(sizes.weights)}, constants {text(sizes.constants)}, journal "
-            f"{text(sizes.journal)}",
+            f"{text(sizes.flash)} of {text(NANO_33_BLE.flash_bytes)}: code "
+            f"{text(sum(sizes.code.values()))}, weights {text(sizes.weights)}, constants "
+            f"{text(sizes.constants)}, journal {text(sizes.journal)}",
         ),
     ]
 

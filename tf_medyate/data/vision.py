@@ -5,8 +5,10 @@
     vww        resized to a square instead: a cut might lose the person (MIT's evaluation)
     pixels     128, as in the same paper; another number by the environment variable MEDYATE_PIXELS
 
-Its random crops and flips in training are not in here: a task is a fixed set of arrays. Arrays are
-made once, kept under ~/.cache/tf_medyate/vision, and mapped from there: Food-101 is 15 GB.
+Arrays are made once, kept under ~/.cache/tf_medyate/vision, and mapped from there: Food-101 takes
+15 GB. The random crops and flips of the papers' training are the bench's
+(tf_medyate/bench/augment.py). They cut from these arrays, where the papers cut from the full-sized
+pictures: a small box is blurred here.
 
 Visual Wake Words is not in tensorflow-datasets. It is derived from COCO 2014 by the published
 rule (Chowdhery et al., arXiv 1906.05721): a picture is of class 1 if some person's box covers more

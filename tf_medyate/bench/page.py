@@ -27,6 +27,7 @@ _PAGE = """<!doctype html>
 <title>{{ title }}</title>
 <style>{{ css }}
 .scroll { max-height: none; }
+td.text { white-space: normal; }
 thead th { white-space: normal; vertical-align: bottom; }
 .prose { white-space: normal; min-width: 16rem; }
 .note { color: var(--muted); font-size: .9rem; margin: .2rem 0 .6rem; }

@@ -1,11 +1,13 @@
 """The papers' evaluation as one command: nets, data, budgets, rivals; resumable; on many machines.
 
     suites, budgets, recipe -> what is compared          frozen values
+    choice                  -> which of it is run, or whatever the user names
     grid                    -> the runs and their keys
+    augment, material       -> data and nets, as runs and other commands (files) take them
     execute                 -> one run to one result
     store                   -> results on disk, each exactly once
     runner, ray_runner      -> all runs, here or on a cluster
-    panel, statistics, claims, tables, charts, page, report -> what came of it
+    panel, statistics, claims, layer_order, tables, charts, page, report -> what came of it
     command                 -> `medyate bench`
 
 Example:

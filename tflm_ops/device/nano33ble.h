@@ -21,9 +21,15 @@ constexpr uint32_t NanoJournalPages(uint32_t weights_floats) {
   return 2 * (weights_floats / (kNanoPageBytes / 4) + 1);
 }
 
+// 0 if there is no flash that could hold it: then the sketch reaches into it, whatever its size.
 constexpr uint32_t NanoJournalOffset(uint32_t weights_floats) {
-  return kNanoFlashBytes - NanoJournalPages(weights_floats) * kNanoPageBytes;
+  return NanoJournalPages(weights_floats) < kNanoFlashBytes / kNanoPageBytes
+             ? kNanoFlashBytes - NanoJournalPages(weights_floats) * kNanoPageBytes
+             : 0;
 }
+static_assert(NanoJournalOffset(126 * 1024) == 2 * kNanoPageBytes, "254 of 256 pages");
+static_assert(NanoJournalOffset(127 * 1024) == 0, "all pages");
+static_assert(NanoJournalOffset(200 * 1024) == 0, "more than there are");
 
 // Args:
 //   flash: of which offsets are addresses, as on a board where flash is mapped at 0.

@@ -47,13 +47,13 @@ void Uart::HandleInterrupt() {
 }
 
 uint32_t Uart::Read(uint8_t* data, uint32_t room) {
-  const bool was_full = head - tail == kRingBytes;
   uint32_t count = 0;
   while (count < room && tail != head) {
     data[count++] = ring[tail % kRingBytes];
     tail = tail + 1;
   }
-  if (was_full) Register(kEnabledInterrupts) = kUartInterrupt;
+  // There is room again. Always: the ring may have been full for an instant between two looks.
+  if (count > 0) Register(kEnabledInterrupts) = kUartInterrupt;
   return count;
 }
 

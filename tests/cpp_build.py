@@ -13,10 +13,12 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 STRICT = ("-Wall", "-Wextra", "-Werror", "-fno-exceptions", "-fno-rtti")
 # All but the weight store, which needs a flash.
 RUNTIME = (
+    "ram_sink",
     "sampler",
     "schedule",
     "static_runner",
     "step_trainer",
+    "trainer_status",
     "training_state",
     "weight_runs",
 )

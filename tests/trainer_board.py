@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 _FLAGS = ("-std=c++14", "-O1", "-Wall", "-Wextra", "-Werror", "-fno-exceptions", "-fno-rtti")
-_DEVICE = ("framing", "session", "class_names", "trainer_handler")
+_DEVICE = ("framing", "session", "class_names", "trainer_handler", "trainer_handler_status")
 
 
 def build_library(folder):

@@ -2,13 +2,7 @@
 # Compiles the device's end of the serial protocol for a Cortex-M4F as the Arduino IDE does, links it
 # with nothing but the C library's string functions, and looks for what must not be in there.
 set -eu
-if ! command -v arm-none-eabi-g++ > /dev/null; then
-  echo "SKIPPED: no arm-none-eabi-g++ here. Install gcc-arm-none-eabi and" \
-    "libstdc++-arm-none-eabi-newlib."
-  exit 0
-fi
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
+. tests/tflm_ops/arm_compiler.sh
 cat > "$scratch/main.cc" << 'END'
 #include "tflm_ops/device/session.h"
 
@@ -68,7 +62,7 @@ arm-none-eabi-g++ -mcpu=cortex-m4 -mthumb -mfloat-abi=hard -mfpu=fpv4-sp-d16 -st
   tflm_ops/device/session.cc tflm_ops/runtime/crc32.cc --specs=nosys.specs -nostartfiles \
   -Wl,--gc-sections -Wl,-e,main -Wl,--no-warn-rwx-segments -o "$scratch/protocol.elf"
 # The trainer's handler; trainer_device_test links what is behind it.
-for name in class_names trainer_handler; do
+for name in class_names trainer_handler trainer_handler_status; do
   arm-none-eabi-g++ -mcpu=cortex-m4 -mthumb -mfloat-abi=hard -mfpu=fpv4-sp-d16 -std=gnu++14 -Os \
     -Wall -Wextra -Werror -Wframe-larger-than=500 -fno-exceptions -fno-rtti \
     -fno-threadsafe-statics -ffunction-sections -I. -c "tflm_ops/device/$name.cc" \

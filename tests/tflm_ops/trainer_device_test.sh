@@ -2,13 +2,7 @@
 # Compiles the trainer with everything it needs for a Cortex-M4F as the Arduino IDE does, links it
 # with nothing but the C library's string functions, and looks for what must not be in there.
 set -eu
-if ! command -v arm-none-eabi-g++ > /dev/null; then
-  echo "SKIPPED: no arm-none-eabi-g++ here. Install gcc-arm-none-eabi and" \
-    "libstdc++-arm-none-eabi-newlib."
-  exit 0
-fi
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
+. tests/tflm_ops/arm_compiler.sh
 cat > "$scratch/main.cc" << 'END'
 #include "tests/tflm_ops/static_model/medyate_model.h"
 #include "tflm_ops/device/nano33ble.h"

@@ -14,37 +14,10 @@ struct Outcome {
   bool is_new = false;
 };
 
-// Starts the device until it gets through, cutting the power meanwhile at random operations of
-// the recovery itself, at most `most_cuts` times.
-void Recover(World* world, int most_cuts, int* cuts) {
-  for (int i = 0;; ++i) {
-    world->flash.Restart();
-    if (i < most_cuts) world->flash.CutAt(static_cast<uint64_t>(world->random.Int(0, 300)));
-    WeightStore store = world->Start();
-    const StoreStatus status = store.Open(ForeignState::kRefuse);
-    if (!world->flash.is_cut()) {
-      world->flash.Restart();
-      EXPECT_EQ(status, StoreStatus::kOk);
-      return;
-    }
-    ++*cuts;
-  }
-}
+void Recover(World* world, int most_cuts, int* cuts) { world->Recover(most_cuts, 300, cuts); }
 
-// Checks that flash holds the old or the new epoch, weights and record alike, and that later starts
-// agree. Takes over what it found.
 bool CheckEpoch(World* world, const Work& work, uint32_t old_counter) {
-  const std::vector<float> after = world->After(work);
-  const bool is_new = !world->Holds(world->weights);
-  EXPECT_TRUE(!is_new || world->Holds(after)) << "neither the old nor the new epoch";
-  for (int i = 0; i < 2; ++i) {
-    WeightStore store = world->Start();
-    EXPECT_EQ(store.Open(ForeignState::kRefuse), StoreStatus::kOk);
-    EXPECT_TRUE(world->Holds(is_new ? after : world->weights)) << "a later start disagrees";
-    EXPECT_EQ(World::Counter(store), is_new ? work.counter : old_counter);
-  }
-  if (is_new) world->weights = after;
-  return is_new;
+  return world->CheckEpoch(world->After(work), work.counter, old_counter);
 }
 
 // Commits with a cut at operation `at`, recovers, checks, and commits twice more.

@@ -3,13 +3,7 @@
 # them with nothing but the C library's string functions, and looks for what must not be in there.
 # That the nRF52840's flash controller is driven rightly only a board can show.
 set -eu
-if ! command -v arm-none-eabi-g++ > /dev/null; then
-  echo "SKIPPED: no arm-none-eabi-g++ here. Install gcc-arm-none-eabi and" \
-    "libstdc++-arm-none-eabi-newlib."
-  exit 0
-fi
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
+. tests/tflm_ops/arm_compiler.sh
 cat > "$scratch/main.cc" << 'END'
 #include "tflm_ops/device/nrf52840_flash.h"
 #include "tflm_ops/runtime/sparse_delta.h"

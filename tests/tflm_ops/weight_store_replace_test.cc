@@ -236,33 +236,10 @@ TEST(WeightStoreReplaceTest, ACommitEndsAReplacementThatIsComplete) {
 
 // --- cuts
 
-// Starts the device until it gets through, with at most `most_cuts` cuts of the recovery.
-void Recover(World* world, int most_cuts, int* cuts) {
-  for (int i = 0;; ++i) {
-    world->flash.Restart();
-    if (i < most_cuts) world->flash.CutAt(static_cast<uint64_t>(world->random.Int(0, 900)));
-    WeightStore store = world->Start();
-    const StoreStatus status = store.Open(ForeignState::kRefuse);
-    if (!world->flash.is_cut()) {
-      world->flash.Restart();
-      EXPECT_EQ(status, StoreStatus::kOk);
-      return;
-    }
-    ++*cuts;
-  }
-}
+void Recover(World* world, int most_cuts, int* cuts) { world->Recover(most_cuts, 900, cuts); }
 
-// Whether the new epoch is there; else it must be the old one, whole. Takes over what it found.
 bool CheckEpoch(World* world, const Fresh& fresh, uint32_t old_counter) {
-  const bool is_new = !world->Holds(world->weights);
-  EXPECT_TRUE(!is_new || world->Holds(fresh.weights)) << "neither the old nor the new epoch";
-  for (int i = 0; i < 2; ++i) {
-    WeightStore store = Opened(world);
-    EXPECT_TRUE(world->Holds(is_new ? fresh.weights : world->weights)) << "a later start disagrees";
-    EXPECT_EQ(World::Counter(store), is_new ? fresh.counter : old_counter);
-  }
-  if (is_new) world->weights = fresh.weights;
-  return is_new;
+  return world->CheckEpoch(fresh.weights, fresh.counter, old_counter);
 }
 
 // A device that has seen commits, and perhaps a replacement that was given up.

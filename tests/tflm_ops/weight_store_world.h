@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "gtest/gtest.h"
 #include "tests/tflm_ops/fake_flash.h"
 #include "tests/tflm_ops/test_util.h"
 #include "tflm_ops/runtime/crc32.h"
@@ -65,6 +66,38 @@ class World {
   }
 
   WeightStore Start() { return WeightStore(&flash, config, page_.data()); }
+
+  // Starts the device until it gets through, cutting the power meanwhile at one of the first
+  // `most_operations` of the recovery itself, at most `most_cuts` times.
+  void Recover(int most_cuts, int most_operations, int* cuts) {
+    for (int i = 0;; ++i) {
+      flash.Restart();
+      if (i < most_cuts) flash.CutAt(static_cast<uint64_t>(random.Int(0, most_operations)));
+      WeightStore store = Start();
+      const StoreStatus status = store.Open(ForeignState::kRefuse);
+      if (!flash.is_cut()) {
+        flash.Restart();
+        EXPECT_EQ(status, StoreStatus::kOk);
+        return;
+      }
+      ++*cuts;
+    }
+  }
+
+  // Whether flash holds the new epoch; if not it must hold the old one, weights and record alike,
+  // and later starts must agree. Takes over what it found.
+  bool CheckEpoch(const std::vector<float>& after, uint32_t counter, uint32_t old_counter) {
+    const bool is_new = !Holds(weights);
+    EXPECT_TRUE(!is_new || Holds(after)) << "neither the old nor the new epoch";
+    for (int i = 0; i < 2; ++i) {
+      WeightStore store = Start();
+      EXPECT_EQ(store.Open(ForeignState::kRefuse), StoreStatus::kOk);
+      EXPECT_TRUE(Holds(is_new ? after : weights)) << "a later start disagrees";
+      EXPECT_EQ(Counter(store), is_new ? counter : old_counter);
+    }
+    if (is_new) weights = after;
+    return is_new;
+  }
 
   // Runs that do not overlap and touch at most `most_pages` pages.
   Work DrawWork(uint32_t most_pages) {

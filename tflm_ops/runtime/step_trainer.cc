@@ -38,10 +38,6 @@ TrainerStatus StatusOf(RunnerStatus status) {
   return TrainerStatus::kOpFailed;
 }
 
-bool Within(uint32_t offset, uint32_t length, uint32_t room) {
-  return offset <= room && length <= room - offset;
-}
-
 // SoftmaxCrossEntropyForward without memory for the probabilities; the same bits.
 float CrossEntropy(const float* logits, int classes, int label) {
   float largest = logits[0];
@@ -54,88 +50,6 @@ float CrossEntropy(const float* logits, int classes, int label) {
 }
 
 }  // namespace
-
-const char* TrainerStatusName(TrainerStatus status) {
-  switch (status) {
-    case TrainerStatus::kOk:
-      return "kOk";
-    case TrainerStatus::kNotInitialised:
-      return "kNotInitialised";
-    case TrainerStatus::kNoArena:
-      return "kNoArena";
-    case TrainerStatus::kArenaNotAligned:
-      return "kArenaNotAligned";
-    case TrainerStatus::kArenaTooSmall:
-      return "kArenaTooSmall";
-    case TrainerStatus::kBadModel:
-      return "kBadModel";
-    case TrainerStatus::kNullArgument:
-      return "kNullArgument";
-    case TrainerStatus::kSampleNotFinite:
-      return "kSampleNotFinite";
-    case TrainerStatus::kLabelOutOfRange:
-      return "kLabelOutOfRange";
-    case TrainerStatus::kTargetNotFinite:
-      return "kTargetNotFinite";
-    case TrainerStatus::kLabelOfOtherKind:
-      return "kLabelOfOtherKind";
-    case TrainerStatus::kNothingToCommitTo:
-      return "kNothingToCommitTo";
-    case TrainerStatus::kBadProgress:
-      return "kBadProgress";
-    case TrainerStatus::kLossNotFinite:
-      return "kLossNotFinite";
-    case TrainerStatus::kGradientsNotFinite:
-      return "kGradientsNotFinite";
-    case TrainerStatus::kCommitFailed:
-      return "kCommitFailed";
-    case TrainerStatus::kOpFailed:
-      return "kOpFailed";
-    case TrainerStatus::kEpochDiscarded:
-      return "kEpochDiscarded";
-    case TrainerStatus::kStoreFailed:
-      return "kStoreFailed";
-    case TrainerStatus::kBadName:
-      return "kBadName";
-    case TrainerStatus::kNameTaken:
-      return "kNameTaken";
-    case TrainerStatus::kNoSpareClass:
-      return "kNoSpareClass";
-    case TrainerStatus::kNoFactoryCopy:
-      return "kNoFactoryCopy";
-    case TrainerStatus::kNoHeldSamples:
-      return "kNoHeldSamples";
-  }
-  return "unknown";
-}
-
-RamSink::RamSink(const StaticModel& model, float* weights, uint32_t floats)
-    : weights_(floats == model.weights_floats ? weights : nullptr), floats_(floats) {
-  if (weights_) memcpy(weights_, model.weights, sizeof(float) * floats);
-}
-
-CommitResult RamSink::Commit(const CommitRequest& request) {
-  if (!weights_) return CommitResult::kFailed;
-  const uint32_t count = request.runs->count();
-  for (uint32_t i = 0; i < count; ++i) {
-    const WeightRun run = request.runs->run(i);
-    if (!Within(run.pool_offset, run.length, request.pool_floats) ||
-        !Within(run.weight_offset, run.length, floats_)) {
-      return CommitResult::kFailed;
-    }
-    for (uint32_t j = 0; j < run.length; ++j) {
-      const float sum = weights_[run.weight_offset + j] + request.pool[run.pool_offset + j];
-      if (!math::IsFinite(sum)) return CommitResult::kNotFinite;
-    }
-  }
-  for (uint32_t i = 0; i < count; ++i) {
-    const WeightRun run = request.runs->run(i);
-    for (uint32_t j = 0; j < run.length; ++j) {
-      weights_[run.weight_offset + j] += request.pool[run.pool_offset + j];
-    }
-  }
-  return CommitResult::kOk;
-}
 
 TrainerStatus StepTrainer::Init(const StaticModel& model, void* arena, size_t arena_bytes,
                                 CommitSink* sink) {

@@ -14,6 +14,9 @@ _RATE = 0.05 / 8
 # Of the peak: some is left behind the last epoch, so that the one that is cut learns something.
 _LAST_RATE = 0.1
 _CUT_SAMPLES = 20
+# Of a commit's time the first cut waits for; later ones half as long, each.
+_CUT_AT = 0.7
+_MOST_CUTS = 6
 _BOARD_HZ = 64e6
 _CYCLES_PER_INSTRUCTION = 1.24
 """Of the watch net's training step, estimated from its mix of instructions: docs/cortex_m.md."""
@@ -130,26 +133,36 @@ class _Lesson:
 
     def cut(self):
         """Cuts the power in the middle of one more commit, and looks what is there."""
+        for attempt in range(_MOST_CUTS):
+            # How long a commit takes depends on what was drawn, and on what else the host does.
+            delay_s = _CUT_AT * self._commit_s / 2**attempt
+            if self._cut_once(delay_s):
+                break
+            common.out.print("The commit was over by then: once more, and sooner.")
+        common.out.print(f"Started again: {self.found}.")
+        with self._connect() as client:
+            self.survived = self._accuracy(client)
+
+    def _cut_once(self, delay_s: float) -> bool:
+        """Learns a little, cuts its commit, starts again; False if the cut came too late."""
         x, y = self._split.adapt_x, self._split.adapt_y
         with self._connect() as client:
-            kept = client.pull()
+            kept, epochs = client.pull(), client.status().epochs
             for index in range(min(_CUT_SAMPLES, len(x))):
                 client.step(x[index], y[index])
-            delay_s = 0.7 * self._commit_s
             answered = self._board.cut_while(client.end_epoch, delay_s)
-        common.out.print(f"Power cut {delay_s:.2f} s into a commit of {self._commit_s:.2f} s.")
+        common.out.print(f"Power cut {delay_s:.2f} s into a commit.")
         self._board.start()
         with self._connect() as client:
-            epochs, weights = client.status().epochs, client.pull()
-            if epochs == self.counters.epochs:
-                same = "bit for bit" if weights == kept else "BUT WITH OTHER WEIGHTS"
-                self.found = f"the model from before the commit, {same}"
-            else:
-                self.found = "the commit was completed at the start"
-            if answered:
-                self.found += " (the cut came too late)"
-            self.survived = self._accuracy(client)
-        common.out.print(f"Started again: {self.found}.")
+            is_old = client.status().epochs == epochs
+            same = "bit for bit" if client.pull() == kept else "BUT WITH OTHER WEIGHTS"
+        if answered:
+            self.found = "the new model; every cut came too late"
+        elif is_old:
+            self.found = f"the model from before the commit, {same}"
+        else:
+            self.found = "the commit was completed at the start"
+        return not answered
 
     def _accuracy(self, client) -> float:
         from rich.progress import track

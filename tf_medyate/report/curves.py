@@ -72,7 +72,8 @@ def _panel(axes: Axes, report: TrainingReport, names: list[str], theme: Theme) -
         ends.append((last, f"{word} {summary.format_log(name, last)}", color))
     low, high = axes.get_ylim()
     axes.set_ylim(low, high)
-    axes.yaxis.set_major_locator(MaxNLocator(5))
+    # No steps of 2.5: their labels would be rounded.
+    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     if summary.is_share(names[0]) and -0.1 <= low < high <= 1.1:  # 0 to 1 with its margins
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0 if high - low > 0.05 else 1))
         low, high = max(low, -0.005), min(high, 1.005)

@@ -98,9 +98,9 @@ class Runner:
         model.commit()
         layers = [layer for layer in model.layers if hasattr(layer, "channel_mask")]
         for layer, (kernel, bias) in zip(layers, weights, strict=True):
-            layer.channel_mask.assign(np.zeros(layer.channel_mask.shape, bool))
             layer.kernel.assign(kernel)
             layer.bias.assign(bias)
+        model.reload_pool()
         full = self.md.CostModel().full(self.md.layer_specs(model))
         budget = None if name in UNBUDGETED else int(full * job.share)
         self.keras.utils.set_random_seed(1000 + job.seed)

@@ -428,3 +428,50 @@ def test_other_ways_to_run_a_step_give_the_same_weights(options):
     for a, b in zip(*found, strict=True):
         # Eager kernels may be chosen and summed otherwise: float32 rounding.
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_weights_of_another_budget_can_be_loaded(tmp_path):
+    """The pool of the file has another size than the model's own."""
+    small, large = compiled(), compiled()
+    x, _ = random_data(small, 24)
+    fit(small, [md.MeDyate("4KiB", verbose=0)])
+    expected = small.predict(x, verbose=0)
+    small.save_weights(tmp_path / "small.weights.h5")
+    fit(large, [md.MeDyate("6KiB", verbose=0)])
+    large.load_weights(tmp_path / "small.weights.h5")
+    np.testing.assert_allclose(large.predict(x, verbose=0), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(np.asarray(large(x)), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_callback_starts_anew_if_another_has_trained_the_model_in_between():
+    model = compiled()
+    first = md.MeDyate("3KiB", ranking="last_k", top_k=1, verbose=0)
+    fit(model, [first], epochs=2)
+    fit(model, [md.MeDyate("4KiB", ranking="last_k", top_k=4, verbose=0)], epochs=2)
+    fit(model, [first], epochs=2)
+    assert len(first.report().epochs) == 2
+    assert {draw.layer for draw in first.plan.layers} <= set(first.ranking.kept)
+    fit(model, [md.MeDyate(strategy="head", verbose=0)], epochs=1)
+    fit(model, [first], epochs=1)
+    assert model.training_state.pool is not None
+
+
+def test_kernels_assigned_from_outside_are_taken_over_by_reload_pool():
+    model = compiled()
+    fit(model, [md.MeDyate("4KiB", seed=1, verbose=0)])
+    kernels = [np.full(layer.kernel.shape, 0.5, np.float32) for layer in masked_layers(model)]
+    for layer, kernel in zip(masked_layers(model), kernels, strict=True):
+        layer.kernel.assign(kernel)
+    model.reload_pool()
+    model.commit()
+    for layer, kernel in zip(masked_layers(model), kernels, strict=True):
+        np.testing.assert_array_equal(layer.kernel.numpy(), kernel)
+
+
+def test_a_model_without_weights_is_refused_by_name():
+    inputs = keras.Input((4,))
+    model = md.prepare(keras.Model(inputs, keras.layers.Softmax()(inputs)))
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    with pytest.raises(errors.MedyateError):
+        model.fit(np.ones((8, 4), "f"), np.zeros(8, int), verbose=0,
+                  callbacks=[md.MeDyate(strategy="head", verbose=0)])  # fmt: skip

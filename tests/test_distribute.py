@@ -38,7 +38,7 @@ def fit(strategy):
     state = model.training_state
     copies = [
         [copy.numpy().tolist() for copy in getattr(variable.value, "values", [variable.value])]
-        for variable in (state.pool, state.channels, state.counts, state.importance)
+        for variable in (state.pool, state.layout, state.importance)
     ]
     weights = [variable.numpy().ravel().tolist() for variable in model.weights]
     moved = [

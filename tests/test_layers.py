@@ -80,8 +80,7 @@ def test_drawn_gradients_equal_slices_of_the_full_gradient(seed):
         if layer.name in drawn:
             assert layer.kernel.path not in found
             expected = by_channel(layer, full[layer.kernel.path])[channels]
-            start = int(layer.pool_offset)
-            part = slice(start, start + expected.size)
+            part = model.training_state.placements()[layer.slot].weights
             # Both sum the same products, in another order: float32 rounding only.
             np.testing.assert_allclose(
                 pool[part].reshape(expected.shape), expected, rtol=1e-5, atol=1e-5
@@ -238,9 +237,8 @@ def test_importance_is_the_running_mean_of_the_gradient_norm():
     for layer in updater.kept_layers:
         channels = list(drawn[layer.name])
         expected = np.full(layer.importance.shape, 3.0, np.float32)
-        start = int(layer.pool_offset)
-        weights = int(np.prod(layer.kernel.shape)) // layer.kernel.shape[-2]
-        runs = pool[start : start + len(channels) * weights].reshape(len(channels), weights)
+        run = pool[model.training_state.placements()[layer.slot].weights]
+        runs = run.reshape(len(channels), -1)
         expected[channels] = 0.9 * 3.0 + 0.1 * np.linalg.norm(runs, axis=1)
         measured = updater.importance()[layer.name]
         # The same squares, summed in another order: float32 rounding only.
@@ -280,7 +278,7 @@ def test_the_pool_and_its_runs_hold_the_same_weights(seed, windows):
     state = TrainingState()
     state.allocate(pool.size, kernels)
     state.pool.assign(pool)
-    state.lay_out(kernels, draws)
+    state.lay_out(kernels, draws, 0)
     for slot, (kernel, draw) in enumerate(zip(kernels, draws, strict=True)):
         run = state.run(slot)
         index = tuple(np.asarray(run.index)[:, 1 - len(kernel) :].T)
@@ -289,7 +287,7 @@ def test_the_pool_and_its_runs_hold_the_same_weights(seed, windows):
         expected = np.zeros(kernel, np.float32)
         expected[..., draw, :] = full[slot][..., draw, :]
         np.testing.assert_array_equal(rebuilt, expected)
-        np.testing.assert_array_equal(run.channels, draw if draw.size else [0])
+        np.testing.assert_array_equal(np.unique(run.channels), draw if draw.size else [0])
 
 
 def test_a_layer_kind_without_an_operation_says_so():

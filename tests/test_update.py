@@ -10,6 +10,7 @@ from random_models import small_net
 import tf_medyate as md
 from tf_medyate import errors
 from tf_medyate.spec import LayerDraw
+from tf_medyate.tensors import assign, read
 from tf_medyate.update import ChannelUpdater, optimizer_costs, pool_elements, slot_initials
 
 KEPT = ("stem", "body", "point")
@@ -80,6 +81,25 @@ def test_plans_that_do_not_fit_are_refused(updater):
 )
 def test_optimizer_slots_are_counted(optimizer, expected):
     assert optimizer_costs(optimizer) == expected
+    assert optimizer_costs(optimizer, size=7) == expected
+
+
+def test_an_assignment_never_changes_a_shape():
+    variable = keras.Variable(np.zeros((2, 3), np.float32))
+    assign(variable, np.arange(6.0).reshape(2, 3))
+    np.testing.assert_array_equal(read(variable), np.arange(6, dtype=np.float32).reshape(2, 3))
+    assert read(variable).dtype == np.float32
+    for shape in [(3, 2), (6,), ()]:
+        with pytest.raises(ValueError, match="compatible"):
+            assign(variable, np.zeros(shape))
+    assert variable.numpy().sum() == 15
+
+
+def test_what_was_read_stays_as_it_was():
+    variable = keras.Variable(np.zeros(1000, np.float32))
+    before = read(variable)
+    variable.assign_add(np.ones(1000, np.float32))
+    assert not before.any()
 
 
 def test_slots_start_where_keras_starts_them():

@@ -16,7 +16,6 @@ In a training loop of one's own:
 
 from __future__ import annotations
 
-import gc
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +23,7 @@ from typing import Any
 
 import keras
 
+from tf_medyate import host_memory
 from tf_medyate.cost import CostModel
 from tf_medyate.errors import NonFiniteLossError, NotPreparedError, OptionError
 from tf_medyate.folding import require_prepared
@@ -120,6 +120,7 @@ class MeDyate(keras.callbacks.Callback):
         self._verbose = verbose
         self._updater: ChannelUpdater | None = None
         self._epoch = -1
+        self._traced = False
         self._records: list[EpochRecord] = []
         self.plan: UpdatePlan | None = None
 
@@ -128,7 +129,8 @@ class MeDyate(keras.callbacks.Callback):
     def set_model(self, model: keras.Model):
         """Ranks the layers and readies the model; Keras calls this at the start of `fit`.
 
-        Calling it again with the same model goes on where it stopped.
+        Calling it again with the same model goes on where it stopped, unless another callback has
+        trained the model in between.
 
         Raises:
             NotPreparedError: The model did not come from `prepare`, or has no loss.
@@ -137,11 +139,14 @@ class MeDyate(keras.callbacks.Callback):
             DataError: The calibration data cannot be used.
         """
         super().set_model(model)
-        if self._updater is not None and self._updater.model is model:
-            return
-        self._attach(require_prepared(model))
+        prepared = require_prepared(model)
+        updater = self._updater
+        ours = updater is not None and updater.model is prepared
+        if not ours or prepared.attachment.owner is not updater:
+            self._attach(prepared)
 
     def _attach(self, model: PreparedModel):
+        host_memory.collect()  # what building the model left behind
         planner = self._planner
         optimizer = self._given_optimizer or getattr(model, "optimizer", None)
         batches: Batches = ()
@@ -150,7 +155,7 @@ class MeDyate(keras.callbacks.Callback):
         if self._verbose and planner.strategy.needs_gradients:
             print(f"MeDyate: measuring the layers' gradients on {len(batches)} batches ...")
         importance = planner.survey(model, batches, optimizer, self._loss)
-        gc.collect()  # the graph that measured is large, in a cycle, and not needed any more
+        host_memory.collect()  # the graph that measured
         planner.plan(importance, 0)  # refuses a hopeless budget before anything is changed
         updater = ChannelUpdater(
             model, planner.specs, planner.kept, self.strategy.train_bias, planner.trains_all
@@ -158,6 +163,7 @@ class MeDyate(keras.callbacks.Callback):
         updater.attach(planner.pool_elements(), optimizer)
         updater.set_importance(importance)
         self._updater, self.plan, self._records, self._epoch = updater, None, [], -1
+        self._traced = False
 
     @property
     def attached_model(self) -> PreparedModel | None:
@@ -206,11 +212,12 @@ class MeDyate(keras.callbacks.Callback):
         state = updater.model.training_state
         if state.pool is None:
             self.plan = self.plan or self._planner.plan({}, draw)
-        elif int(state.draw.numpy()) != draw:
+        elif state.draw != draw:
             self.plan = self._redraw(updater, draw)
         elif self.plan is None or self.plan.draw != draw:  # restored from a checkpoint
             self.plan = updater.loaded_plan(self._planner.empty_plan(draw), self.cost)
         self._snapshot = updater.snapshot()
+        host_memory.return_pages()
         self._started = time.perf_counter()
 
     def _redraw(self, updater: ChannelUpdater, draw: int) -> UpdatePlan:
@@ -271,6 +278,9 @@ class MeDyate(keras.callbacks.Callback):
         loss = (logs or {}).get("loss")
         if loss is not None and not math.isfinite(loss):
             self._undo(f"loss {loss} in batch {batch + 1} of epoch {self._epoch + 1}")
+        if not self._traced:
+            self._traced = True
+            host_memory.collect()  # what tracing and optimizing the step left behind
 
     def on_epoch_end(self, epoch: int, logs=None):
         """Keras's hook for `end_epoch`."""

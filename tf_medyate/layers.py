@@ -24,11 +24,13 @@ import numpy as np
 import tensorflow as tf
 
 from tf_medyate.errors import PlanError
-from tf_medyate.state import Run
+from tf_medyate.state import LiveState, Run
 from tf_medyate.tensors import (
+    assign,
     convolution_gradients,
     input_gradient,
     kernel_gradient,
+    read,
     select_channels,
     spread_kernel,
 )
@@ -52,7 +54,6 @@ class ChannelMasked(keras.layers.Layer):
     Attributes:
         channel_mask: bool variable [channels], the channels drawn; all True at first.
         importance: float32 variable [channels], running mean of each channel's gradient norm.
-        pool_offset: int32 variable, where the layer's run begins in the pool.
         mode: FULL, FROZEN or SPARSE.
         slot: The layer's place among those that may be drawn from.
     """
@@ -65,7 +66,6 @@ class ChannelMasked(keras.layers.Layer):
         channels = (int(input_shape[-1]),)
         self.channel_mask = self._state("channel_mask", channels, "bool", "ones")
         self.importance = self._state("importance", channels, "float32", "zeros")
-        self.pool_offset = self._state("pool_offset", (), "int32", "zeros")
         self.mode = FULL
         self.slot = 0
         self.state_of: Callable[[], Any] | None = None
@@ -109,13 +109,11 @@ class ChannelMasked(keras.layers.Layer):
 
     def call(self, inputs):
         """Applies the layer with the kernel as it stands, drawn channels from the pool."""
+        bias = [] if self.bias is None else [_read(self.bias)]
         if self.mode == SPARSE:
-            outputs: Any = self._sparse_linear(inputs)
+            outputs: Any = self._sparse_linear(inputs, bias)
         else:
-            outputs = self.linear(inputs, _read(self.kernel))
-        if self.bias is not None:
-            # Not `add`: its gradient would work out at run time how the shapes broadcast.
-            outputs = tf.nn.bias_add(outputs, _read(self.bias))
+            outputs = _add_bias(self.linear(inputs, _read(self.kernel)), *bias)
         return outputs if self.activation is None else self.activation(outputs)
 
     @property
@@ -135,13 +133,13 @@ class ChannelMasked(keras.layers.Layer):
             )
         return self.state_of()
 
-    def _sparse_linear(self, inputs):
+    def _sparse_linear(self, inputs, bias):
         run: Run = self._state_layer().run(self.slot)
         base = tf.convert_to_tensor(self.kernel.value)
         rank, (_, _, outputs) = len(base.shape), self._geometry()
 
         @tf.custom_gradient
-        def apply(x, weights):
+        def apply(x, weights, *bias):
             index = run.index if run.index.shape[-1] == rank - 1 else run.index[:, 1 - rank :]
             rows = tf.reshape(weights, run.constants((-1, outputs)))
             kernel = tf.tensor_scatter_nd_update(base, index, rows)
@@ -151,11 +149,14 @@ class ChannelMasked(keras.layers.Layer):
             def gradient(dy):
                 dx, d_kernel = backward(dy)
                 flat = tf.reshape(d_kernel, run.constants((-1,)))
-                return dx, tf.slice(flat, run.constants((0,)), run.elements)
+                d_weights = tf.gather(flat, run.places, axis=run.constants(0))
+                d_bias = [tf.raw_ops.BiasAddGrad(out_backprop=dy) for _ in bias]
+                return dx, d_weights, *d_bias
 
-            return y, gradient
+            # Inside, where TensorFlow can fuse it with the operation before.
+            return _add_bias(y, *bias), gradient
 
-        return apply(inputs, run.weights)
+        return apply(inputs, run.weights, *bias)
 
     def differentiable(self, x, kernel, run: Run) -> tuple[Any, Backward]:
         """The layer's operation, and its gradient with the drawn channels' weights alone.
@@ -194,42 +195,40 @@ class ChannelMasked(keras.layers.Layer):
 
     def read_channels(self, channels: np.ndarray) -> np.ndarray:
         """Weights `[n, positions, outputs]` of some channels, as last committed."""
-        kernel = self.kernel.numpy().reshape(self._geometry())
+        kernel = read(self.kernel).reshape(self._geometry())
         return np.ascontiguousarray(kernel[:, channels, :].transpose(1, 0, 2))
 
-    def commit(self, pool: np.ndarray | None = None, importance: np.ndarray | None = None):
+    def commit(self, live: LiveState | None = None):
         """Writes the drawn channels' live weights into the kernel; changes no output.
 
         Their importances go to `importance`, too.
 
         Args:
-            pool: The pool's values, for whoever commits many layers; None reads them.
-            importance: Likewise, the state's importances.
+            live: The state's values, for whoever commits many layers; None reads them.
         """
         if self.mode != SPARSE:
             return
-        channels = np.flatnonzero(self.channel_mask.numpy())
+        now: LiveState = self._state_layer().read() if live is None else live
+        placement = now.placements[self.slot]
+        channels = placement.channels
         if not channels.size:
             return
+        self._commit_importance(channels, now.importance[placement.importance])
         positions, _, outputs = self._geometry()
-        state = self._state_layer()
-        means: Any = state.importance.numpy() if importance is None else importance
-        first = state.importance_start(self.slot)
-        self._commit_importance(channels, means[first : first + channels.size])
-        values: Any = state.pool.numpy() if pool is None else pool
-        start = int(self.pool_offset.numpy())
-        run = values[start : start + channels.size * positions * outputs]
-        live = run.reshape(channels.size, positions, outputs).transpose(1, 0, 2)
-        kernel = np.array(self.kernel.numpy()).reshape(self._geometry())
+        run = now.pool[placement.weights].reshape(channels.size, positions, outputs)
+        self._commit_weights(channels, run.transpose(1, 0, 2))
+
+    def _commit_weights(self, channels, live):
+        kernel = np.array(read(self.kernel)).reshape(self._geometry())
         if not np.array_equal(kernel[:, channels, :], live):  # assigning costs more than looking
             kernel[:, channels, :] = live
-            self.kernel.assign(kernel.reshape(self.kernel.shape))
+            assign(self.kernel, kernel.reshape(self.kernel.shape))
 
     def _commit_importance(self, channels, live):
-        means = np.array(self.importance.numpy())
+        means = np.array(read(self.importance))
         if not np.array_equal(means[channels], live):
             means[channels] = live
-            self.importance.assign(means)
+            assign(self.importance, means)
 
     def _saved(self) -> dict[str, Any]:
         return {variable.name: variable for variable in self.variables}
@@ -238,7 +237,7 @@ class ChannelMasked(keras.layers.Layer):
         """Saves every variable by name, what is in the pool committed: the file stands alone."""
         self.commit()
         for name, variable in self._saved().items():
-            store[name] = variable.numpy()
+            store[name] = read(variable)
 
     def load_own_variables(self, store):
         """Restores what `save_own_variables` wrote.
@@ -254,7 +253,7 @@ class ChannelMasked(keras.layers.Layer):
                 "Load the file into the model that it was saved from, prepared the same way.",
             )
         for name, variable in self._saved().items():
-            variable.assign(store[name])
+            assign(variable, store[name])
 
 
 @keras.saving.register_keras_serializable("tf_medyate")
@@ -386,6 +385,11 @@ def _read(variable):
     # first layer, frozen or not.
     value = variable.value
     return value if variable.trainable else tf.stop_gradient(value)
+
+
+def _add_bias(outputs, *bias):
+    # Not `add`: its gradient would work out at run time how the shapes broadcast.
+    return tf.nn.bias_add(outputs, bias[0]) if bias else outputs
 
 
 def masked_layers(model: keras.Model) -> list[ChannelMasked]:

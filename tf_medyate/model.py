@@ -17,6 +17,7 @@ import tensorflow as tf
 from tf_medyate.errors import EmptyDataError, LabelError, NonFiniteDataError, OptionError
 from tf_medyate.layers import SPARSE, masked_layers
 from tf_medyate.state import TrainingState
+from tf_medyate.tensors import assign, read
 
 
 @keras.saving.register_keras_serializable("tf_medyate")
@@ -67,31 +68,34 @@ class PreparedModel(keras.Model):
     def commit(self):
         """Writes live weights and importances into the layers; changes no output."""
         if self.training_state.pool is not None:
-            pool = self.training_state.pool.numpy()
-            importance = self.training_state.importance.numpy()
+            live = self.training_state.read()
             for layer in masked_layers(self):
-                layer.commit(pool, importance)
+                layer.commit(live)
 
     def reload_pool(self):
         """Lets the pool follow kernels that were assigned from outside, `commit`'s other way."""
         state = self.training_state
         if state.pool is None:
             return
-        pool = np.array(state.pool.numpy())
+        pool = np.array(read(state.pool))
+        placements = state.placements()
         for layer in masked_layers(self):
             if layer.mode == SPARSE:
-                channels = np.flatnonzero(layer.channel_mask.numpy())
-                live = layer.read_channels(channels).reshape(-1)
-                start = int(layer.pool_offset.numpy())
-                pool[start : start + live.size] = live
-        state.pool.assign(pool)
+                placement = placements[layer.slot]
+                pool[placement.weights] = layer.read_channels(placement.channels).reshape(-1)
+        assign(state.pool, pool)
 
 
 class Attachment:
-    """What the model's training functions were last traced for."""
+    """What the model's training functions were last traced for.
+
+    Attributes:
+        owner: Who set the modes: another has to do it anew.
+    """
 
     def __init__(self):
         self._modes, self._pool, self._optimizer = None, None, None
+        self.owner: object = None
 
     def remember(self, modes: tuple, pool, optimizer):
         """Notes the layers' modes, the pool variable and the optimizer."""

@@ -26,7 +26,7 @@ from tf_medyate.ranking import ChannelGradients, GradientProbe, rank_layers
 from tf_medyate.sampling import sample_channels
 from tf_medyate.spec import BYTES, LayerRanking, LayerSpec, MemoryBudget, UpdatePlan
 from tf_medyate.strategies import MAX_STEP_SCALE, WHOLE_NET, Strategy
-from tf_medyate.update import full_plan, optimizer_costs, pool_elements
+from tf_medyate.update import full_plan, optimizer_costs, pool_elements, probe_size
 from tf_medyate.velocity import VelocityProbe
 
 Importance = Mapping[str, np.ndarray]
@@ -94,7 +94,7 @@ class Planner:
             The importance that the first draw goes by, float [channels] by layer name.
         """
         self.specs: tuple[LayerSpec, ...] = layer_specs(model)
-        slots, accumulate = optimizer_costs(optimizer)
+        slots, accumulate = optimizer_costs(optimizer, probe_size(self.specs))
         unit = self._asked.unit if self._asked else BYTES
         self.cost = CostModel(
             unit, slots, accumulate, self._device_batch, train_bias=self.strategy.train_bias

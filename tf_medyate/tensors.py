@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 
@@ -36,6 +37,38 @@ class Constants:
         """The shape of a tensor: constant if it is known, worked out at run time if not."""
         known = x.shape.is_fully_defined()
         return self(tuple(x.shape)) if known else tf.shape(x)
+
+
+def assign(variable, value):
+    """Assigns to a Keras variable, outside of a graph.
+
+    TensorFlow compiles a function of 37 KiB for each operation and shape of variable, and keeps it.
+    The one that `variable.assign` takes differs from the one that has set the initial value; this
+    takes the latter, unless the variable has copies in several replicas.
+
+    Args:
+        variable: A Keras variable.
+        value: Array of its shape.
+
+    Raises:
+        ValueError: It has another shape.
+    """
+    stored = variable.value
+    if isinstance(stored, tf.distribute.DistributedValues):
+        variable.assign(value)
+    else:
+        fresh = tf.constant(np.asarray(value), stored.dtype)
+        fresh.shape.assert_is_compatible_with(stored.shape)
+        tf.raw_ops.AssignVariableOp(resource=stored.handle, value=fresh)
+
+
+def read(variable) -> np.ndarray:
+    """Value of a Keras variable, outside of a graph; without the copy that `numpy` compiles."""
+    stored = variable.value
+    if isinstance(stored, tf.distribute.DistributedValues):
+        return variable.numpy()
+    value: Any = tf.raw_ops.ReadVariableOp(resource=stored.handle, dtype=stored.dtype)
+    return np.asarray(value.numpy())
 
 
 def select_channels(x, indices, axis: Any = -1):

@@ -23,6 +23,7 @@ from tf_medyate.errors import PlanError
 from tf_medyate.layers import FROZEN, FULL, SPARSE, ChannelMasked, masked_layers
 from tf_medyate.model import PreparedModel
 from tf_medyate.spec import LayerDraw, LayerSpec, UpdatePlan
+from tf_medyate.tensors import assign, read
 
 
 def pool_elements(specs: Sequence[LayerSpec], cost: CostModel, capacity: int) -> int:
@@ -98,8 +99,7 @@ class ChannelUpdater:
         state = self.model.training_state
         if pool_elements:
             state.allocate(pool_elements, self._kernels)
-            state.draw.assign(-1)
-            state.pool.assign(np.zeros(pool_elements, np.float32))
+            assign(state.pool, np.zeros(pool_elements, np.float32))
         for spec in self._specs:
             self._set_mode(spec)
         for slot, layer in enumerate(self.kept_layers):
@@ -107,8 +107,10 @@ class ChannelUpdater:
         if not pool_elements:
             state.release()
         known = self.model.attachment
+        known.owner = self
         modes = tuple((n, v.mode, v.bias_trainable) for n, v in self._by_name.items())
-        self._slot_initials = {} if optimizer is None else slot_initials(optimizer)
+        size = probe_size(self._specs)
+        self._slot_initials = {} if optimizer is None else slot_initials(optimizer, size)
         if known.matches(modes, state.pool, optimizer):  # nothing that was traced has changed
             self.optimizer = optimizer
             self._reset_all_slots()
@@ -127,7 +129,7 @@ class ChannelUpdater:
             layer.set_mode(SPARSE, self._train_bias, lambda: state)
         else:
             layer.set_mode(FROZEN, train_bias=False)
-        layer.channel_mask.assign(np.full(spec.channels, layer.mode == FULL))
+        assign(layer.channel_mask, np.full(spec.channels, layer.mode == FULL))
 
     def _adopt(self, optimizer):
         if optimizer is None:
@@ -162,33 +164,29 @@ class ChannelUpdater:
         state = self.model.training_state
         if state.pool is None:
             return
+        draws = [np.asarray(plan.channels_of(v.name), np.int64) for v in self.kept_layers]
+        state.lay_out(self._kernels, draws, plan.draw)
         pool = np.zeros(state.pool.shape, np.float32)
-        offset, draws = 0, []
-        for layer in self.kept_layers:
-            channels = np.asarray(plan.channels_of(layer.name), np.int64)
-            draws.append(channels)
+        offset = 0
+        for layer, channels in zip(self.kept_layers, draws, strict=True):
             weights = layer.read_channels(channels).reshape(-1)
             pool[offset : offset + weights.size] = weights
             mask = np.zeros(layer.channel_mask.shape, bool)
             mask[channels] = True
-            layer.channel_mask.assign(mask)
-            layer.pool_offset.assign(offset)
+            assign(layer.channel_mask, mask)
             offset += weights.size
-        state.pool.assign(pool)
-        state.lay_out(self._kernels, draws)
+        assign(state.pool, pool)
         self._load_importance()
-        state.draw.assign(plan.draw)
-        state.step_scale.assign(step_scale)
+        assign(state.step_scale, step_scale)
         self._reset_slots(pool)
 
     def _load_importance(self):
         state = self.model.training_state
         means = np.zeros(state.importance.shape, np.float32)
-        for layer in self.kept_layers:
-            live = layer.importance.numpy()[layer.channel_mask.numpy()]
-            first = state.importance_start(layer.slot)
-            means[first : first + live.size] = live
-        state.importance.assign(means)
+        for layer, placement in zip(self.kept_layers, state.placements(), strict=True):
+            if placement.channels.size:
+                means[placement.importance] = read(layer.importance)[placement.channels]
+        assign(state.importance, means)
 
     def _check(self, plan: UpdatePlan):
         whole = {s.name for s in self._specs if s.is_head or self._train_all}
@@ -223,17 +221,17 @@ class ChannelUpdater:
             if key not in variable.path or variable.shape != trained.shape:
                 continue
             if suffix.endswith("average"):
-                variable.assign(value)  # an average of weights starts at the weights
+                assign(variable, value)  # an average of weights starts at the weights
             else:
                 initial = self._slot_initials.get(suffix, 0.0)
-                variable.assign(np.full(variable.shape, initial, np.float32))
+                assign(variable, np.full(variable.shape, initial, np.float32))
 
     def _reset_all_slots(self):
         """Fresh optimizer state for the pool and for everything else that is trained."""
         if self.optimizer is None:
             return
         for trained in self.model.trainable_variables:
-            self._reset_slots_of(trained, trained.numpy())
+            self._reset_slots_of(trained, read(trained))
 
     def loaded_plan(self, template: UpdatePlan, cost: CostModel) -> UpdatePlan:
         """The plan that the masks hold, as after restoring a checkpoint.
@@ -245,22 +243,22 @@ class ChannelUpdater:
         draws, used = [], 0
         for spec in self._specs:
             if spec.name in self._kept:
-                channels = np.flatnonzero(self._by_name[spec.name].channel_mask.numpy())
+                channels = np.flatnonzero(read(self._by_name[spec.name].channel_mask))
                 used += channels.size * cost.channel(spec)
                 if channels.size:
                     draws.append(LayerDraw(spec.name, tuple(int(c) for c in channels)))
-        draw = int(self.model.training_state.draw.numpy())
+        draw = self.model.training_state.draw
         return UpdatePlan(draw, template.seed, template.budget, template.fixed, used, tuple(draws))
 
     def importance(self) -> dict[str, np.ndarray]:
         """Running mean of the gradient norm of each channel, by kept layer; commits first."""
         self.model.commit()
-        return {layer.name: layer.importance.numpy() for layer in self.kept_layers}
+        return {layer.name: read(layer.importance) for layer in self.kept_layers}
 
     def set_importance(self, values: Mapping[str, np.ndarray]):
         """Overwrites the running means, as after calibration."""
         for layer in self.kept_layers:
-            layer.importance.assign(np.asarray(values[layer.name], np.float32))
+            assign(layer.importance, np.asarray(values[layer.name], np.float32))
         if self.model.training_state.pool is not None:
             self._load_importance()
 
@@ -271,18 +269,18 @@ class ChannelUpdater:
             variables.append(self.model.training_state.importance)
         if self.optimizer is not None:
             variables += self.optimizer.variables
-        return [(variable, variable.numpy()) for variable in variables]
+        return [(variable, read(variable)) for variable in variables]
 
     @staticmethod
     def restore(snapshot: list[tuple[keras.Variable, np.ndarray]]):
         """Puts a snapshot back."""
         for variable, value in snapshot:
-            variable.assign(value)
+            assign(variable, value)
 
     def first_non_finite(self) -> str | None:
         """Path of a trained variable that holds NaN or infinity, None if all are finite."""
         for variable in self.model.trainable_variables:
-            if not np.isfinite(variable.numpy()).all():
+            if not np.isfinite(read(variable)).all():
                 return variable.path
         return None
 
@@ -292,37 +290,47 @@ def _reference_name(variable) -> str:
     return variable.path.replace("/", "_")
 
 
-def _probe_optimizer(optimizer, elements: int):
+def _probe_slots(optimizer, size: int) -> list[tuple[str, keras.Variable]]:
+    """What a twin of the optimizer keeps for a vector, by the suffix of the slot's name."""
     twin = type(optimizer).from_config(optimizer.get_config())
-    probe = keras.Variable(np.zeros(elements, np.float32), name="medyate_probe")
+    probe = keras.Variable(np.zeros(size, np.float32), name="medyate_probe")
     twin.build([probe])
-    return twin, _reference_name(probe)
+    key = _reference_name(probe)
+    return [(v.path.split(key)[-1], v) for v in twin.variables if v.shape == (size,)]
 
 
-def slot_initials(optimizer: keras.optimizers.Optimizer) -> dict[str, float]:
-    """What each slot of an optimizer starts from, by the suffix of the slot's name."""
-    twin, key = _probe_optimizer(optimizer, 2)
-    return {
-        variable.path.split(key)[-1]: float(np.mean(variable.numpy()))
-        for variable in twin.variables
-        if key in variable.path
-    }
+def probe_size(specs: Sequence[LayerSpec]) -> int:
+    """Size of a vector that the model has: TensorFlow keeps 37 KiB for each new shape."""
+    return next((spec.channels for spec in specs), 2)
 
 
-def optimizer_costs(optimizer: keras.optimizers.Optimizer | None) -> tuple[int, bool]:
+def slot_initials(optimizer: keras.optimizers.Optimizer, size: int = 2) -> dict[str, float]:
+    """What each slot of an optimizer starts from, by the suffix of the slot's name.
+
+    Args:
+        optimizer: The optimizer; it stays as it is.
+        size: Of the vector that is tried; `probe_size` is best.
+    """
+    found = _probe_slots(optimizer, size)
+    return {suffix: float(np.mean(read(variable))) for suffix, variable in found}
+
+
+def optimizer_costs(
+    optimizer: keras.optimizers.Optimizer | None, size: int = 2
+) -> tuple[int, bool]:
     """Values that an optimizer keeps for each weight, found by building a twin of it.
+
+    Args:
+        optimizer: The optimizer; it stays as it is.
+        size: As for `slot_initials`.
 
     Returns:
         (slots per weight, whether it also accumulates gradients over several steps).
     """
     if optimizer is None:
         return 0, False
-    small, large = (
-        sum(int(np.prod(v.shape)) for v in _probe_optimizer(optimizer, size)[0].variables)
-        for size in (16, 32)
-    )
     accumulates = bool(getattr(optimizer, "gradient_accumulation_steps", None))
-    return max(0, (large - small) // 16 - int(accumulates)), accumulates
+    return len(_probe_slots(optimizer, size)) - int(accumulates), accumulates
 
 
 def full_plan(specs: Sequence[LayerSpec], cost: CostModel, template: UpdatePlan) -> UpdatePlan:

@@ -125,10 +125,10 @@ class Executor:
             self._model.compile(optimizer, LOSS, metrics=["accuracy"])
         self._model.commit()
         for layer, (kernel, bias) in zip(masked_layers(self._model), base.weights, strict=True):
-            layer.channel_mask.assign(np.zeros(layer.channel_mask.shape, bool))
             layer.kernel.assign(kernel)
             if bias is not None:
                 layer.bias.assign(bias)
+        self._model.reload_pool()
         return self._model
 
 

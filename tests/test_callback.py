@@ -443,6 +443,28 @@ def test_weights_of_another_budget_can_be_loaded(tmp_path):
     np.testing.assert_allclose(np.asarray(large(x)), expected, rtol=1e-5, atol=1e-6)
 
 
+def test_weights_of_other_kept_layers_can_be_loaded(tmp_path):
+    """The kept layers have kernels of one shape: only their names tell them apart."""
+    inputs = keras.Input((6, 6, 4))
+    x = keras.layers.Conv2D(4, 3, padding="same", name="one")(inputs)
+    x = keras.layers.Conv2D(4, 3, padding="same", name="two")(x)
+    outputs = keras.layers.Dense(3, activation="softmax")(keras.layers.Flatten()(x))
+    base = keras.Model(inputs, outputs)
+    first, second = compiled(model=base), compiled(model=base)
+    later = md.MeDyate("8KiB", layers=["two"], verbose=0)
+    fit(first, [md.MeDyate("8KiB", layers=["one"], verbose=0)])
+    fit(second, [later])
+    data = random_data(first, 24)[0]
+    expected = first.predict(data, verbose=0)
+    first.save_weights(tmp_path / "first.weights.h5")
+    second.load_weights(tmp_path / "first.weights.h5")
+    second.commit()
+    np.testing.assert_allclose(second.predict(data, verbose=0), expected, rtol=1e-5, atol=1e-6)
+    one = second.get_layer("one").kernel.numpy()
+    fit(second, [later], epochs=1)  # goes on, and draws first
+    np.testing.assert_array_equal(second.get_layer("one").kernel.numpy(), one)
+
+
 def test_a_callback_starts_anew_if_another_has_trained_the_model_in_between():
     model = compiled()
     first = md.MeDyate("3KiB", ranking="last_k", top_k=1, verbose=0)

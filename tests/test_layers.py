@@ -278,7 +278,7 @@ def test_the_pool_and_its_runs_hold_the_same_weights(seed, windows):
     state = TrainingState()
     state.allocate(pool.size, kernels)
     state.pool.assign(pool)
-    state.lay_out(kernels, draws, 0)
+    state.lay_out(draws, 0)
     for slot, (kernel, draw) in enumerate(zip(kernels, draws, strict=True)):
         run = state.run(slot)
         index = tuple(np.asarray(run.index)[:, 1 - len(kernel) :].T)

@@ -14,6 +14,7 @@ Example:
 from __future__ import annotations
 
 import dataclasses
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -49,6 +50,7 @@ class Sizes:
         drawn: Entries of `Layout.channels`, and running means.
         layers: Layers that may be drawn from.
         rows, depth: Of the layers' `index`es together.
+        key: Tells these layers from others of the same sizes.
     """
 
     pool: int
@@ -56,10 +58,11 @@ class Sizes:
     layers: int
     rows: int
     depth: int
+    key: int
 
     @staticmethod
-    def of(pool: int, kernels: Kernels) -> Sizes:
-        """For a pool of so many weights, and the kernel shapes of the layers."""
+    def of(pool: int, kernels: Kernels, names: Sequence[str] = ()) -> Sizes:
+        """For a pool of so many weights, the layers' kernel shapes, and what they are called."""
         channels = [int(kernel[-2]) for kernel in kernels]
         outputs = [int(kernel[-1]) for kernel in kernels]
         weights = [int(np.prod(kernel)) // int(kernel[-2]) for kernel in kernels]
@@ -70,6 +73,7 @@ class Sizes:
             layers=len(kernels),
             rows=min(rows, pool // min(outputs)),
             depth=max(len(kernel) - 1 for kernel in kernels),
+            key=zlib.crc32("\n".join(names).encode()) >> 1,
         )
 
     @property
@@ -77,7 +81,7 @@ class Sizes:
         """Lengths of the parts of a Layout, in order."""
         shapes = [4] * self.layers
         index = self.rows * self.depth
-        return (4, *[self.layers + 1] * 3, *shapes, self.drawn, index, self.pool, self.pool)
+        return (5, *[self.layers + 1] * 3, *shapes, self.drawn, index, self.pool, self.pool)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +89,7 @@ class Layout:
     """One draw, as parts of an int32 vector: NumPy arrays, or tensors in a graph.
 
     Attributes:
-        head: [4], number of the draw, and of the Sizes layers, rows and depth.
+        head: [5], number of the draw, and of the Sizes layers, rows, depth and key.
         elements, rows, counts: [layers + 1], of each layer's run: pool elements, rows of `index`,
             and entries of `channels`; the last entry is what is left over.
         kernel_shapes: [4] for each layer: height, width, channels and outputs of the kernel of
@@ -118,15 +122,13 @@ class Layout:
     @staticmethod
     def cut(vector: np.ndarray, pool: int, drawn: int) -> Layout:
         """From the whole vector."""
-        _, layers, rows, depth = (int(size) for size in vector[:4])
-        ends = np.cumsum(Sizes(pool, drawn, layers, rows, depth).parts)
+        ends = np.cumsum(Sizes(pool, drawn, *(int(size) for size in vector[1:5])).parts)
         return Layout.of(np.split(vector, ends[:-1]))
 
     @property
     def sizes(self) -> Sizes:
         """What the layout fits into."""
-        _, layers, rows, depth = (int(size) for size in self.head)
-        return Sizes(self.places.size, self.channels.size, layers, rows, depth)
+        return Sizes(self.places.size, self.channels.size, *(int(size) for size in self.head[1:]))
 
     def joined(self) -> np.ndarray:
         """The whole vector."""
@@ -179,7 +181,7 @@ def lay_out(sizes: Sizes, kernels: Kernels, draws: Draws, draw: int) -> Layout:
         counts[:, layer] = run.size, len(index), named.size
         shapes.append([1] * (2 - len(window)) + window + [named.size, outputs])
     counts[:, -1] = (sizes.pool, sizes.rows, sizes.drawn) - counts[:, :-1].sum(axis=1)
-    head = np.array([draw, sizes.layers, sizes.rows, sizes.depth])
+    head = np.array([draw, sizes.layers, sizes.rows, sizes.depth, sizes.key])
     elements, rows, named = counts
     return Layout(head, elements, rows, named, shapes, channels, indices, places, owners)
 

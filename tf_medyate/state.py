@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -101,22 +102,29 @@ class TrainingState(keras.layers.Layer):
         for name in self._NAMES:
             setattr(self, name, None)
         self.sizes: Any = None  # of the layout
+        self._kernels: Any = None  # of the layers that it was allocated for
 
     pool: Any
     importance: Any
     step_scale: Any
     layout: Any
 
-    def allocate(self, pool_elements: int, kernels: Kernels):
+    def allocate(self, pool_elements: int, kernels: Kernels, names: Sequence[str] = ()):
         """Makes the variables, with nothing drawn; keeps the ones there are if the sizes agree.
 
         Args:
             pool_elements: Weights that there must be room for.
             kernels: Kernel shape of each layer that may be drawn from, in execution order.
+            names: What the layers are called.
         """
-        self.sizes = Sizes.of(pool_elements, kernels)
-        self._allocate((pool_elements,), (self.sizes.drawn,), (sum(self.sizes.parts),))
-        self.lay_out(kernels, [()] * len(kernels), draw=-1)
+        sizes = Sizes.of(pool_elements, kernels, names)
+        self._allocate((pool_elements,), (sizes.drawn,), (sum(sizes.parts),))
+        self.sizes, self._kernels = sizes, tuple(map(tuple, kernels))
+        self._clear()
+
+    def _clear(self):
+        assign(self.pool, np.zeros(self.pool.shape, np.float32))
+        self.lay_out([()] * self.sizes.layers, draw=-1)
 
     def _allocate(self, pool, importance, layout):
         if self.pool is not None and (
@@ -143,20 +151,20 @@ class TrainingState(keras.layers.Layer):
 
     def release(self):
         """Gives the variables back."""
+        self.sizes = self._kernels = None
         for name in self._NAMES:
             if getattr(self, name) is not None:
                 delattr(self, name)
                 setattr(self, name, None)
 
-    def lay_out(self, kernels: Kernels, draws: Draws, draw: int):
+    def lay_out(self, draws: Draws, draw: int):
         """Notes where the runs of a draw lie in the pool.
 
         Args:
-            kernels: As given to `allocate`.
             draws: The channels drawn of each layer, rising.
             draw: The draw's number.
         """
-        assign(self.layout, lay_out(self.sizes, kernels, draws, draw).joined())
+        assign(self.layout, lay_out(self.sizes, self._kernels, draws, draw).joined())
 
     def _read_layout(self) -> Layout:
         (pool,), (drawn,) = self.pool.shape, self.importance.shape
@@ -202,6 +210,9 @@ class TrainingState(keras.layers.Layer):
     def load_own_variables(self, store):
         """Reads what `save_own_variables` wrote, making the variables if need be.
 
+        A state that is attached to other layers, or with another budget, drops its draw instead:
+        the kernels in the file are complete without it.
+
         Raises:
             PlanError: A version wrote it that kept other variables.
         """
@@ -215,11 +226,16 @@ class TrainingState(keras.layers.Layer):
                 f"{sorted(kept)}",
                 "Another version of tf_medyate saved it: prepare the original model anew.",
             )
-        shapes = (np.asarray(store[name]).shape for name in ("pool", "importance", "layout"))
-        self._allocate(*shapes)
-        for variable in self.variables:
-            assign(variable, np.asarray(store[variable.name]))
-        self.sizes = self._read_layout().sizes
+        values = {name: np.asarray(store[name]) for name in self._NAMES}
+        pool, importance, layout = (values[name] for name in ("pool", "importance", "layout"))
+        sizes = Layout.cut(layout, pool.size, importance.size).sizes
+        if self._kernels is not None and self.sizes != sizes:
+            self._clear()
+            return
+        self._allocate(pool.shape, importance.shape, layout.shape)
+        self.sizes = sizes
+        for name, value in values.items():
+            assign(getattr(self, name), value)
 
 
 class _OpenPool:

@@ -78,10 +78,6 @@ class ChannelUpdater:
         """The layers that may be drawn from, in execution order."""
         return [self._by_name[s.name] for s in self._specs if s.name in self._kept]
 
-    @property
-    def _kernels(self) -> list[tuple[int, ...]]:
-        return [tuple(layer.kernel.shape) for layer in self.kept_layers]
-
     def attach(self, pool_elements: int, optimizer: keras.optimizers.Optimizer | None):
         """Commits what was live, sets every layer's mode and makes the pool.
 
@@ -98,8 +94,8 @@ class ChannelUpdater:
         self.model.commit()
         state = self.model.training_state
         if pool_elements:
-            state.allocate(pool_elements, self._kernels)
-            assign(state.pool, np.zeros(pool_elements, np.float32))
+            names = [layer.name for layer in self.kept_layers]
+            state.allocate(pool_elements, [layer.kernel.shape for layer in self.kept_layers], names)
         for spec in self._specs:
             self._set_mode(spec)
         for slot, layer in enumerate(self.kept_layers):
@@ -165,20 +161,17 @@ class ChannelUpdater:
         if state.pool is None:
             return
         draws = [np.asarray(plan.channels_of(v.name), np.int64) for v in self.kept_layers]
-        state.lay_out(self._kernels, draws, plan.draw)
-        pool = np.zeros(state.pool.shape, np.float32)
-        offset = 0
+        state.lay_out(draws, plan.draw)
+        self.model.reload_pool()
         for layer, channels in zip(self.kept_layers, draws, strict=True):
-            weights = layer.read_channels(channels).reshape(-1)
-            pool[offset : offset + weights.size] = weights
             mask = np.zeros(layer.channel_mask.shape, bool)
             mask[channels] = True
             assign(layer.channel_mask, mask)
-            offset += weights.size
-        assign(state.pool, pool)
         self._load_importance()
         assign(state.step_scale, step_scale)
-        self._reset_slots(pool)
+        if self.optimizer is not None:
+            # The pool's places belong to other weights now: their optimizer state starts anew.
+            self._reset_slots_of(state.pool, read(state.pool))
 
     def _load_importance(self):
         state = self.model.training_state
@@ -208,11 +201,6 @@ class ChannelUpdater:
                 f"{need} weights",
                 "Attach with the budget that the plan was drawn for.",
             )
-
-    def _reset_slots(self, pool: np.ndarray):
-        """The pool's places belong to other weights now: their optimizer state starts anew."""
-        if self.optimizer is not None:
-            self._reset_slots_of(self.model.training_state.pool, pool)
 
     def _reset_slots_of(self, trained: keras.Variable, value: np.ndarray):
         key = _reference_name(trained)

@@ -158,7 +158,12 @@ class MeDyate(keras.callbacks.Callback):
         host_memory.collect()  # the graph that measured
         planner.plan(importance, 0)  # refuses a hopeless budget before anything is changed
         updater = ChannelUpdater(
-            model, planner.specs, planner.kept, self.strategy.train_bias, planner.trains_all
+            model,
+            planner.specs,
+            planner.kept,
+            self.strategy.train_bias,
+            planner.trains_all,
+            planner.scales_steps,
         )
         updater.attach(planner.pool_elements(), optimizer)
         updater.set_importance(importance)

@@ -31,8 +31,10 @@ from tf_medyate.tensors import (
     input_gradient,
     kernel_gradient,
     read,
+    read_untracked,
     select_channels,
     spread_kernel,
+    with_gradient,
 )
 
 # Keras's hints are narrower than what its operations take.
@@ -138,8 +140,7 @@ class ChannelMasked(keras.layers.Layer):
         base = tf.convert_to_tensor(self.kernel.value)
         rank, (_, _, outputs) = len(base.shape), self._geometry()
 
-        @tf.custom_gradient
-        def apply(x, weights, *bias):
+        def forward(x, weights, *bias):
             index = run.index if run.index.shape[-1] == rank - 1 else run.index[:, 1 - rank :]
             rows = tf.reshape(weights, run.constants((-1, outputs)))
             kernel = tf.tensor_scatter_nd_update(base, index, rows)
@@ -154,9 +155,10 @@ class ChannelMasked(keras.layers.Layer):
                 return dx, d_weights, *d_bias
 
             # Inside, where TensorFlow can fuse it with the operation before.
-            return _add_bias(y, *bias), gradient
+            return [_add_bias(y, *bias)], gradient
 
-        return apply(inputs, run.weights, *bias)
+        (y,) = with_gradient(forward, inputs, run.weights, *bias)
+        return y
 
     def differentiable(self, x, kernel, run: Run) -> tuple[Any, Backward]:
         """The layer's operation, and its gradient with the drawn channels' weights alone.
@@ -383,8 +385,7 @@ class MaskedDense(ChannelMasked, keras.layers.Dense):
 def _read(variable):
     # Keras's `trainable` is unknown to TensorFlow, whose tape would trace gradients down to the
     # first layer, frozen or not.
-    value = variable.value
-    return value if variable.trainable else tf.stop_gradient(value)
+    return variable.value if variable.trainable else read_untracked(variable)
 
 
 def _add_bias(outputs, *bias):

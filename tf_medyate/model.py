@@ -7,7 +7,7 @@ inherited.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import keras
@@ -91,15 +91,18 @@ class Attachment:
 
     Attributes:
         owner: Who set the modes: another has to do it anew.
+        slot_initials: What the optimizer's slots start from, by the suffix of their names.
     """
 
     def __init__(self):
         self._modes, self._pool, self._optimizer = None, None, None
         self.owner: object = None
+        self.slot_initials: Mapping[str, float] = {}
 
-    def remember(self, modes: tuple, pool, optimizer):
-        """Notes the layers' modes, the pool variable and the optimizer."""
+    def remember(self, modes: tuple, pool, optimizer, slot_initials: Mapping[str, float]):
+        """Notes the layers' modes, the pool variable, the optimizer and how it begins."""
         self._modes, self._pool, self._optimizer = modes, pool, optimizer
+        self.slot_initials = slot_initials
 
     def matches(self, modes: tuple, pool, optimizer) -> bool:
         """The same modes, and the very same variable and optimizer."""

@@ -179,9 +179,15 @@ class Planner:
         fixed = self.cost.fixed(self.specs, self.kept)
         return UpdatePlan(draw, self.seed, self.budget, fixed, 0, ())
 
+    @property
+    def scales_steps(self) -> bool:
+        """`step_scale` can be another number than 1."""
+        weighted = self.strategy.sampling not in ("velocity", "uniform")
+        return self.strategy.step == "matched" and weighted
+
     def step_scale(self, importance: Importance, plan: UpdatePlan) -> float:
         """What makes an update of the drawn channels as long as one of all kept channels."""
-        if self.strategy.step == "plain" or self.strategy.sampling in ("velocity", "uniform"):
+        if not self.scales_steps:
             return 1.0
         every = sum(float(np.square(importance[name]).sum()) for name in self.kept)
         drawn = sum(

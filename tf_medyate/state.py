@@ -23,7 +23,7 @@ import tensorflow as tf
 
 from tf_medyate.errors import PlanError
 from tf_medyate.layout import Draws, Kernels, Layout, Placement, Sizes, lay_out
-from tf_medyate.tensors import Constants, assign, read, sum_over_replicas
+from tf_medyate.tensors import Constants, assign, read, sum_over_replicas, with_gradient
 
 # Weight of the newest step in the running mean of a channel's gradient norm: about the last
 # ten steps count, less than one epoch of the data sets that fit a device.
@@ -90,12 +90,12 @@ class TrainingState(keras.layers.Layer):
         pool: float32 variable [pool_elements], or None before the first attachment.
         importance: float32 variable, running mean of the gradient norm of each drawn channel, layer
             after layer, as far as it has not been committed to the layers.
-        step_scale: float32 variable, what gradients of drawn channels are multiplied by; 1 unless
-            the strategy lengthens their steps.
         layout: int32 variable, the Layout of the draw.
+        scaled: Gradients of drawn channels are multiplied by the layout's scale. Set before the
+            step is traced; most strategies do without.
     """
 
-    _NAMES = ("pool", "importance", "step_scale", "layout")
+    _NAMES = ("pool", "importance", "layout")
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -103,10 +103,10 @@ class TrainingState(keras.layers.Layer):
             setattr(self, name, None)
         self.sizes: Any = None  # of the layout
         self._kernels: Any = None  # of the layers that it was allocated for
+        self.scaled = False
 
     pool: Any
     importance: Any
-    step_scale: Any
     layout: Any
 
     def allocate(self, pool_elements: int, kernels: Kernels, names: Sequence[str] = ()):
@@ -135,7 +135,6 @@ class TrainingState(keras.layers.Layer):
         self.release()
         self.pool = self.add_weight(name="pool", shape=pool, initializer="zeros")
         self.importance = self._fixed("importance", importance, "float32", "zeros")
-        self.step_scale = self._fixed("step_scale", (), "float32", "ones")
         self.layout = self._fixed("layout", layout, "int32", np.zeros)
 
     def _fixed(self, name, shape, dtype, initializer):
@@ -157,14 +156,16 @@ class TrainingState(keras.layers.Layer):
                 delattr(self, name)
                 setattr(self, name, None)
 
-    def lay_out(self, draws: Draws, draw: int):
+    def lay_out(self, draws: Draws, draw: int, step_scale: float = 1.0):
         """Notes where the runs of a draw lie in the pool.
 
         Args:
             draws: The channels drawn of each layer, rising.
             draw: The draw's number.
+            step_scale: What gradients of drawn channels are multiplied by, if `scaled`.
         """
-        assign(self.layout, lay_out(self.sizes, self._kernels, draws, draw).joined())
+        layout = lay_out(self.sizes, self._kernels, draws, draw, step_scale)
+        assign(self.layout, layout.joined())
 
     def _read_layout(self) -> Layout:
         (pool,), (drawn,) = self.pool.shape, self.importance.shape
@@ -174,6 +175,11 @@ class TrainingState(keras.layers.Layer):
     def draw(self) -> int:
         """Number of the draw that is in the pool; -1 before the first."""
         return int(self._read_layout().head[0])
+
+    @property
+    def step_scale(self) -> float:
+        """What gradients of drawn channels are multiplied by, if `scaled`."""
+        return float(self._read_layout().scale.view(np.float32)[0])
 
     def placements(self) -> list[Placement]:
         """Where each layer's run lies, by the layer's slot."""
@@ -275,17 +281,18 @@ class _OpenPool:
             )
         ]
 
-    def _cut_pool(self, elements) -> tuple:
-        @tf.custom_gradient
-        def cut(pool):
+    def _cut_pool(self, elements) -> Sequence[Any]:
+        def forward(pool):
             def gradient(*d_weights):
                 d_pool = tf.raw_ops.ConcatV2(values=d_weights, axis=self._constants(0))
                 self._refresh_importance(d_pool)
-                return d_pool * self._state.step_scale.value
+                if self._state.scaled:
+                    d_pool *= tf.bitcast(self._layout.scale, tf.float32)
+                return [d_pool]
 
-            return tuple(self._split(pool, elements, self._state.sizes.layers + 1)), gradient
+            return self._split(pool, elements, self._state.sizes.layers + 1), gradient
 
-        return cut(tf.convert_to_tensor(self._state.pool.value))
+        return with_gradient(forward, self._state.pool.value)
 
     def _refresh_importance(self, d_pool):
         mean: Any = self._state.importance.value

@@ -7,10 +7,14 @@ undilated layers name the gradient operations themselves.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.eager import record
+
+Backward = Callable[..., Sequence[Any]]
 
 
 class Constants:
@@ -69,6 +73,12 @@ def read(variable) -> np.ndarray:
         return variable.numpy()
     value: Any = tf.raw_ops.ReadVariableOp(resource=stored.handle, dtype=stored.dtype)
     return np.asarray(value.numpy())
+
+
+def read_untracked(variable):
+    """Value of a Keras variable as a tensor that no gradient tape follows."""
+    with record.stop_recording():
+        return tf.convert_to_tensor(variable.value)
 
 
 def select_channels(x, indices, axis: Any = -1):
@@ -133,6 +143,27 @@ def convolution_gradients(x, kernel, run, dy, strides, padding):
     dx = tf.raw_ops.Conv2DBackpropInput(input_sizes=sizes, filter=kernel, **how)
     picked = select_channels(x, run.channels, run.constants(-1))
     return dx, tf.raw_ops.Conv2DBackpropFilter(input=picked, filter_sizes=run.kernel_shape, **how)
+
+
+def with_gradient(forward: Callable[..., tuple[Sequence[Any], Backward]], *inputs) -> Sequence[Any]:
+    """Computes tensors that have a gradient of their own, as `tf.custom_gradient` does.
+
+    That one adds to each input an identity and zeros that nobody asked for, some eight nodes for
+    a layer. This tells the gradient tapes alone, so `tf.gradients` would not see it.
+
+    Args:
+        forward: Function of the inputs to (outputs, function of the gradients of all outputs to
+            those of the inputs). It reads no trainable variable.
+        *inputs: Tensors or variables.
+
+    Returns:
+        The outputs, tensors.
+    """
+    given = [tf.convert_to_tensor(value) for value in inputs]
+    with record.stop_recording():
+        outputs, backward = forward(*given)
+    record.record_operation("MeDyate", list(outputs), given, backward)
+    return outputs
 
 
 def sum_over_replicas(x):

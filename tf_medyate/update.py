@@ -54,6 +54,7 @@ class ChannelUpdater:
         kept: Names of the layers that may be drawn from.
         train_bias: The biases of kept layers are trained.
         train_all: Every kernel and bias is trained: ordinary fine-tuning.
+        scaled: `load` is given step scales other than 1.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class ChannelUpdater:
         kept: Sequence[str],
         train_bias: bool,
         train_all: bool = False,
+        scaled: bool = False,
     ):
         self.model = model
         self.optimizer: Any = None
@@ -71,7 +73,7 @@ class ChannelUpdater:
         self._kept = frozenset(kept)
         self._train_bias = train_bias
         self._train_all = train_all
-        self._slot_initials: dict[str, float] = {}
+        self._scaled = scaled
 
     @property
     def kept_layers(self) -> list[ChannelMasked]:
@@ -102,18 +104,21 @@ class ChannelUpdater:
             layer.slot = slot
         if not pool_elements:
             state.release()
+        state.scaled = self._scaled
         known = self.model.attachment
         known.owner = self
-        modes = tuple((n, v.mode, v.bias_trainable) for n, v in self._by_name.items())
-        size = probe_size(self._specs)
-        self._slot_initials = {} if optimizer is None else slot_initials(optimizer, size)
+        modes = (
+            self._scaled,
+            *((n, v.mode, v.bias_trainable) for n, v in self._by_name.items()),
+        )
         if known.matches(modes, state.pool, optimizer):  # nothing that was traced has changed
             self.optimizer = optimizer
             self._reset_all_slots()
             return
         self.optimizer = self._adopt(optimizer)
         self._retrace()
-        known.remember(modes, state.pool, self.optimizer)
+        initials = {} if self.optimizer is None else self._slots_as_built(self.optimizer)
+        known.remember(modes, state.pool, self.optimizer, initials)
 
     def _set_mode(self, spec: LayerSpec):
         layer = self._by_name[spec.name]
@@ -139,6 +144,11 @@ class ChannelUpdater:
         optimizer.build(self.model.trainable_variables)
         return optimizer
 
+    def _slots_as_built(self, optimizer) -> dict[str, float]:
+        pool = self.model.training_state.pool
+        trained = self.model.trainable_variables if pool is None else [pool]
+        return slot_initials(optimizer, trained[0]) if trained else {}
+
     def _retrace(self):
         if self.model.compiled:
             self.model.make_train_function(force=True)
@@ -161,14 +171,13 @@ class ChannelUpdater:
         if state.pool is None:
             return
         draws = [np.asarray(plan.channels_of(v.name), np.int64) for v in self.kept_layers]
-        state.lay_out(draws, plan.draw)
+        state.lay_out(draws, plan.draw, step_scale)
         self.model.reload_pool()
         for layer, channels in zip(self.kept_layers, draws, strict=True):
             mask = np.zeros(layer.channel_mask.shape, bool)
             mask[channels] = True
             assign(layer.channel_mask, mask)
         self._load_importance()
-        assign(state.step_scale, step_scale)
         if self.optimizer is not None:
             # The pool's places belong to other weights now: their optimizer state starts anew.
             self._reset_slots_of(state.pool, read(state.pool))
@@ -203,16 +212,12 @@ class ChannelUpdater:
             )
 
     def _reset_slots_of(self, trained: keras.Variable, value: np.ndarray):
-        key = _reference_name(trained)
-        for variable in self.optimizer.variables:
-            suffix = variable.path.split(key)[-1]
-            if key not in variable.path or variable.shape != trained.shape:
-                continue
+        initials = self.model.attachment.slot_initials
+        for suffix, variable in _slots(self.optimizer, trained):
             if suffix.endswith("average"):
                 assign(variable, value)  # an average of weights starts at the weights
             else:
-                initial = self._slot_initials.get(suffix, 0.0)
-                assign(variable, np.full(variable.shape, initial, np.float32))
+                assign(variable, np.full(variable.shape, initials.get(suffix, 0.0), np.float32))
 
     def _reset_all_slots(self):
         """Fresh optimizer state for the pool and for everything else that is trained."""
@@ -278,13 +283,14 @@ def _reference_name(variable) -> str:
     return variable.path.replace("/", "_")
 
 
-def _probe_slots(optimizer, size: int) -> list[tuple[str, keras.Variable]]:
-    """What a twin of the optimizer keeps for a vector, by the suffix of the slot's name."""
-    twin = type(optimizer).from_config(optimizer.get_config())
-    probe = keras.Variable(np.zeros(size, np.float32), name="medyate_probe")
-    twin.build([probe])
-    key = _reference_name(probe)
-    return [(v.path.split(key)[-1], v) for v in twin.variables if v.shape == (size,)]
+def _slots(optimizer, trained: keras.Variable) -> list[tuple[str, keras.Variable]]:
+    """What a built optimizer keeps for a variable, each with the suffix of its name."""
+    key = _reference_name(trained)
+    return [
+        (slot.path.split(key)[-1], slot)
+        for slot in optimizer.variables
+        if key in slot.path and slot.shape == trained.shape
+    ]
 
 
 def probe_size(specs: Sequence[LayerSpec]) -> int:
@@ -292,15 +298,16 @@ def probe_size(specs: Sequence[LayerSpec]) -> int:
     return next((spec.channels for spec in specs), 2)
 
 
-def slot_initials(optimizer: keras.optimizers.Optimizer, size: int = 2) -> dict[str, float]:
-    """What each slot of an optimizer starts from, by the suffix of the slot's name.
+def slot_initials(
+    optimizer: keras.optimizers.Optimizer, trained: keras.Variable
+) -> dict[str, float]:
+    """What each slot of a freshly built optimizer starts from, by the suffix of the slot's name.
 
     Args:
-        optimizer: The optimizer; it stays as it is.
-        size: Of the vector that is tried; `probe_size` is best.
+        optimizer: The optimizer, before its first step.
+        trained: One of the variables that it was built for.
     """
-    found = _probe_slots(optimizer, size)
-    return {suffix: float(np.mean(read(variable))) for suffix, variable in found}
+    return {suffix: float(np.mean(read(slot))) for suffix, slot in _slots(optimizer, trained)}
 
 
 def optimizer_costs(
@@ -310,7 +317,7 @@ def optimizer_costs(
 
     Args:
         optimizer: The optimizer; it stays as it is.
-        size: As for `slot_initials`.
+        size: Of the vector that is tried; `probe_size` is best.
 
     Returns:
         (slots per weight, whether it also accumulates gradients over several steps).
@@ -318,7 +325,10 @@ def optimizer_costs(
     if optimizer is None:
         return 0, False
     accumulates = bool(getattr(optimizer, "gradient_accumulation_steps", None))
-    return len(_probe_slots(optimizer, size)) - int(accumulates), accumulates
+    twin = type(optimizer).from_config(optimizer.get_config())
+    probe = keras.Variable(np.zeros(size, np.float32), name="medyate_probe")
+    twin.build([probe])
+    return len(_slots(twin, probe)) - int(accumulates), accumulates
 
 
 def full_plan(specs: Sequence[LayerSpec], cost: CostModel, template: UpdatePlan) -> UpdatePlan:

@@ -1,0 +1,71 @@
+"""The tensor operations under the masked layers, against TensorFlow's own."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_medyate.tensors import assign, read, read_untracked, with_gradient
+
+
+def test_an_assignment_never_changes_a_shape():
+    variable = keras.Variable(np.zeros((2, 3), np.float32))
+    assign(variable, np.arange(6.0).reshape(2, 3))
+    np.testing.assert_array_equal(read(variable), np.arange(6, dtype=np.float32).reshape(2, 3))
+    assert read(variable).dtype == np.float32
+    for shape in [(3, 2), (6,), ()]:
+        with pytest.raises(ValueError, match="compatible"):
+            assign(variable, np.zeros(shape))
+    assert variable.numpy().sum() == 15
+
+
+def test_what_was_read_stays_as_it_was():
+    variable = keras.Variable(np.zeros(1000, np.float32))
+    before = read(variable)
+    variable.assign_add(np.ones(1000, np.float32))
+    assert not before.any()
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, tf.function], ids=["eager", "graph"])
+def test_a_gradient_of_its_own_is_that_of_custom_gradient(wrap):
+    """All gradients twice as long as they are, so that nobody else can have made them."""
+
+    def forward(x, y):
+        def backward(d_product, d_sum):
+            return [2 * (d_product * y + d_sum), 2 * (d_product * x + d_sum)]
+
+        return [x * y, x + y], backward
+
+    @tf.custom_gradient
+    def reference(x, y):
+        return forward(x, y)
+
+    def gradients(function, use):
+        @wrap
+        def run(x):
+            variable = tf.constant([5.0, 7.0])
+            with tf.GradientTape(persistent=True) as outer:
+                outer.watch([x, variable])
+                with tf.GradientTape() as inner:
+                    inner.watch([x, variable])
+                    loss = use(*function(x**2, variable))
+                found = inner.gradient(loss, [x, variable])
+            return [loss, *found, outer.gradient(found[0], x)]
+
+        return run(tf.constant([2.0, 3.0]))
+
+    uses = (lambda a, b: a * b, lambda a, _: a**2, lambda _, b: b)  # two leave one output unused
+    for use in uses:
+        ours = gradients(lambda x, y: with_gradient(forward, x, y), use)
+        theirs = gradients(reference, use)
+        for found, expected in zip(ours, theirs, strict=True):
+            np.testing.assert_array_equal(found, expected)
+
+
+def test_what_is_read_untracked_has_no_gradient():
+    variable = keras.Variable([2.0])
+    with tf.GradientTape() as tape:
+        y = read_untracked(variable) * 3.0
+    assert float(y[0]) == 6
+    assert tape.gradient(y, variable.value) is None
+    assert read_untracked(variable).shape == (1,)

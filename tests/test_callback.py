@@ -382,6 +382,22 @@ def test_the_state_survives_saving_and_loading_in_mid_training(tmp_path):
     fit(loaded, [md.MeDyate(medyate.budget, verbose=0)], 1, (x, y))
 
 
+def test_the_default_draws_the_blunter_the_larger_its_budget():
+    found = []
+    for budget in ("3KiB", "30KiB"):
+        medyate = md.MeDyate(budget, verbose=0)
+        assert medyate.strategy.sharpness == "auto"
+        fit(compiled(), [medyate], 1)
+        found.append(medyate.strategy.sharpness)
+    assert found == [2, 0.5]
+    model = compiled()
+    fit(model, [medyate], 1)  # decided anew for each model
+    assert medyate.strategy.sharpness == 0.5
+    small = md.MeDyate("3KiB", sharpness=1, verbose=0)
+    fit(model, [small], 1)
+    assert small.strategy.sharpness == 1
+
+
 def test_matched_steps_are_as_long_as_those_of_all_kept_channels():
     model = compiled()
     x, y = random_data(model, 12)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import optimize, stats
 
 from tf_medyate import sampling
 from tf_medyate.cost import CostModel
@@ -258,6 +258,45 @@ class TestOdds:
     def test_bad_weight(self, bad):
         with pytest.raises(OptionError, match=r"weights: expected finite float32 .* at 1'\. Look"):
             sampling.draw_order([1.0, bad], 0, 0)
+
+
+class TestFittingSharpness:
+    @given(
+        st.lists(st.floats(0, 1e6, width=32), min_size=1, max_size=30),
+        st.integers(1, 400),
+        st.randoms(use_true_random=False),
+    )
+    def test_is_the_one_nearest_to_where_the_strongest_is_certain(self, strength, capacity, rng):
+        costs = np.array([rng.randint(1, 20) for _ in strength])
+        found = sampling.fitting_sharpness(strength, costs, capacity)
+        y = (
+            np.array(strength) / max(max(strength), 1e-300)
+            if any(strength)
+            else np.ones(len(costs))
+        )
+
+        def excess(power):  # expected cost of the others in a draw that holds the strongest
+            return capacity - float(np.sum(y**power * costs))
+
+        low, high = 1e-6, 64.0
+        if excess(high) < 0:
+            assert found == 2
+        elif excess(low) >= 0:
+            assert found == 0.5
+        else:
+            exact = optimize.brentq(excess, low, high)
+            distance = {power: abs(np.log(exact / power)) for power in (0.5, 1, 2)}
+            assert distance[found] <= min(distance.values()) + 1e-9
+
+    def test_the_larger_the_budget_the_blunter(self):
+        strength = np.random.default_rng(0).lognormal(size=200)
+        costs = np.full(200, 7)
+        found = [sampling.fitting_sharpness(strength, costs, c) for c in range(7, 1500, 7)]
+        assert found == sorted(found, reverse=True)
+        assert set(found) == {0.5, 1, 2}
+
+    def test_nothing_to_draw_from(self):
+        assert sampling.fitting_sharpness([], [], 0) in sampling.SHARPNESSES
 
 
 class TestFill:

@@ -40,6 +40,7 @@ def test_wrong_parts_are_refused():
         ({"sampling": "weighted"}, "sampling"),
         ({"resample_every": True}, "resample_every"),
         ({"resample_every": "week"}, "never"),
+        ({"sharpness": 5}, 'sharpness: .*"auto"'),
     ):
         with pytest.raises(errors.OptionError, match=word):
             strategy(**options)

@@ -31,7 +31,7 @@ from tf_medyate.model import PreparedModel
 from tf_medyate.planning import Batches, Planner, calibration_batches
 from tf_medyate.report import EpochRecord, TrainingReport
 from tf_medyate.spec import LayerRanking, LayerSpec, MemoryBudget, UpdatePlan
-from tf_medyate.strategies import strategy
+from tf_medyate.strategies import Strategy, strategy
 from tf_medyate.update import ChannelUpdater
 
 
@@ -52,7 +52,7 @@ class MeDyate(keras.callbacks.Callback):
         calibration_batches: Largest number of batches to measure.
         layers: Names of the layers to draw from, instead of those that the ranking keeps.
         weighting: "norm", "rgn" or "uniform".
-        sharpness: Power of the weights: 0.5, 1, 2, 3, 4 or 8.
+        sharpness: Power of the weights: 0.5, 1, 2, 3, 4, 8, or "auto" to go by the budget.
         core: Share of the memory for the strongest channels, without a draw.
         step: "plain", or "matched" for longer steps the fewer channels are drawn.
         train_bias: Train the biases of kept layers (counted in the budget).
@@ -83,7 +83,7 @@ class MeDyate(keras.callbacks.Callback):
         calibration_batches: int = 16,
         layers: Sequence[str] | None = None,
         weighting: str | None = None,
-        sharpness: float | None = None,
+        sharpness: float | str | None = None,
         core: float | None = None,
         step: str | None = None,
         train_bias: bool | None = None,
@@ -94,7 +94,7 @@ class MeDyate(keras.callbacks.Callback):
         verbose: int = 1,
     ):
         super().__init__()
-        self.strategy = _strategy(
+        chosen = _strategy(
             strategy,
             ranking=ranking,
             sampling=sampling,
@@ -106,12 +106,12 @@ class MeDyate(keras.callbacks.Callback):
             step=step,
             train_bias=train_bias,
         )
-        if budget is None and self.strategy.sampling not in ("head", "full"):
+        if budget is None and chosen.sampling not in ("head", "full"):
             raise OptionError(
                 "budget", 'a memory budget such as "8KiB"', "None", "Say how much memory there is."
             )
         asked = None if budget is None else MemoryBudget.parse(budget)
-        self._planner = Planner(self.strategy, asked, seed, layers, device_batch)
+        self._planner = Planner(chosen, asked, seed, layers, device_batch)
         self._calibration = calibration
         self._calibration_batches = calibration_batches
         self._loss = loss
@@ -174,6 +174,11 @@ class MeDyate(keras.callbacks.Callback):
     def attached_model(self) -> PreparedModel | None:
         """The model whose layers were ranked, None before `set_model`."""
         return None if self._updater is None else self._updater.model
+
+    @property
+    def strategy(self) -> Strategy:
+        """How channels are chosen; a sharpness of "auto" is a number after `set_model`."""
+        return self._planner.strategy
 
     @property
     def seed(self) -> int:

@@ -11,6 +11,7 @@ Example:
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -23,9 +24,9 @@ from tf_medyate.errors import OptionError
 from tf_medyate.folding import layer_specs
 from tf_medyate.model import PreparedModel, check_data, take_batches
 from tf_medyate.ranking import ChannelGradients, GradientProbe, rank_layers
-from tf_medyate.sampling import sample_channels
+from tf_medyate.sampling import fitting_sharpness, sample_channels, strengths
 from tf_medyate.spec import BYTES, LayerRanking, LayerSpec, MemoryBudget, UpdatePlan
-from tf_medyate.strategies import MAX_STEP_SCALE, WHOLE_NET, Strategy
+from tf_medyate.strategies import AUTO, MAX_STEP_SCALE, WHOLE_NET, Strategy
 from tf_medyate.update import full_plan, optimizer_costs, pool_elements, probe_size
 from tf_medyate.velocity import VelocityProbe
 
@@ -44,6 +45,7 @@ class Planner:
         device_batch: Samples whose activations the device stores at once.
 
     Attributes:
+        strategy: What was asked for; after `survey` with the sharpness found for "auto".
         seed: Seed of the sampler.
         specs, cost, ranking, kept, budget: What plans are made from; set by `survey`.
     """
@@ -56,7 +58,7 @@ class Planner:
         layers: Sequence[str] | None = None,
         device_batch: int = 1,
     ):
-        self.strategy = strategy
+        self._asked_strategy, self.strategy = strategy, strategy
         self._asked = budget
         self.seed = seed
         self._layers = None if layers is None else tuple(layers)
@@ -106,8 +108,12 @@ class Planner:
         least = self.cost.fixed(self.specs, self.kept)
         self.budget = self._asked or MemoryBudget(everything if self.trains_all else least, unit)
         if gradients is not None:
-            return gradients.norm
-        return {s.name: np.ones(s.channels, np.float32) for s in self.specs if s.name in self.kept}
+            found: Importance = gradients.norm
+        else:
+            room = [spec for spec in self.specs if spec.name in self.kept]
+            found = {spec.name: np.ones(spec.channels, np.float32) for spec in room}
+        self.strategy = self._resolved(found)
+        return found
 
     def _measure(self, model, batches, loss, progress) -> ChannelGradients | None:
         if self.strategy.sampling == "velocity":
@@ -139,6 +145,17 @@ class Planner:
             return self._layers
         return tuple(spec.name for spec in self.specs if spec.name in self.ranking.kept)
 
+    def _resolved(self, importance: Importance) -> Strategy:
+        asked = self._asked_strategy
+        if asked.sharpness != AUTO:
+            return asked
+        room = [spec for spec in self.specs if spec.name in self.kept and not spec.is_head]
+        costs = np.concatenate([np.full(s.channels, self.cost.channel(s)) for s in room] or [[]])
+        norms = np.concatenate([importance[spec.name] for spec in room] or [[]])
+        capacity = self.budget.amount - self.cost.fixed(self.specs, self.kept)
+        strength = strengths(norms, costs, asked.weighting)
+        return dataclasses.replace(asked, sharpness=fitting_sharpness(strength, costs, capacity))
+
     def pool_elements(self) -> int:
         """Weights that the pool must have room for, 0 if nothing is drawn."""
         room = [spec for spec in self.specs if spec.name in self.kept]
@@ -167,7 +184,7 @@ class Planner:
             seed=self.seed,
             draw=draw,
             weighting=weighting,
-            sharpness=s.sharpness,
+            sharpness=float(s.sharpness),
             core=s.core,
             order="greedy" if s.sampling in ("greedy", "oracle", "velocity") else "random",
             allow_empty=s.sampling in ("head", "full"),

@@ -145,6 +145,33 @@ def sharpen(strength: Floats, sharpness: float) -> Floats:
     return powers[sharpness]
 
 
+def fitting_sharpness(strength: npt.ArrayLike, costs: npt.ArrayLike, capacity: int) -> float:
+    """How sharp a draw can be and still be one: the default's `sharpness="auto"`.
+
+    A draw in proportion to weights w that fills the capacity takes candidate c with probability
+    capacity * w_c / (sum over j of w_j * costs_j). A higher power of the strengths raises that of
+    the strongest, up to the power where it is certain. Beyond, ever more candidates are always in
+    and the others hardly ever: nothing is explored. So the larger the budget, the blunter. A power
+    of 2 is the highest tried, where weights follow the squared norm, the decrease of the loss.
+
+    Args:
+        strength: float [n], finite and not negative.
+        costs: int [n], positive.
+        capacity: What the drawn may cost together.
+
+    Returns:
+        Of 0.5, 1 and 2 the one nearest, as a ratio, to the power described.
+    """
+    y, costs = np.asarray(strength, np.float64), np.asarray(costs, np.float64)
+    largest = y.max(initial=0.0)
+    y = y / largest if largest > 0 else np.ones_like(y)
+
+    def certain(power: float) -> bool:  # the strongest, whose weight is 1
+        return capacity >= float(np.sum(y**power * costs))
+
+    return 2 if not certain(2**0.5) else 1 if not certain(2**-0.5) else 0.5
+
+
 def draw_order(weights: npt.ArrayLike, seed: int, draw: int) -> npt.NDArray[np.int64]:
     """Order of a weighted draw without replacement (Efraimidis & Spirakis 2006), steps 1-6.
 

@@ -11,8 +11,10 @@ import dataclasses
 import difflib
 
 from tf_medyate.errors import OptionError
+from tf_medyate.sampling import SHARPNESSES
 
 RANKINGS = ("lara", "rgn", "fisher", "last_k")
+AUTO = "auto"
 NEVER = "never"
 EPOCH = "epoch"
 SAMPLINGS = ("medyate", "uniform", "static", "greedy", "oracle", "velocity", "head", "full")
@@ -33,7 +35,8 @@ class Strategy:
             trained), "oracle" (greedy on a full gradient measured before each draw), "velocity"
             (greedy on how fast activations change), "head" (nothing else), "full" (all).
         weighting: "norm" (||dW_c||), "rgn" (||dW_c|| / C_c) or "uniform".
-        sharpness: Power of the weight, 0.5, 1, 2, 3, 4 or 8; above 1 favours the strong.
+        sharpness: Power of the weight, 0.5, 1, 2, 3, 4 or 8; above 1 favours the strong. "auto"
+            takes 0.5, 1 or 2 by `sampling.fitting_sharpness`, once, after calibration.
         core: Share of the memory that goes to the strongest channels without a draw.
         step: "plain", or "matched": gradients of drawn channels are multiplied by
             sqrt(sum of all kept channels' importance^2 / sum of the drawn ones'), at most
@@ -49,7 +52,7 @@ class Strategy:
     top_k: float | int = 0.97
     sampling: str = "medyate"
     weighting: str = "norm"
-    sharpness: float = 1
+    sharpness: float | str = 1
     core: float = 0.0
     step: str = "plain"
     resample_every: str | int = EPOCH
@@ -62,6 +65,9 @@ class Strategy:
         _one_of("sampling", self.sampling, SAMPLINGS)
         _one_of("weighting", self.weighting, ("norm", "rgn", "uniform"))
         _one_of("step", self.step, ("plain", "matched"))
+        if self.sharpness not in (*SHARPNESSES, AUTO):
+            allowed = f'{", ".join(map(str, SHARPNESSES))} or "{AUTO}"'
+            raise OptionError("sharpness", allowed, repr(self.sharpness), "Choose one of these.")
         every = self.resample_every
         whole = isinstance(every, int) and not isinstance(every, bool) and every >= 1
         if every not in (EPOCH, NEVER) and not whole:
@@ -97,10 +103,11 @@ def _one_of(argument: str, value, allowed: tuple[str, ...]):
 _PRESETS = (
     Strategy(
         "medyate",
-        # The probability of a channel follows ||dW||^2, the decrease of the loss that it offers to
-        # first order: what LaRa scores layers by. See docs/results.md for what else was tried.
-        sharpness=2,
-        summary="the default: LaRa layers, draw by squared gradient norm, biases of kept layers",
+        # In a small budget the probability of a channel follows ||dW||^2, the decrease of the loss
+        # that it offers to first order: what LaRa scores layers by. In a larger one that would
+        # leave nothing to chance. See docs/results.md for what else was tried.
+        sharpness=AUTO,
+        summary="the default: LaRa layers, draw as sharp as the budget allows, biases, too",
     ),
     Strategy(
         "medyate-paper",

@@ -193,7 +193,7 @@ def _manifest(
             strategy=strategy.name,
             sampling=strategy.sampling,
             weighting=strategy.weighting,
-            sharpness=strategy.sharpness,
+            sharpness=float(strategy.sharpness),
             core=strategy.core,
             resample_every=strategy.resample_every,
             seed=recipe.seed,

@@ -1,5 +1,7 @@
 """MeDyate under plain model.fit: other callbacks, data of every kind, restarts, failures."""
 
+import contextlib
+
 import keras
 import numpy as np
 import pytest
@@ -426,6 +428,44 @@ def test_matched_steps_are_as_long_as_those_of_all_kept_channels():
     np.testing.assert_allclose(scaled, expected * gradient(), rtol=1e-4, atol=1e-7)
 
 
+def test_a_tape_outside_of_a_function_sees_the_same_gradients():
+    """Matched steps and a frozen layer: what nobody but our own gradients knows of."""
+    model = compiled()
+    x, y = random_data(model, 12)
+    medyate = md.MeDyate("4KiB", step="matched", layers=["body"], calibration=(x, y), verbose=0)
+    medyate.set_model(model)
+    medyate.begin_epoch()
+    pool, frozen = model.training_state.pool.value, model.get_layer("stem").kernel.value
+    assert model.training_state.step_scale > 1.01
+    loss = keras.losses.SparseCategoricalCrossentropy()
+    forward = tf.function(lambda inputs: model(inputs, training=False))
+
+    def gradients(function):
+        with tf.GradientTape() as tape:
+            value = loss(y, function(x))
+        return tape.gradient(value, [pool, frozen])
+
+    inside, none = gradients(lambda inputs: model(inputs, training=False))
+    outside, also_none = gradients(forward)
+    assert none is None
+    assert also_none is None
+    assert np.abs(inside).max() > 0
+    np.testing.assert_allclose(outside, inside, rtol=1e-4, atol=1e-7)
+
+
+def test_keras_and_a_loop_of_ones_own_take_the_same_gradients(monkeypatch):
+    from tf_medyate import model as module
+
+    found = []
+    for directly in (module.taped_directly, contextlib.nullcontext):
+        monkeypatch.setattr(module, "taped_directly", directly)
+        model = compiled()
+        fit(model, [md.MeDyate(BUDGET, step="matched", verbose=0)], 3)
+        found.append(weights(model))
+    for ours, theirs in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
 def test_names_are_found_and_typos_are_not():
     assert "MeDyate" in dir(md)
     assert md.zoo.watch_cnn.__name__ == "watch_cnn"
@@ -459,8 +499,55 @@ def test_weights_of_another_budget_can_be_loaded(tmp_path):
     np.testing.assert_allclose(np.asarray(large(x)), expected, rtol=1e-5, atol=1e-6)
 
 
+def test_weights_without_a_pool_can_be_loaded(tmp_path):
+    """From a model that was never attached, and from one that trained its head alone."""
+    for callbacks in ([], [md.MeDyate(strategy="head", verbose=0)]):
+        plain, attached = compiled(), compiled()
+        x, _ = random_data(plain, 24)
+        fit(plain, callbacks)
+        expected = plain.predict(x, verbose=0)
+        plain.save_weights(tmp_path / "plain.weights.h5")
+        fit(attached, [md.MeDyate("6KiB", verbose=0)])
+        attached.load_weights(tmp_path / "plain.weights.h5")
+        attached.commit()
+        found = attached.predict(x, verbose=0)
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_net_built_again_knows_its_draw_though_its_layers_have_other_names(tmp_path):
+    def net():
+        inputs = keras.Input((6, 6, 4))
+        x = keras.layers.Conv2D(8, 3)(keras.layers.Conv2D(8, 3)(inputs))
+        x = keras.layers.Flatten()(x)
+        return keras.Model(inputs, keras.layers.Dense(3, activation="softmax")(x))
+
+    first, second = compiled(model=net()), compiled(model=net())
+    assert [layer.name for layer in masked_layers(first)] != [
+        layer.name for layer in masked_layers(second)
+    ]
+    data = random_data(first, 24)
+    for model in (first, second):
+        fit(model, [md.MeDyate("5KiB", resample_every="never", verbose=0)], 1, data)
+    first.save_weights(tmp_path / "first.weights.h5")
+    second.load_weights(tmp_path / "first.weights.h5")
+    assert second.training_state.draw == first.training_state.draw == 0
+    np.testing.assert_array_equal(second.training_state.pool, first.training_state.pool)
+
+
+def test_the_state_of_another_version_is_refused():
+    model = compiled()
+    fit(model, [md.MeDyate("6KiB", verbose=0)], 1)
+    store = {}
+    model.training_state.save_own_variables(store)
+    with pytest.raises(errors.PlanError, match="Another version"):
+        model.training_state.load_own_variables(store | {"step_scale": np.ones(())})
+    del store["layout"]
+    with pytest.raises(errors.PlanError, match="Another version"):
+        model.training_state.load_own_variables(store)
+
+
 def test_weights_of_other_kept_layers_can_be_loaded(tmp_path):
-    """The kept layers have kernels of one shape: only their names tell them apart."""
+    """The kept layers have kernels of one shape: only their places tell them apart."""
     inputs = keras.Input((6, 6, 4))
     x = keras.layers.Conv2D(4, 3, padding="same", name="one")(inputs)
     x = keras.layers.Conv2D(4, 3, padding="same", name="two")(x)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_medyate.tensors import assign, read, read_untracked, with_gradient
+from tf_medyate.tensors import assign, read, read_untracked, taped_directly, with_gradient
 
 
 def test_an_assignment_never_changes_a_shape():
@@ -31,10 +31,12 @@ def test_a_gradient_of_its_own_is_that_of_custom_gradient(wrap):
     """All gradients twice as long as they are, so that nobody else can have made them."""
 
     def forward(x, y):
-        def backward(d_product, d_sum):
-            return [2 * (d_product * y + d_sum), 2 * (d_product * x + d_sum)]
+        square = y * y  # what the gradient uses has gradients, too
 
-        return [x * y, x + y], backward
+        def backward(d_product, d_sum):
+            return [2 * (d_product * square + d_sum), 2 * (2 * d_product * x * y + d_sum)]
+
+        return [x * square, x + y], backward
 
     @tf.custom_gradient
     def reference(x, y):
@@ -50,22 +52,28 @@ def test_a_gradient_of_its_own_is_that_of_custom_gradient(wrap):
                     inner.watch([x, variable])
                     loss = use(*function(x**2, variable))
                 found = inner.gradient(loss, [x, variable])
-            return [loss, *found, outer.gradient(found[0], x)]
+            return [loss, *found, outer.gradient(found[0], x), outer.gradient(found[0], variable)]
 
         return run(tf.constant([2.0, 3.0]))
 
     uses = (lambda a, b: a * b, lambda a, _: a**2, lambda _, b: b)  # two leave one output unused
     for use in uses:
-        ours = gradients(lambda x, y: with_gradient(forward, x, y), use)
         theirs = gradients(reference, use)
-        for found, expected in zip(ours, theirs, strict=True):
-            np.testing.assert_array_equal(found, expected)
+        elsewhere = gradients(lambda x, y: with_gradient(forward, x, y), use)
+        with taped_directly():
+            directly = gradients(lambda x, y: with_gradient(forward, x, y), use)
+        for found in (elsewhere, directly):
+            for value, expected in zip(found, theirs, strict=True):
+                np.testing.assert_array_equal(value, expected)
 
 
 def test_what_is_read_untracked_has_no_gradient():
     variable = keras.Variable([2.0])
-    with tf.GradientTape() as tape:
-        y = read_untracked(variable) * 3.0
-    assert float(y[0]) == 6
-    assert tape.gradient(y, variable.value) is None
-    assert read_untracked(variable).shape == (1,)
+    triple = tf.function(lambda: read_untracked(variable) * 3.0)
+    with tf.GradientTape(persistent=True) as tape:
+        outside = triple()
+        with taped_directly():
+            inside = read_untracked(variable) * 3.0
+    for y in (outside, inside):
+        assert float(y[0]) == 6
+        assert tape.gradient(y, variable.value) is None

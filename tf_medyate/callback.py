@@ -52,7 +52,7 @@ class MeDyate(keras.callbacks.Callback):
         calibration_batches: Largest number of batches to measure.
         layers: Names of the layers to draw from, instead of those that the ranking keeps.
         weighting: "norm", "rgn" or "uniform".
-        sharpness: Power of the weights: 0.5, 1, 2, 3, 4, 8, or "auto" to go by the budget.
+        sharpness: Power of the weights: 0.5, 1, 2, 3, 4, 8, or "auto": lower in larger budgets.
         core: Share of the memory for the strongest channels, without a draw.
         step: "plain", or "matched" for longer steps the fewer channels are drawn.
         train_bias: Train the biases of kept layers (counted in the budget).
@@ -317,6 +317,7 @@ class MeDyate(keras.callbacks.Callback):
             budget=self.budget,
             epochs=tuple(self._records),
             candidates=self._planner.kept,
+            drawn_by=self.strategy.drawn_by,
         )
 
 

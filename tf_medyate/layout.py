@@ -50,7 +50,8 @@ class Sizes:
         drawn: Entries of `Layout.channels`, and running means.
         layers: Layers that may be drawn from.
         rows, depth: Of the layers' `index`es together.
-        key: Tells these layers from others of the same sizes.
+        key: Tells these layers from others of the same sizes; not by their names, of which Keras
+            makes new ones whenever a net is built again.
     """
 
     pool: int
@@ -61,8 +62,8 @@ class Sizes:
     key: int
 
     @staticmethod
-    def of(pool: int, kernels: Kernels, names: Sequence[str] = ()) -> Sizes:
-        """For a pool of so many weights, the layers' kernel shapes, and what they are called."""
+    def of(pool: int, kernels: Kernels, positions: Sequence[int] = ()) -> Sizes:
+        """For a pool of so many weights, the layers' kernel shapes, and their places in the net."""
         channels = [int(kernel[-2]) for kernel in kernels]
         outputs = [int(kernel[-1]) for kernel in kernels]
         weights = [int(np.prod(kernel)) // int(kernel[-2]) for kernel in kernels]
@@ -73,7 +74,7 @@ class Sizes:
             layers=len(kernels),
             rows=min(rows, pool // min(outputs)),
             depth=max(len(kernel) - 1 for kernel in kernels),
-            key=zlib.crc32("\n".join(names).encode()) >> 1,
+            key=zlib.crc32(",".join(map(str, positions)).encode()) >> 1,
         )
 
     @property

@@ -17,7 +17,7 @@ import tensorflow as tf
 from tf_medyate.errors import EmptyDataError, LabelError, NonFiniteDataError, OptionError
 from tf_medyate.layers import SPARSE, masked_layers
 from tf_medyate.state import TrainingState
-from tf_medyate.tensors import assign
+from tf_medyate.tensors import assign, taped_directly
 
 
 @keras.saving.register_keras_serializable("tf_medyate")
@@ -39,6 +39,11 @@ class PreparedModel(keras.Model):
         """Applies the layers; they share one reading of the pool."""
         with self.training_state.opened():
             return super().call(inputs, training=training, mask=mask, **kwargs)
+
+    def train_step(self, *args, **kwargs):
+        """Keras's step; its gradients are taken where the model is called."""
+        with taped_directly():
+            return super().train_step(*args, **kwargs)
 
     def fit(self, x=None, y=None, batch_size=None, *args, **kwargs):
         """Trains as `keras.Model.fit` does, after checking the data.

@@ -152,7 +152,8 @@ class Planner:
         room = [spec for spec in self.specs if spec.name in self.kept and not spec.is_head]
         costs = np.concatenate([np.full(s.channels, self.cost.channel(s)) for s in room] or [[]])
         norms = np.concatenate([importance[spec.name] for spec in room] or [[]])
-        capacity = self.budget.amount - self.cost.fixed(self.specs, self.kept)
+        drawn = 1 - asked.core  # the core's share of the room is not drawn
+        capacity = int(drawn * (self.budget.amount - self.cost.fixed(self.specs, self.kept)))
         strength = strengths(norms, costs, asked.weighting)
         return dataclasses.replace(asked, sharpness=fitting_sharpness(strength, costs, capacity))
 

@@ -109,15 +109,15 @@ class TrainingState(keras.layers.Layer):
     importance: Any
     layout: Any
 
-    def allocate(self, pool_elements: int, kernels: Kernels, names: Sequence[str] = ()):
+    def allocate(self, pool_elements: int, kernels: Kernels, positions: Sequence[int] = ()):
         """Makes the variables, with nothing drawn; keeps the ones there are if the sizes agree.
 
         Args:
             pool_elements: Weights that there must be room for.
             kernels: Kernel shape of each layer that may be drawn from, in execution order.
-            names: What the layers are called.
+            positions: The layers' places in the net.
         """
-        sizes = Sizes.of(pool_elements, kernels, names)
+        sizes = Sizes.of(pool_elements, kernels, positions)
         self._allocate((pool_elements,), (sizes.drawn,), (sum(sizes.parts),))
         self.sizes, self._kernels = sizes, tuple(map(tuple, kernels))
         self._clear()
@@ -216,16 +216,19 @@ class TrainingState(keras.layers.Layer):
     def load_own_variables(self, store):
         """Reads what `save_own_variables` wrote, making the variables if need be.
 
-        A state that is attached to other layers, or with another budget, drops its draw instead:
-        the kernels in the file are complete without it.
+        A state that is attached to other layers, or with another budget than the one in the file
+        (if there is one), drops its draw instead: the kernels in the file are complete without it.
+        Optimizer slots are Keras's to load, and it refuses those of a pool of another size.
 
         Raises:
             PlanError: A version wrote it that kept other variables.
         """
         kept = set(store.keys())  # an h5 group knows no `in`
         if "pool" not in kept:
+            if self._kernels is not None:
+                self._clear()
             return
-        if not kept.issuperset(self._NAMES):
+        if kept != set(self._NAMES):
             raise PlanError(
                 "file",
                 f"training state {sorted(self._NAMES)}",

@@ -65,7 +65,7 @@ class Strategy:
         _one_of("sampling", self.sampling, SAMPLINGS)
         _one_of("weighting", self.weighting, ("norm", "rgn", "uniform"))
         _one_of("step", self.step, ("plain", "matched"))
-        if self.sharpness not in (*SHARPNESSES, AUTO):
+        if self.sharpness not in (*SHARPNESSES, AUTO) or isinstance(self.sharpness, bool):
             allowed = f'{", ".join(map(str, SHARPNESSES))} or "{AUTO}"'
             raise OptionError("sharpness", allowed, repr(self.sharpness), "Choose one of these.")
         every = self.resample_every
@@ -85,6 +85,16 @@ class Strategy:
             return False
         ranked = self.ranking not in ("last_k", WHOLE_NET)
         return ranked or self.sampling not in ("uniform", "velocity")
+
+    @property
+    def drawn_by(self) -> str:
+        """What the odds of a channel follow, in words; empty where nothing is left to chance."""
+        if self.sampling not in ("medyate", "static", "uniform"):
+            return ""
+        if "uniform" in (self.sampling, self.weighting):
+            return "equal odds"
+        strength = {"norm": "gradient norm", "rgn": "(gradient norm / cost)"}[self.weighting]
+        return strength if self.sharpness == 1 else f"{strength}^{self.sharpness}"
 
     def draw_number(self, epoch: int) -> int:
         """The number of the draw that is in force in an epoch counted from 0."""

@@ -7,12 +7,16 @@ undilated layers name the gradient operations themselves.
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from tensorflow.python.eager import record
+
+_local = threading.local()  # replicas of a distribution strategy trace in threads of their own
 
 Backward = Callable[..., Sequence[Any]]
 
@@ -75,8 +79,28 @@ def read(variable) -> np.ndarray:
     return np.asarray(value.numpy())
 
 
+@contextlib.contextmanager
+def taped_directly():
+    """Says that the model is called in the very function whose tape takes the gradient.
+
+    So it is in Keras's training step. Elsewhere a tape may stand outside of a `tf.function`, where
+    it sees the function's graph and not what was recorded while that was traced.
+    """
+    before, _local.taped = _taped_directly(), True
+    try:
+        yield
+    finally:
+        _local.taped = before
+
+
+def _taped_directly() -> bool:
+    return getattr(_local, "taped", False)
+
+
 def read_untracked(variable):
-    """Value of a Keras variable as a tensor that no gradient tape follows."""
+    """Value of a Keras variable as a tensor that no gradient flows to."""
+    if not _taped_directly():
+        return tf.stop_gradient(variable.value)
     with record.stop_recording():
         return tf.convert_to_tensor(variable.value)
 
@@ -149,7 +173,7 @@ def with_gradient(forward: Callable[..., tuple[Sequence[Any], Backward]], *input
     """Computes tensors that have a gradient of their own, as `tf.custom_gradient` does.
 
     That one adds to each input an identity and zeros that nobody asked for, some eight nodes for
-    a layer. This tells the gradient tapes alone, so `tf.gradients` would not see it.
+    a layer. Inside `taped_directly` the tapes alone are told.
 
     Args:
         forward: Function of the inputs to (outputs, function of the gradients of all outputs to
@@ -160,9 +184,10 @@ def with_gradient(forward: Callable[..., tuple[Sequence[Any], Backward]], *input
         The outputs, tensors.
     """
     given = [tf.convert_to_tensor(value) for value in inputs]
-    with record.stop_recording():
-        outputs, backward = forward(*given)
-    record.record_operation("MeDyate", list(outputs), given, backward)
+    if not _taped_directly():
+        return tf.custom_gradient(forward)(*given)
+    outputs, backward = forward(*given)
+    record.record_operation("MeDyate", list(outputs), given, backward)  # the last record counts
     return outputs
 
 

@@ -96,8 +96,9 @@ class ChannelUpdater:
         self.model.commit()
         state = self.model.training_state
         if pool_elements:
-            names = [layer.name for layer in self.kept_layers]
-            state.allocate(pool_elements, [layer.kernel.shape for layer in self.kept_layers], names)
+            kernels = [layer.kernel.shape for layer in self.kept_layers]
+            positions = [spec.index for spec in self._specs if spec.name in self._kept]
+            state.allocate(pool_elements, kernels, positions)
         for spec in self._specs:
             self._set_mode(spec)
         for slot, layer in enumerate(self.kept_layers):

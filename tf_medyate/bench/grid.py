@@ -23,7 +23,7 @@ from tf_medyate.bench.suites import Case, Suite
 from tf_medyate.errors import OptionError
 from tf_medyate.strategies import Strategy, strategy
 
-FORMAT = 1  # raised whenever `execute` changes what a run means
+FORMAT = 2  # raised whenever `execute`, or a preset, changes what a run means
 ZERO_SHOT = "zero-shot"
 _TRUTH = {"True": True, "False": False}
 

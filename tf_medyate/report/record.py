@@ -49,6 +49,8 @@ class TrainingReport:
         epochs: One record per epoch, in the order in which they ran.
         candidates: Names of the layers that could be drawn from, in execution order; if
             empty, the ranking's kept layers.
+        drawn_by: What the odds of a channel followed, in words; empty if nothing was left to
+            chance.
 
     Raises:
         OptionError: The cost model and the budget differ in their unit.
@@ -62,6 +64,7 @@ class TrainingReport:
     budget: MemoryBudget
     epochs: tuple[EpochRecord, ...]
     candidates: tuple[str, ...] = ()
+    drawn_by: str = ""
 
     def __post_init__(self):
         if self.cost.unit != self.budget.unit:

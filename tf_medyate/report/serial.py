@@ -77,6 +77,7 @@ def from_dict(data: dict[str, Any]) -> TrainingReport:
         budget=MemoryBudget(**data["budget"]),
         epochs=tuple(_epoch(record) for record in data["epochs"]),
         candidates=tuple(data["candidates"]),
+        drawn_by=data.get("drawn_by", ""),
     )
 
 

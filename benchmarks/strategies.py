@@ -268,7 +268,7 @@ def main():
     parser.add_argument("--shares", default="0.05,0.1,0.2", help="budgets, as shares of full")
     parser.add_argument("--wearers", default="0-9")
     parser.add_argument("--test-wearers", default="4-9", help="wearers the tests are made on")
-    parser.add_argument("--seeds", default="0-1")
+    parser.add_argument("--seeds", default="2-4")
     parser.add_argument("--reference", default="medyate")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes")
     parser.add_argument("--out", type=Path, default=Path("docs/results/strategies.csv"))

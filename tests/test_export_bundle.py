@@ -51,7 +51,7 @@ def test_every_file_is_there_and_says_what_it_is(bundle):
     assert kept
     assert all(len(layer.prior) == layer.channels for layer in kept)
     assert manifest.memory.pool_bytes == 6 * 1024
-    assert manifest.sharpness in (0.5, 1, 2), 'what "auto" came to'
+    assert manifest.sampler.sharpness in (0.5, 1, 2), 'what "auto" came to'
     assert manifest.versions["tf_medyate"] == md.__version__
     printed = str(made)
     assert "pool 6 KiB" in printed

@@ -7,7 +7,7 @@ Both sides train the same folded model on the same random data, 16 to 64 batches
 Runs alternate in one process, so that what else the machine does hits both; the figure is the
 ratio of the median epoch times, MeDyate's work between epochs included.
 Peak memory is the resident set's high-water mark, each side in processes of its own, which
-alternate, too; the figure is the median. One process differs from the next by 1 to 2 MiB. The plain
+alternate, too; the figure is the median. One process differs from the next by half a MiB. The plain
 side has built the prepared model as well, before stripping it. Sources are compiled beforehand, by
 a process that is not counted, as they are in an installed package.
 """

@@ -392,6 +392,7 @@ def test_the_default_draws_the_blunter_the_larger_its_budget():
         fit(compiled(), [medyate], 1)
         found.append(medyate.strategy.sharpness)
     assert found == [2, 0.5]
+    assert "in proportion to gradient norm^0.5" in str(medyate.report())
     model = compiled()
     fit(model, [medyate], 1)  # decided anew for each model
     assert medyate.strategy.sharpness == 0.5

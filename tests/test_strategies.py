@@ -33,6 +33,14 @@ def test_parts_can_be_changed_and_none_keeps_the_preset():
     assert [changed.draw_number(epoch) for epoch in range(7)] == [0, 0, 0, 1, 1, 1, 2]
 
 
+def test_what_a_draw_goes_by_is_said_in_words():
+    assert strategy("medyate", sharpness=2).drawn_by == "in proportion to gradient norm^2"
+    assert strategy("medyate-paper").drawn_by == "in proportion to gradient norm"
+    assert strategy(weighting="rgn", sharpness=0.5).drawn_by.endswith("(gradient norm / cost)^0.5")
+    assert strategy("trady").drawn_by == strategy("s-topk-random").drawn_by == "with equal odds"
+    assert not any(strategy(name).drawn_by for name in ("head", "full", "greedy", "su"))
+
+
 def test_wrong_parts_are_refused():
     for options, word in (
         ({"name": "tardy"}, "Did you mean 'trady'"),

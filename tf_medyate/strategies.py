@@ -92,9 +92,10 @@ class Strategy:
         if self.sampling not in ("medyate", "static", "uniform"):
             return ""
         if "uniform" in (self.sampling, self.weighting):
-            return "equal odds"
+            return "with equal odds"
         strength = {"norm": "gradient norm", "rgn": "(gradient norm / cost)"}[self.weighting]
-        return strength if self.sharpness == 1 else f"{strength}^{self.sharpness}"
+        power = "" if self.sharpness == 1 else f"^{self.sharpness}"
+        return f"in proportion to {strength}{power}"
 
     def draw_number(self, epoch: int) -> int:
         """The number of the draw that is in force in an epoch counted from 0."""

@@ -73,7 +73,7 @@ def facts(report: TrainingReport) -> list[tuple[str, str]]:
         ("Layers kept", f"{kept} of {len(report.ranking.order)}, {_score_words(report)}"),
     ]
     if report.drawn_by:
-        rows.append(("Drawn by", report.drawn_by))
+        rows.append(("Channels drawn", report.drawn_by))
     if report.epochs:
         peak = summary.peak(report)
         share = words.percent(peak / budget.amount)

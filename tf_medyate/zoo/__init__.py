@@ -11,7 +11,8 @@
 | `mobilenet_v2` | Keras's MobileNetV2, width 0.35, 10 classes | 423,018 |
 
 `tf_medyate.zoo.registry` lists the reference nets by name, and MIT's three beside them
-(`mobilenet_v2_035`, `mcunet_in1`, `proxyless_w03`), with published sizes and trained weights.
+(`mobilenet_v2_035`, `mcunet_in1`, `proxyless_w03`), with published sizes and trained weights; with
+`_folded` behind their names, as MIT's tiny-training publishes them: batch normalisation folded.
 
 Example:
     >>> from tf_medyate.zoo import pretrained_watch_cnn

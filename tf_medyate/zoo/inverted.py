@@ -8,7 +8,9 @@ papers after it start from. All are stacks of
     1x1 expansion -> k x k depthwise convolution -> 1x1 projection without activation
 
 each followed by batch normalisation, with ReLU6 between, and the sum with the block's input where
-neither stride nor width changes. A table of four columns says it all.
+neither stride nor width changes. A table of four columns says it all. Two arguments say what the
+table does not: whether there is a last 1x1 convolution before the average, and whether batch
+normalisation is there or folded away into biases.
 
 Maps are padded by floor(k / 2) on every side, also where the stride is 2, as PyTorch does: the
 published weights want that. Keras's "same" would pad one side only.
@@ -50,7 +52,7 @@ class Block(NamedTuple):
     stride: int
 
 
-_MOBILENET_V2 = (
+MOBILENET_V2 = (
     Block(3, 1, 8, 1),
     *(Block(3, 6, 8, 2), Block(3, 6, 8, 1)),
     *(Block(3, 6, 16, 2), *[Block(3, 6, 16, 1)] * 2),
@@ -59,7 +61,7 @@ _MOBILENET_V2 = (
     *(Block(3, 6, 56, 2), *[Block(3, 6, 56, 1)] * 2),
     Block(3, 6, 112, 1),
 )
-_MCUNET_IN1 = (
+MCUNET_IN1 = (
     Block(3, 1, 8, 1),
     *(Block(3, 4, 16, 2), Block(3, 3, 16, 1)),
     *(Block(7, 3, 24, 2), Block(3, 5, 24, 1)),
@@ -68,7 +70,7 @@ _MCUNET_IN1 = (
     *(Block(7, 5, 96, 2), *[Block(5, 4, 96, 1)] * 2),
     Block(3, 6, 160, 1),
 )
-_PROXYLESSNAS = (
+PROXYLESSNAS = (
     Block(3, 1, 8, 1),
     *(Block(5, 3, 16, 2), Block(3, 3, 16, 1)),
     *(Block(7, 3, 16, 2), Block(3, 3, 16, 1), *[Block(5, 3, 16, 1)] * 2),
@@ -79,17 +81,22 @@ _PROXYLESSNAS = (
 )
 
 
-def _conv(x: Any, filters: int | None, kernel: int, stride: int, name: str, epsilon: float) -> Any:
-    """A convolution (depthwise if `filters` is None) and its normalisation."""
+def _conv(
+    x: Any, filters: int | None, kernel: int, stride: int, name: str, epsilon: float | None
+) -> Any:
+    """A convolution (depthwise if `filters` is None), with its normalisation or a bias."""
+    folded = epsilon is None
     padding = "same"
     if stride > 1:
         x = keras.layers.ZeroPadding2D(kernel // 2, name=f"{name}_pad")(x)
         padding = "valid"
-    options = {"strides": stride, "padding": padding, "use_bias": False, "name": f"{name}_conv"}
+    options = {"strides": stride, "padding": padding, "use_bias": folded, "name": f"{name}_conv"}
     if filters is None:
         layer = keras.layers.DepthwiseConv2D(kernel, depthwise_initializer="he_normal", **options)
     else:
         layer = keras.layers.Conv2D(filters, kernel, kernel_initializer="he_normal", **options)
+    if folded:
+        return layer(x)
     return keras.layers.BatchNormalization(epsilon=epsilon, name=f"{name}_bn")(layer(x))
 
 
@@ -97,7 +104,7 @@ def _relu6(x: Any, name: str) -> Any:
     return keras.layers.ReLU(6.0, name=f"{name}_relu")(x)
 
 
-def _bottleneck(x: Any, block: Block, name: str, epsilon: float) -> Any:
+def _bottleneck(x: Any, block: Block, name: str, epsilon: float | None) -> Any:
     """One inverted bottleneck, with its shortcut if it has one."""
     y, width = x, x.shape[-1]
     if block.expansion > 1:
@@ -116,7 +123,7 @@ def inverted_bottlenecks(
     mix: int,
     input_shape: Sequence[int],
     classes: int,
-    epsilon: float,
+    epsilon: float | None,
     name: str,
 ) -> keras.Model:
     """Builds a net from its table.
@@ -126,7 +133,8 @@ def inverted_bottlenecks(
         mix: Width of the 1x1 convolution between the last block and the average; 0 for none.
         input_shape: Height, width and channels.
         classes: Number of classes.
-        epsilon: What batch normalisation adds to the variance.
+        epsilon: What batch normalisation adds to the variance; None for a net without: its
+            convolutions have biases.
         name: Name of the model.
 
     Returns:
@@ -145,28 +153,52 @@ def inverted_bottlenecks(
 
 
 def mobilenet_v2_035(
-    input_shape: Sequence[int] = (144, 144, 3), classes: int = 1000
+    input_shape: Sequence[int] = (144, 144, 3),
+    classes: int = 1000,
+    mix: bool = True,
+    norm: bool = True,
 ) -> keras.Model:
     """Builds MobileNetV2 at width 0.35 as MIT's zoo has it: 448 features before the head.
 
     Keras's (`tf_medyate.zoo.mobilenet_v2`) keeps 1,280 features there at every width, which is
-    more than all the rest of the net. For the arguments, see `inverted_bottlenecks`.
+    more than all the rest of the net.
+
+    Args:
+        input_shape: Height, width and channels.
+        classes: Number of classes.
+        mix: With the 1x1 convolution before the average. MIT's training code leaves it out.
+        norm: With batch normalisation; else with biases, as after folding.
+
+    Returns:
+        See `inverted_bottlenecks`.
     """
-    return inverted_bottlenecks(_MOBILENET_V2, 448, input_shape, classes, 1e-3, "mobilenet_v2_035")
+    epsilon, width = 1e-3 if norm else None, 448 if mix else 0
+    return inverted_bottlenecks(
+        MOBILENET_V2, width, input_shape, classes, epsilon, "mobilenet_v2_035"
+    )
 
 
-def mcunet_in1(input_shape: Sequence[int] = (96, 96, 3), classes: int = 1000) -> keras.Model:
-    """Builds MCUNet-in1, the zoo's "5 frames a second" net; see `inverted_bottlenecks`."""
-    return inverted_bottlenecks(_MCUNET_IN1, 0, input_shape, classes, 1e-5, "mcunet_in1")
+def mcunet_in1(
+    input_shape: Sequence[int] = (96, 96, 3), classes: int = 1000, norm: bool = True
+) -> keras.Model:
+    """Builds MCUNet-in1, the zoo's "5 frames a second" net; see `mobilenet_v2_035`."""
+    epsilon = 1e-5 if norm else None
+    return inverted_bottlenecks(MCUNET_IN1, 0, input_shape, classes, epsilon, "mcunet_in1")
 
 
-def proxyless_w03(input_shape: Sequence[int] = (176, 176, 3), classes: int = 1000) -> keras.Model:
-    """Builds ProxylessNAS (mobile) at width 0.3; see `inverted_bottlenecks`.
+def proxyless_w03(
+    input_shape: Sequence[int] = (176, 176, 3),
+    classes: int = 1000,
+    mix: bool = True,
+    norm: bool = True,
+) -> keras.Model:
+    """Builds ProxylessNAS (mobile) at width 0.3; see `mobilenet_v2_035`.
 
     The zoo does not list the epsilon of its normalisation apart from the weights; 1e-3 is what
     the unscaled net and the zoo's MobileNetV2 have.
     """
-    return inverted_bottlenecks(_PROXYLESSNAS, 384, input_shape, classes, 1e-3, "proxyless_w03")
+    epsilon, width = 1e-3 if norm else None, 384 if mix else 0
+    return inverted_bottlenecks(PROXYLESSNAS, width, input_shape, classes, epsilon, "proxyless_w03")
 
 
 def _entry(

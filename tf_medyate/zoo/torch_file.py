@@ -18,6 +18,8 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import io
+import math
 import os
 import pathlib
 import pickle
@@ -29,6 +31,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from tf_medyate.errors import DataError
+from tf_medyate.zoo.pickles import check_archive, check_pickle
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _DTYPES = {
@@ -104,6 +107,12 @@ class _Reader(pickle.Unpickler):
         return _Storage(str(pid[2]), pid[1], int(pid[4]))
 
 
+def _load(stream: BinaryIO) -> Any:
+    """The next pickle of a stream."""
+    check_pickle(stream)
+    return _Reader(stream).load()
+
+
 def read_torch(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """Reads a state dict.
 
@@ -134,6 +143,7 @@ def read_torch(path: str | os.PathLike) -> dict[str, np.ndarray]:
 
 def _read_zip(path: pathlib.Path) -> tuple[Any, dict[str, bytes]]:
     with zipfile.ZipFile(path) as archive:
+        check_archive(archive, path)
         names = [name for name in archive.namelist() if name.endswith("/data.pkl")]
         if len(names) != 1:
             raise pickle.UnpicklingError(f"an archive with {len(names)} entries data.pkl")
@@ -141,8 +151,7 @@ def _read_zip(path: pathlib.Path) -> tuple[Any, dict[str, bytes]]:
         order = f"{root}byteorder"
         if order in archive.namelist() and archive.read(order) != b"little":
             raise pickle.UnpicklingError("big-endian tensors")
-        with archive.open(names[0]) as stream:
-            saved = _Reader(stream).load()
+        saved = _load(io.BytesIO(archive.read(names[0])))
         prefix = f"{root}data/"
         inside = [name for name in archive.namelist() if name.startswith(prefix)]
         return saved, {name.removeprefix(prefix): archive.read(name) for name in inside}
@@ -150,12 +159,10 @@ def _read_zip(path: pathlib.Path) -> tuple[Any, dict[str, bytes]]:
 
 def _read_old(path: pathlib.Path) -> tuple[Any, dict[str, bytes]]:
     with path.open("rb") as stream:
-        magic, version, _ = (_Reader(stream).load() for _ in range(3))
+        magic, version, _ = (_load(stream) for _ in range(3))
         if magic != _MAGIC or version != 1001:
             raise pickle.UnpicklingError("another magic number than PyTorch's")
-        reader = _Reader(stream)
-        saved = reader.load()
-        keys = _Reader(stream).load()
+        saved, keys = _load(stream), _load(stream)
         width = {s.key: s.dtype.itemsize for s in _storages(saved)}
         return saved, {key: _read_storage(stream, width.get(key, 0)) for key in keys}
 
@@ -204,6 +211,8 @@ def _materialise(tensor: _Tensor, raw: Mapping[str, bytes]) -> np.ndarray:
     steps = ((size - 1) * step for size, step in zip(tensor.shape, tensor.strides, strict=True))
     if tensor.offset + sum(steps) >= len(elements):
         raise pickle.UnpicklingError(f"a tensor that reaches beyond storage {storage.key}")
+    if math.prod(tensor.shape) > len(elements):  # with strides of 0 it could be of any size
+        raise pickle.UnpicklingError(f"a tensor larger than storage {storage.key}")
     width = storage.dtype.itemsize
     strides = tuple(step * width for step in tensor.strides)
     view = np.lib.stride_tricks.as_strided(elements[tensor.offset :], tensor.shape, strides)

@@ -242,7 +242,12 @@ def _from_torch(name: str, parts: dict[str, np.ndarray]) -> LayerWeights:
 
 
 def transfer(
-    source: Sequence[LayerWeights], model: keras.Model, file: str, *, whole: bool = True
+    source: Sequence[LayerWeights],
+    model: keras.Model,
+    file: str,
+    *,
+    whole: bool = True,
+    head: bool = False,
 ) -> None:
     """Puts weights into a model, all but its last dense layer; nothing is changed on an error.
 
@@ -252,13 +257,15 @@ def transfer(
         file: The file's name, for errors.
         whole: The file holds this net and no more than a head beside; else it may go on after
             the net's last layer, as an autoencoder's does after its encoder.
+        head: The last dense layer, too.
 
     Raises:
         DataError: The file belongs to another net: a layer is missing, is too many, or has
             another shape. The error names the first.
     """
     layers = list(_weighted(model))
-    layers = layers[:-1]  # the head stays as it was drawn
+    if not head:
+        layers = layers[:-1]  # stays as it was drawn
     pairs: list[tuple[keras.Layer, LayerWeights]] = []
     waiting = {kind: [layer for layer in source if layer.kind == kind] for kind in _KINDS.values()}
     for layer in layers:
@@ -269,14 +276,16 @@ def transfer(
             raise _mismatch(file, model, layer, kind, wanted, pair)
         pairs.append((layer, pair))
     if whole:
-        _check_rest(waiting, file, model)
+        _check_rest(waiting, file, model, 0 if head else 1)
     for layer, pair in pairs:
         layer.set_weights([np.asarray(array, np.float32) for array in pair.arrays])
 
 
-def _check_rest(waiting: dict[str, list[LayerWeights]], file: str, model: keras.Model) -> None:
-    """Nothing may be left over but the file's own head."""
-    waiting = waiting | {_DENSE: waiting[_DENSE][1:]}
+def _check_rest(
+    waiting: dict[str, list[LayerWeights]], file: str, model: keras.Model, heads: int
+) -> None:
+    """Nothing may be left over but the file's own head, where that is not wanted."""
+    waiting = waiting | {_DENSE: waiting[_DENSE][heads:]}
     rest = [layer for layers in waiting.values() for layer in layers]
     if rest:
         first = rest[0]

@@ -588,10 +588,11 @@ TEST(RamSink, TakesAllRunsOrNone) {
   RamSink sink(kModel, weights.data(), kModel.weights_floats);
   const std::vector<float> before = weights;
   const std::vector<float> pool = {1.0f, 2.0f, 3e38f, kNan};
+  RunMode mode = RunMode::kAdd;
   const auto commit = [&](const WeightRun& second) {
     const WeightRun runs[] = {{0, 5, 2}, second};
     const ArrayRuns list(runs, 2);
-    return sink.Commit({&list, pool.data(), 4, {}, nullptr, 0});
+    return sink.Commit({&list, mode, pool.data(), 4, {}, nullptr, 0});
   };
   EXPECT_EQ(commit({3, 9, 1}), CommitResult::kNotFinite);
   EXPECT_EQ(commit({3, 9, 2}), CommitResult::kFailed) << "leaves the pool";
@@ -602,11 +603,17 @@ TEST(RamSink, TakesAllRunsOrNone) {
   EXPECT_EQ(weights[5], before[5] + 1.0f);
   EXPECT_EQ(weights[6], before[6] + 2.0f);
   EXPECT_EQ(weights[9], before[9] + 3e38f);
+  mode = RunMode::kSet;
+  EXPECT_EQ(commit({3, 9, 1}), CommitResult::kNotFinite);
+  EXPECT_EQ(commit({2, 9, 1}), CommitResult::kOk);
+  EXPECT_EQ(weights[5], 1.0f);
+  EXPECT_EQ(weights[6], 2.0f);
+  EXPECT_EQ(weights[9], 3e38f);
 
   RamSink small(kModel, weights.data(), 10);
   EXPECT_EQ(small.weights(), nullptr);
   const ArrayRuns none(nullptr, 0);
-  EXPECT_EQ(small.Commit({&none, pool.data(), 4, {}, nullptr, 0}), CommitResult::kFailed);
+  EXPECT_EQ(small.Commit({&none, mode, pool.data(), 4, {}, nullptr, 0}), CommitResult::kFailed);
 }
 
 TEST(StaticRunner, CutsLongReportsAndKnowsTheirFormats) {
@@ -644,7 +651,7 @@ class StoreSink final : public CommitSink {
 
   CommitResult Commit(const CommitRequest& request) override {
     const StoreStatus status = store_->Commit(
-        {request.runs, RunMode::kAdd, request.pool, request.pool_floats, nullptr, 0});
+        {request.runs, request.mode, request.pool, request.pool_floats, nullptr, 0});
     Map();
     if (status == StoreStatus::kNotFinite) return CommitResult::kNotFinite;
     return status == StoreStatus::kOk ? CommitResult::kOk : CommitResult::kFailed;

@@ -58,7 +58,7 @@ CommitResult FlashSink::Commit(const CommitRequest& request) {
   RecordChange records[] = {{kProgressRecord, &request.progress, sizeof(request.progress)},
                             {kImportanceRecord, request.importance, bytes}};
   if (!has_importance) records[1] = no_importance;
-  const medyate::Change change = {request.runs,        RunMode::kAdd, request.pool,
+  const medyate::Change change = {request.runs,        request.mode, request.pool,
                                   request.pool_floats, records,       2};
   StoreStatus status = Change(change);
   if (status == StoreStatus::kHeadFull && has_importance) {

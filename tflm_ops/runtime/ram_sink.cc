@@ -7,6 +7,10 @@
 namespace medyate {
 namespace {
 
+float After(RunMode mode, float weight, float value) {
+  return mode == RunMode::kAdd ? weight + value : value;
+}
+
 bool Within(uint32_t offset, uint32_t length, uint32_t room) {
   return offset <= room && length <= room - offset;
 }
@@ -28,14 +32,17 @@ CommitResult RamSink::Commit(const CommitRequest& request) {
       return CommitResult::kFailed;
     }
     for (uint32_t j = 0; j < run.length; ++j) {
-      const float sum = weights_[run.weight_offset + j] + request.pool[run.pool_offset + j];
-      if (!math::IsFinite(sum)) return CommitResult::kNotFinite;
+      const float value = request.pool[run.pool_offset + j];
+      if (!math::IsFinite(After(request.mode, weights_[run.weight_offset + j], value))) {
+        return CommitResult::kNotFinite;
+      }
     }
   }
   for (uint32_t i = 0; i < count; ++i) {
     const WeightRun run = request.runs->run(i);
     for (uint32_t j = 0; j < run.length; ++j) {
-      weights_[run.weight_offset + j] += request.pool[run.pool_offset + j];
+      float* weight = &weights_[run.weight_offset + j];
+      *weight = After(request.mode, *weight, request.pool[run.pool_offset + j]);
     }
   }
   return CommitResult::kOk;

@@ -312,6 +312,7 @@ TrainerStatus StepTrainer::CommitAs(const Progress& next) {
   const int32_t* selection = static_cast<const int32_t*>(runner_.Data(model_->selection));
   const SelectionRuns runs(model_->layers, model_->layer_count, selection);
   const CommitRequest request = {&runs,
+                                 RunMode::kAdd,
                                  Floats(model_->pool),
                                  static_cast<uint32_t>(runner_.Elements(model_->pool)),
                                  next,

@@ -75,6 +75,7 @@ struct Progress {
 // What is to be committed, all of it or nothing.
 struct CommitRequest {
   const RunList* runs;  // Offsets are in floats, those of weights from the region's start.
+  RunMode mode;         // Whether the pool holds deltas or weights.
   const float* pool;    // [pool_floats]
   uint32_t pool_floats;
   // What StepTrainer::Resume takes to go on behind this commit.
@@ -83,7 +84,7 @@ struct CommitRequest {
   uint32_t importance_floats;
 };
 
-// What a commit goes to: adds the runs of the pool to the weights. A list and not a stream of runs,
+// What a commit goes to: adds the runs of the pool to the weights, or sets them. A list and not a stream of runs,
 // since a sink in flash goes through it several times: to check, to see which pages change, and
 // once a page.
 class CommitSink {

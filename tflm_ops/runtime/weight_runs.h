@@ -15,6 +15,12 @@ struct WeightRun {
   uint32_t length;
 };
 
+// What a commit does with the floats of a run.
+enum class RunMode : uint8_t {
+  kAdd,  // weights = weights + pool, in float32.
+  kSet,  // weights = pool.
+};
+
 // A list of runs, in any order. It is read many times during a commit and must not change
 // meanwhile.
 class RunList {

@@ -72,11 +72,6 @@ enum class ForeignState : uint8_t {
   kDropLearned,
 };
 
-enum class RunMode : uint8_t {
-  kAdd,  // weights = weights + pool, in float32.
-  kSet,  // weights = pool.
-};
-
 // What a commit changes, all of it or nothing. Runs should not overlap; if they do, they are
 // applied in their order.
 struct Change {

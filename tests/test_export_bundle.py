@@ -56,6 +56,8 @@ def test_every_file_is_there_and_says_what_it_is(bundle):
     printed = str(made)
     assert "pool 6 KiB" in printed
     assert f"arena {made.arena.total_bytes:,} bytes" in printed
+    assert len(repr(made)) < 200
+    assert all(f">{name}</td>" in made._repr_html_() for name in (TRAIN, "model.tflite"))
     for name in ("model.tflite", "model_int8.tflite"):
         runtime = LiteRt(model_path=str(made.folder / name))
         runtime.allocate_tensors()

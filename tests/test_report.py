@@ -236,6 +236,35 @@ def test_a_run_of_the_head_alone(report):
     assert [picture.name for picture in charts.draw(head)] == ["layer_ranking", "memory"]
 
 
+# In a notebook
+
+
+def test_values_show_themselves_in_a_notebook(report):
+    plan, ranking = report.epochs[0].plan, report.ranking
+    assert repr(plan).startswith("<UpdatePlan draw 0: 14 channels in 2 layers, 7.7 KiB of 8 KiB")
+    assert repr(ranking) == "<LayerRanking lara ranking: 2 of 3 layers kept, 98.0% of the score>"
+    assert repr(report) == "<TrainingReport medyate, 3 epochs in 8 KiB>"
+    page = Page(plan._repr_html_())
+    assert [word for word in page.words if word in ("12", "0, 2", "0-11")] == ["0, 2", "12", "0-11"]
+    page = Page(ranking._repr_html_())
+    assert page.words.count("kept") == 2
+    assert "75.0%" in page.words
+    page = Page(report._repr_html_())
+    assert page.tags.count("table") == 2
+    assert {"8 KiB (8,192 bytes)", "7,508", "87.5%"} <= set(page.words)
+
+
+def test_what_a_notebook_shows_is_escaped_and_never_endless():
+    names = ("<b>", "a&amp;b", "</table>'", "<script>alert(1)</script>")
+    evil = random_report(70, names=names, strategy="<img src=x>")
+    for value in (evil, evil.ranking, evil.epochs[0].plan):
+        page = Page(value._repr_html_())
+        assert page.open == []
+        assert not {"script", "img"} & set(page.tags)
+        assert page.tags.count("tr") < 60
+    assert "... 30 more ..." in evil._repr_html_()
+
+
 # The pictures
 
 

@@ -20,6 +20,7 @@ import re
 
 import numpy as np
 
+from tf_medyate import notebook
 from tf_medyate.errors import BudgetError
 
 BYTES = "bytes"
@@ -173,7 +174,7 @@ class LayerSpec:
         )
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class LayerRanking:
     """Layers in falling order of importance, and those of them that are kept.
 
@@ -196,11 +197,27 @@ class LayerRanking:
         kept = sum(s for n, s in zip(self.order, self.scores, strict=True) if n in self.kept)
         return kept / total if total > 0 else 1.0
 
-    def __str__(self) -> str:
-        lines = [
+    @property
+    def _title(self) -> str:
+        return (
             f"{self.method} ranking: {len(self.kept)} of {len(self.order)} layers kept, "
             f"{self.covered:.1%} of the score"
-        ]
+        )
+
+    def __repr__(self) -> str:
+        return f"<LayerRanking {self._title}>"
+
+    def _repr_html_(self) -> str:
+        total = sum(self.scores)
+        rows = [
+            (name, f"{score:.3g}", f"{score / total:.1%}" if total > 0 else "-",
+             "kept" if name in self.kept else "")
+            for name, score in zip(self.order, self.scores, strict=True)
+        ]  # fmt: skip
+        return notebook.table(self._title, ("layer", "score", "share", ""), rows)
+
+    def __str__(self) -> str:
+        lines = [self._title]
         for place, (name, score) in enumerate(zip(self.order, self.scores, strict=True), start=1):
             mark = "*" if name in self.kept else " "
             lines.append(f"{mark}{place:3d} {score:12.4e}  {name}")
@@ -215,7 +232,7 @@ class LayerDraw:
     channels: tuple[int, ...]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class UpdatePlan:
     """What is trained until the next draw, and what it costs.
 
@@ -248,6 +265,16 @@ class UpdatePlan:
     def channels_of(self, layer: str) -> tuple[int, ...]:
         """The drawn channels of a layer, () if it has none."""
         return next((entry.channels for entry in self.layers if entry.layer == layer), ())
+
+    def __repr__(self) -> str:
+        return f"<UpdatePlan {self}>"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (entry.layer, f"{len(entry.channels):,}", notebook.ranges(entry.channels))
+            for entry in self.layers
+        ]
+        return notebook.table(str(self), ("layer", "drawn", "channels"), rows)
 
     def __str__(self) -> str:
         return (

@@ -2,58 +2,20 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
-from typing import Any
-
-import jinja2
-import markupsafe
 
 from tf_medyate.bench import charts
 from tf_medyate.bench.panel import Panel
 from tf_medyate.bench.tables import Table
-from tf_medyate.report.template import CSS
-from tf_medyate.report.theme import DARK, DPI, LIGHT
+from tf_medyate.report import base_page
+from tf_medyate.report.theme import DARK, LIGHT
 
-_CSS_PIXELS_PER_INCH = 96
-
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<link rel="icon" href="data:,">
-<title>{{ title }}</title>
-<style>{{ css }}
-.scroll { max-height: none; }
-td.text { white-space: normal; }
-thead th { white-space: normal; vertical-align: bottom; }
-.prose { white-space: normal; min-width: 16rem; }
-.note { color: var(--muted); font-size: .9rem; margin: .2rem 0 .6rem; }
-</style>
-</head>
-<body>
-<main>
-<h1>{{ title }}</h1>
-<p class="under">{{ under }}</p>
-<p class="lead">{{ lead }}</p>
-
-{% if pictures %}
-<h2>Pictures</h2>
-{% for picture in pictures %}
-<figure><picture>
-<source media="(prefers-color-scheme: dark)" srcset="{{ picture.dark }}">
-<img src="{{ picture.light }}" width="{{ picture.width }}" height="{{ picture.height }}"
- alt="{{ picture.title }}">
-</picture></figure>
-{% endfor %}
-{% endif %}
-
+_PAGE = """{% extends "base" %}
+{% block body %}
 {% for table in tables %}
 <h2>{{ table.title }}</h2>
 {% if table.note %}<p class="note">{{ table.note }}</p>{% endif %}
-<div class="scroll" tabindex="0" role="region" aria-label="{{ table.title }}"><table>
+<div class="scroll whole" tabindex="0" role="region" aria-label="{{ table.title }}"><table>
 <thead><tr>
 {% for cell in table.header %}
 <th scope="col"{{ ' class=text' if loop.index0 < table.words }}>{{ cell }}</th>
@@ -63,7 +25,7 @@ thead th { white-space: normal; vertical-align: bottom; }
 {% for row in table.rows %}
 <tr>
 {% for cell in row %}
-<td class="{{ 'text' if loop.index0 < table.words }}{{ ' prose' if cell|length > 60 }}">
+<td class="{{ 'text' if loop.index0 < table.words }}{{ ' text prose' if cell|length > 60 }}">
 {{- cell }}</td>
 {% endfor %}
 </tr>
@@ -71,11 +33,7 @@ thead th { white-space: normal; vertical-align: bottom; }
 </tbody>
 </table></div>
 {% endfor %}
-
-<footer>{{ footer }} KiB is 1024 bytes. Written by tf_medyate.</footer>
-</main>
-</body>
-</html>
+{% endblock %}
 """
 
 
@@ -92,28 +50,13 @@ def render(
         lead: What came of it, in one sentence.
         footer: Versions and the like.
     """
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.from_string(_PAGE).render(
-        css=markupsafe.Markup(CSS),
+    return base_page.render(
+        _PAGE,
         title=title,
+        heading=title,
         under=under,
         lead=lead,
         footer=footer,
+        pictures=base_page.embed(charts.draw(panel, LIGHT), charts.draw(panel, DARK)),
         tables=tables,
-        pictures=_pictures(panel),
     )
-
-
-def _pictures(panel: Panel) -> list[dict[str, Any]]:
-    entries = []
-    for light, dark in zip(charts.draw(panel, LIGHT), charts.draw(panel, DARK), strict=True):
-        width, height = (round(side * _CSS_PIXELS_PER_INCH / DPI) for side in light.size)
-        entry = {"title": light.title, "width": width, "height": height}
-        entries.append(entry | {"light": _data_url(light.png()), "dark": _data_url(dark.png())})
-    return entries
-
-
-def _data_url(png: bytes) -> str:
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}"

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 import tf_medyate
+from tf_medyate import notebook
 from tf_medyate.callback import MeDyate
 from tf_medyate.errors import OptionError
 from tf_medyate.export import op_schema
@@ -48,7 +49,7 @@ from tf_medyate.spec import BYTES, LayerSpec, MemoryBudget, format_bytes
 _FAST_SCRATCH_CHANNELS = 4
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Bundle:
     """What an export wrote.
 
@@ -63,6 +64,17 @@ class Bundle:
     manifest: Manifest
     arena: ArenaPrediction
     firmware: Firmware | None = None
+
+    def __repr__(self) -> str:
+        arena = format_bytes(self.arena.total_bytes)
+        return f"<Bundle '{self.manifest.model}' in {self.folder}, arena {arena}>"
+
+    def _repr_html_(self) -> str:
+        files = self.manifest.files.items()
+        rows = [(name, format_bytes(file.size_bytes)) for name, file in files]
+        title, *others = str(self).splitlines()
+        note = "\n".join(line.strip() for line in others[len(rows) :])
+        return notebook.table(title, ("file", "size"), rows, note=note)
 
     def __str__(self) -> str:
         sizes = {name: format_bytes(f.size_bytes) for name, f in self.manifest.files.items()}

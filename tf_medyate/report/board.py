@@ -7,44 +7,16 @@ Example:
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import pathlib
 from collections.abc import Sequence
 
-import jinja2
-import markupsafe
 import numpy as np
 
-from tf_medyate.report.template import CSS
-from tf_medyate.report.theme import BODY, LIGHT, Picture, Theme, clean, frame, legend
+from tf_medyate.report import base_page
+from tf_medyate.report.theme import BODY, DARK, LIGHT, Picture, Theme, clean, frame, legend
 
 _MEAN_OF = 40
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<link rel="icon" href="data:,">
-<title>{{ title }}</title>
-<style>{{ css }}</style>
-</head>
-<body>
-<main>
-<h1>On the board</h1>
-<p class="under">Emulated Cortex-M4F, fed over its serial line</p>
-<p class="lead">{{ title }}</p>
-<table class="facts"><tbody>
-{% for label, value in facts %}
-<tr><th scope="row">{{ label }}</th><td>{{ value }}</td></tr>
-{% endfor %}
-</tbody></table>
-<figure><img src="data:image/png;base64,{{ picture }}" alt="{{ title }}"></figure>
-<footer>KiB is 1024 bytes. Written by tf_medyate.</footer>
-</main>
-</body>
-</html>
-"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,14 +65,17 @@ def save_story(story: BoardStory, folder: str | pathlib.Path) -> pathlib.Path:
     """Writes board_losses.png and board.html; returns the page's path."""
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    png = board_losses(story).png()
-    (folder / "board_losses.png").write_bytes(png)
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    page = environment.from_string(_PAGE).render(
-        css=markupsafe.Markup(CSS),
+    light, dark = board_losses(story), board_losses(story, DARK)
+    (folder / f"{light.name}.png").write_bytes(light.png())
+    page = base_page.render(
+        '{% extends "base" %}',
         title=story.title,
+        heading="On the board",
+        under="Emulated Cortex-M4F, fed over its serial line",
+        lead=story.title,
+        footer="",
+        pictures=base_page.embed([light], [dark]),
         facts=story.facts,
-        picture=base64.b64encode(png).decode(),
     )
     path = folder / "board.html"
     path.write_text(page, encoding="utf-8")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
@@ -12,11 +10,9 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from tf_medyate.report import summary, words
 from tf_medyate.report.curves import learning_curves
 from tf_medyate.report.heatmap import drawn_channels
+from tf_medyate.report.record import TrainingRecord
 from tf_medyate.report.theme import BODY, LIGHT, Picture, Theme, clean, epoch_axis, frame, legend
 from tf_medyate.spec import LayerRanking
-
-if TYPE_CHECKING:
-    from tf_medyate.report.record import TrainingReport
 
 _MOST_RANKED = 60
 _LOG_SPREAD = 50.0
@@ -24,14 +20,14 @@ _NAME_WIDTH = 28
 _MOST_APART = 60
 
 
-def draw(report: TrainingReport, theme: Theme = LIGHT) -> tuple[Picture, ...]:
+def draw(report: TrainingRecord, theme: Theme = LIGHT) -> tuple[Picture, ...]:
     """Draws every picture that has something to show."""
     makers = (layer_ranking, drawn_channels, memory, learning_curves)
     pictures = (maker(report, theme) for maker in makers)
     return tuple(picture for picture in pictures if picture is not None)
 
 
-def layer_ranking(report: TrainingReport, theme: Theme) -> Picture | None:
+def layer_ranking(report: TrainingRecord, theme: Theme) -> Picture | None:
     """The layers' scores, best first, and which of them are kept."""
     ranking = report.ranking
     if not ranking.order:
@@ -67,7 +63,7 @@ def _ranking_title(ranking: LayerRanking) -> str:
 
 def _score_bars(
     axes: Axes,
-    report: TrainingReport,
+    report: TrainingRecord,
     names: tuple[str, ...],
     scores: np.ndarray,
     logarithmic: bool,
@@ -107,7 +103,7 @@ def _share(share: float) -> str:
     return "< 0.1%" if 0 < share < 0.0005 else f"{share:.1%}"
 
 
-def _layer_labels(axes: Axes, report: TrainingReport, names: tuple[str, ...], theme: Theme) -> None:
+def _layer_labels(axes: Axes, report: TrainingRecord, names: tuple[str, ...], theme: Theme) -> None:
     places = {spec.name: spec.index + 1 for spec in report.specs}
     labels = [
         words.shorten(name, _NAME_WIDTH) + (f"  [{places[name]}]" if name in places else "")
@@ -118,7 +114,7 @@ def _layer_labels(axes: Axes, report: TrainingReport, names: tuple[str, ...], th
         label.set_color(theme.ink if name in report.ranking.kept else theme.muted)
 
 
-def memory(report: TrainingReport, theme: Theme) -> Picture | None:
+def memory(report: TrainingRecord, theme: Theme) -> Picture | None:
     """What each epoch used, stacked, against the budget."""
     rows = summary.epochs(report)
     if not rows:
@@ -154,7 +150,7 @@ def memory(report: TrainingReport, theme: Theme) -> Picture | None:
     return Picture("memory", title, figure)
 
 
-def _memory_title(report: TrainingReport) -> str:
+def _memory_title(report: TrainingRecord) -> str:
     amount = report.budget.amount
     shares = [record.plan.used / amount for record in report.epochs]
     least, most = words.percent(min(shares)), words.percent(max(shares))

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from tf_medyate.report import summary
+from tf_medyate.report.record import TrainingRecord
 from tf_medyate.report.theme import BODY, Picture, Theme, clean, epoch_axis, frame
-
-if TYPE_CHECKING:
-    from tf_medyate.report.record import TrainingReport
 
 _MOST_PANELS = 4
 _PANEL_INCHES = 1.8
@@ -21,7 +17,7 @@ _MOST_MARKERS = 30
 _LABEL_DISTANCE = 0.11
 
 
-def learning_curves(report: TrainingReport, theme: Theme) -> Picture | None:
+def learning_curves(report: TrainingRecord, theme: Theme) -> Picture | None:
     """One panel per metric; training and validation share a panel."""
     names = [name for name in summary.log_names(report) if summary.progress(report, name)]
     bases = list(dict.fromkeys(summary.base_name(name) for name in names))[:_MOST_PANELS]
@@ -57,7 +53,7 @@ def _subtitle(outcome: summary.Progress) -> str:
     return f"End of the first epoch to end of the last. Best: {best} in epoch {outcome.best_epoch}."
 
 
-def _panel(axes: Axes, report: TrainingReport, names: list[str], theme: Theme) -> None:
+def _panel(axes: Axes, report: TrainingRecord, names: list[str], theme: Theme) -> None:
     """Draws the lines of one metric, each labelled at its end."""
     ends = []
     for name in names:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
@@ -12,11 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from tf_medyate.report import summary, words
+from tf_medyate.report.record import TrainingRecord
 from tf_medyate.report.theme import BODY, Picture, Theme, clean, epoch_axis, frame
 from tf_medyate.spec import LayerSpec
-
-if TYPE_CHECKING:
-    from tf_medyate.report.record import TrainingReport
 
 _MOST_CHANNELS = 600
 _LABEL_INCHES = 0.16
@@ -26,7 +22,7 @@ _NAME_WIDTH = 22
 _FILLED = 1.35
 
 
-def drawn_channels(report: TrainingReport, theme: Theme) -> Picture | None:
+def drawn_channels(report: TrainingRecord, theme: Theme) -> Picture | None:
     """A heat map: one row per channel in small nets, one per layer in others."""
     layers = summary.candidates(report)
     if not layers or not report.epochs:
@@ -52,7 +48,7 @@ def _panels(figure: Figure, theme: Theme) -> tuple[Axes, Axes]:
 
 
 def _by_channel(
-    report: TrainingReport, layers: tuple[LayerSpec, ...], title: str, theme: Theme
+    report: TrainingRecord, layers: tuple[LayerSpec, ...], title: str, theme: Theme
 ) -> Figure:
     """Rows are channels, grouped by layer; a cell is filled where the channel was drawn."""
     total = sum(spec.channels for spec in layers)
@@ -84,7 +80,7 @@ def _by_channel(
 
 
 def _by_layer(
-    report: TrainingReport, layers: tuple[LayerSpec, ...], title: str, theme: Theme
+    report: TrainingRecord, layers: tuple[LayerSpec, ...], title: str, theme: Theme
 ) -> Figure:
     """Rows are layers; the colour says which share of the layer's channels was drawn."""
     shares = np.array([_drawn(report, spec).mean(axis=0) for spec in layers])
@@ -113,7 +109,7 @@ def _by_layer(
     return figure
 
 
-def _drawn(report: TrainingReport, spec: LayerSpec) -> np.ndarray:
+def _drawn(report: TrainingRecord, spec: LayerSpec) -> np.ndarray:
     """1 where a channel was drawn: [channels, epochs]."""
     drawn = np.zeros((spec.channels, len(report.epochs)))
     for column, record in enumerate(report.epochs):
@@ -122,7 +118,7 @@ def _drawn(report: TrainingReport, spec: LayerSpec) -> np.ndarray:
 
 
 def _finish(
-    report: TrainingReport, axes: Axes, places: list, labels: list[str], theme: Theme
+    report: TrainingRecord, axes: Axes, places: list, labels: list[str], theme: Theme
 ) -> None:
     axes.set_yticks(places, labels, parse_math=False)
     axes.tick_params(axis="y", labelcolor=theme.ink, pad=4)

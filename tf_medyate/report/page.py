@@ -2,37 +2,85 @@
 
 from __future__ import annotations
 
-import base64
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import jinja2
-import markupsafe
+from tf_medyate.report import base_page, charts, summary, text, words
+from tf_medyate.report.record import TrainingRecord
+from tf_medyate.report.theme import DARK, LIGHT
 
-from tf_medyate.report import charts, summary, text, words
-from tf_medyate.report.template import CSS, PAGE
-from tf_medyate.report.theme import DARK, DPI, LIGHT
+_PAGE = """{% extends "base" %}
+{% block top %}
+<div class="bars">
+{% for bar in bars %}
+<div>{{ bar.label }}</div>
+<div class="bar"><i{{ ' class=own' if loop.first }} style="width:{{ bar.width }}%"></i>
+<span>{{ bar.amount }}</span></div>
+{% endfor %}
+</div>
+{% endblock %}
+{% block body %}
+{% if epochs %}
+<h2>Epochs</h2>
+<div class="scroll" tabindex="0" role="region" aria-label="Epochs"><table>
+<thead><tr>{% for cell in epoch_header %}<th scope="col">{{ cell }}</th>{% endfor %}</tr></thead>
+<tbody>
+{% for row in epochs %}
+<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>
+{% endfor %}
+</tbody>
+</table></div>
+{% endif %}
 
-if TYPE_CHECKING:
-    from tf_medyate.report.record import TrainingReport
+<h2>Layers</h2>
+<div class="scroll" tabindex="0" role="region" aria-label="Layers"><table>
+<thead><tr><th scope="col">#</th><th scope="col" class="text">layer</th>
+<th scope="col" class="text">kind</th><th scope="col">channels</th>
+<th scope="col">{{ unit }}/channel</th><th scope="col">score share</th>
+<th scope="col" class="text">role</th>
+{% if epochs %}
+<th scope="col">drawn in</th><th scope="col" class="text">mean draw</th>
+<th scope="col">coverage</th>
+{% endif %}
+</tr></thead>
+<tbody>
+{% for row in layers %}
+<tr{{ ' class=off' if not row.active }}><td>{{ row.place }}</td>
+<th scope="row" class="text name">{{ row.name }}</th><td class="text">{{ row.kind }}</td>
+<td>{{ row.channels }}</td><td>{{ row.cost }}</td><td>{{ row.score }}</td>
+<td class="text">{{ row.role }}</td>
+{% if epochs %}
+<td>{{ row.drawn }}</td>
+<td class="text">{% if row.mean is not none %}<span class="meter">
+<i style="width:{{ row.mean }}%"></i></span>{{ row.mean }}%{% else %}-{% endif %}</td>
+<td>{{ row.coverage }}</td>
+{% endif %}
+</tr>
+{% endfor %}
+</tbody>
+</table></div>
+{% endblock %}
+"""
+_FOOTER = (
+    "Drawn in: epochs with at least one channel of the layer. Mean draw: share of a layer's "
+    "channels drawn, averaged over the epochs. Coverage: share of the channels trained at least "
+    "once. Fill and coverage are rounded down."
+)
 
-_CSS_PIXELS_PER_INCH = 96
 
-
-def render(report: TrainingReport) -> str:
+def render(report: TrainingRecord) -> str:
     """Renders the page; every string that comes from the report is escaped."""
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
     header, rows = _epochs(report)
-    return environment.from_string(PAGE).render(
-        css=markupsafe.Markup(CSS),
+    return base_page.render(
+        _PAGE,
         title=f"tf_medyate: {report.strategy} in {report.budget.format(report.budget.amount)}",
+        heading="Fine-tuning under a memory budget",
         under=_under(report),
         lead=text.closing(report),
-        over=bool(summary.over_budget(report)),
+        footer=_FOOTER,
+        alarm=bool(summary.over_budget(report)),
+        pictures=base_page.embed(charts.draw(report, LIGHT), charts.draw(report, DARK)),
         bars=_bars(report),
         facts=text.facts(report),
-        pictures=_pictures(report),
         epoch_header=header,
         epochs=rows,
         layers=_layers(report),
@@ -40,7 +88,7 @@ def render(report: TrainingReport) -> str:
     )
 
 
-def _under(report: TrainingReport) -> str:
+def _under(report: TrainingRecord) -> str:
     strategy = f"Strategy {report.strategy}"
     if not report.epochs:
         return strategy
@@ -48,7 +96,7 @@ def _under(report: TrainingReport) -> str:
     return f"{strategy}, {length} in {words.seconds(sum(r.seconds for r in report.epochs))}"
 
 
-def _bars(report: TrainingReport) -> list[dict[str, Any]]:
+def _bars(report: TrainingRecord) -> list[dict[str, Any]]:
     """The budget beside full fine-tuning, to scale; the longest takes 70 % of the line."""
     budget, full = report.budget, report.cost.full(report.specs)
     rows = [("Budget", budget.amount), ("Full fine-tuning", full)]
@@ -63,21 +111,7 @@ def _bars(report: TrainingReport) -> list[dict[str, Any]]:
     ]
 
 
-def _pictures(report: TrainingReport) -> list[dict[str, Any]]:
-    """Each picture for light and for dark screens, as data URLs."""
-    entries = []
-    for light, dark in zip(charts.draw(report, LIGHT), charts.draw(report, DARK), strict=True):
-        width, height = (round(side * _CSS_PIXELS_PER_INCH / DPI) for side in light.size)
-        entry = {"title": light.title, "width": width, "height": height}
-        entries.append(entry | {"light": _data_url(light.png()), "dark": _data_url(dark.png())})
-    return entries
-
-
-def _data_url(png: bytes) -> str:
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
-
-
-def _epochs(report: TrainingReport) -> tuple[list[str], list[list[str]]]:
+def _epochs(report: TrainingRecord) -> tuple[list[str], list[list[str]]]:
     """The header and the rows of the table of epochs."""
     names, total = summary.log_names(report), summary.candidate_channels(report)
     header = [
@@ -105,7 +139,7 @@ def _epochs(report: TrainingReport) -> tuple[list[str], list[list[str]]]:
     return header, rows
 
 
-def _layers(report: TrainingReport) -> list[dict[str, Any]]:
+def _layers(report: TrainingRecord) -> list[dict[str, Any]]:
     """The rows of the table of layers, in execution order."""
     rows = []
     for layer in summary.layers(report):

@@ -1,10 +1,9 @@
-"""The values that a fine-tuning run leaves behind."""
+"""The values that a fine-tuning run leaves behind; `report.TrainingReport` shows them."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from pathlib import Path
 
 from tf_medyate.cost import CostModel
 from tf_medyate.errors import OptionError, PlanError
@@ -37,7 +36,7 @@ class EpochRecord:
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainingReport:
+class TrainingRecord:
     """A whole fine-tuning run under a memory budget.
 
     Attributes:
@@ -83,73 +82,3 @@ class TrainingReport:
                 f"a plan that draws from {', '.join(strangers)}",
                 "Build the report with the specs of the model that was trained.",
             )
-
-    def __str__(self) -> str:
-        from tf_medyate.report import text
-
-        return text.render(self)
-
-    def save_png(self, folder: str | Path) -> list[Path]:
-        """Draws the report as PNG files.
-
-        Args:
-            folder: Where to put them; created if missing.
-
-        Returns:
-            Their paths: layer_ranking.png, drawn_channels.png, memory.png and
-            learning_curves.png, without those that have nothing to show (before the first
-            epoch; without candidate layers; without logs).
-        """
-        from tf_medyate.report import charts
-
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        paths = []
-        for picture in charts.draw(self):
-            path = folder / f"{picture.name}.png"
-            path.write_bytes(picture.png())
-            paths.append(path)
-        return paths
-
-    def save_html(self, path: str | Path) -> Path:
-        """Writes one HTML file that holds everything: tables, pictures, styles.
-
-        Args:
-            path: The file; its folder is created if missing.
-
-        Returns:
-            The path that was written.
-        """
-        from tf_medyate.report import page
-
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page.render(self), encoding="utf-8")
-        return path
-
-    def write_tensorboard(self, log_dir: str | Path) -> None:
-        """Writes scalars per epoch, the pictures and the printed report for TensorBoard.
-
-        Args:
-            log_dir: The run's log folder. Calling it twice adds a second event file.
-        """
-        from tf_medyate.report import tensorboard
-
-        tensorboard.write(self, log_dir)
-
-    def to_json(self) -> str:
-        """Renders everything that the report holds as JSON text."""
-        from tf_medyate.report import serial
-
-        return serial.to_json(self)
-
-    @classmethod
-    def from_json(cls, text: str | bytes) -> TrainingReport:
-        """Reads what `to_json` wrote; the result is equal to the original.
-
-        Raises:
-            OptionError: The text is not JSON, not a report, or of another version.
-        """
-        from tf_medyate.report import serial
-
-        return serial.from_json(text)

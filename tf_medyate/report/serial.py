@@ -9,25 +9,27 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from tf_medyate.cost import CostModel
 from tf_medyate.errors import MedyateError, OptionError
-from tf_medyate.report.record import EpochRecord, TrainingReport
+from tf_medyate.report.record import EpochRecord, TrainingRecord
 from tf_medyate.spec import LayerDraw, LayerRanking, LayerSpec, MemoryBudget, UpdatePlan
 
 FORMAT = "tf_medyate.report"
 VERSION = 1
 
+_Record = TypeVar("_Record", bound=TrainingRecord)
 
-def to_json(report: TrainingReport) -> str:
+
+def to_json(report: TrainingRecord) -> str:
     """Renders a report as indented JSON text."""
     return json.dumps(to_dict(report), indent=1, allow_nan=False, default=_number) + "\n"
 
 
-def to_dict(report: TrainingReport) -> dict[str, Any]:
+def to_dict(report: TrainingRecord) -> dict[str, Any]:
     """Turns a report into plain dicts, lists, strings and numbers."""
     data = {"format": FORMAT, "version": VERSION, **dataclasses.asdict(report)}
     for record in data["epochs"]:
@@ -45,8 +47,8 @@ def _number(value: Any) -> int | float:
     raise TypeError(f"{type(value).__name__} is not a number")
 
 
-def from_json(text: str | bytes) -> TrainingReport:
-    """Reads what `to_json` wrote.
+def from_json(text: str | bytes, kind: type[_Record]) -> _Record:
+    """Reads what `to_json` wrote, as a record of a kind.
 
     Raises:
         OptionError: The text is not JSON, not a report, or of another version.
@@ -60,16 +62,16 @@ def from_json(text: str | bytes) -> TrainingReport:
     if data.get("version") != VERSION:
         raise _refusal(f"version {data.get('version')!r}")
     try:
-        return from_dict(data)
+        return from_dict(data, kind)
     except MedyateError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _refusal(f"a damaged one: {type(error).__name__} {error}") from error
 
 
-def from_dict(data: dict[str, Any]) -> TrainingReport:
+def from_dict(data: dict[str, Any], kind: type[_Record]) -> _Record:
     """Builds a report from what `to_dict` returned, or from the same read from JSON."""
-    return TrainingReport(
+    return kind(
         strategy=data["strategy"],
         specs=tuple(LayerSpec(**_tuples(spec)) for spec in data["specs"]),
         ranking=LayerRanking(**_tuples(data["ranking"])),

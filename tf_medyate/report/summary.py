@@ -5,13 +5,10 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from tf_medyate.cost import CostModel
+from tf_medyate.report.record import TrainingRecord
 from tf_medyate.spec import BYTES, LayerSpec, UpdatePlan
-
-if TYPE_CHECKING:
-    from tf_medyate.report.record import TrainingReport
 
 _VALIDATION = "val_"
 _RATES = ("lr", "learning_rate")
@@ -99,14 +96,14 @@ class Progress:
         return f"{words} from {first} to {last}"
 
 
-def candidates(report: TrainingReport) -> tuple[LayerSpec, ...]:
+def candidates(report: TrainingRecord) -> tuple[LayerSpec, ...]:
     """The layers that could be, or were, drawn from, in execution order."""
     names = set(report.candidates or report.ranking.kept)
     names.update(draw.layer for record in report.epochs for draw in record.plan.layers)
     return tuple(spec for spec in report.specs if spec.name in names)
 
 
-def epochs(report: TrainingReport) -> tuple[EpochSummary, ...]:
+def epochs(report: TrainingRecord) -> tuple[EpochSummary, ...]:
     """One summary per epoch."""
     specs = {spec.name: spec for spec in report.specs}
     seen: set[tuple[str, int]] = set()
@@ -144,7 +141,7 @@ def _weight_part(plan: UpdatePlan, specs: Mapping[str, LayerSpec], cost: CostMod
     return round(plan.drawn * weights / total) if total else plan.drawn
 
 
-def layers(report: TrainingReport) -> tuple[LayerSummary, ...]:
+def layers(report: TrainingRecord) -> tuple[LayerSummary, ...]:
     """One summary per weighted layer, in execution order."""
     total = sum(report.ranking.scores)
     scores = dict(zip(report.ranking.order, report.ranking.scores, strict=True))
@@ -167,12 +164,12 @@ def layers(report: TrainingReport) -> tuple[LayerSummary, ...]:
     return tuple(rows)
 
 
-def candidate_channels(report: TrainingReport) -> int:
+def candidate_channels(report: TrainingRecord) -> int:
     """Channels of all layers that could be drawn from."""
     return sum(spec.channels for spec in candidates(report))
 
 
-def log_names(report: TrainingReport) -> tuple[str, ...]:
+def log_names(report: TrainingRecord) -> tuple[str, ...]:
     """The logs that exist: loss, accuracies, others; each followed by its validation twin.
 
     The learning rate is left out: it is a setting, not an outcome.
@@ -223,7 +220,7 @@ def format_log(log: str, value: float | None) -> str:
     return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e5 else f"{value:.2e}"
 
 
-def progress(report: TrainingReport, name: str) -> Progress | None:
+def progress(report: TrainingRecord, name: str) -> Progress | None:
     """The way of one log through the run; None if it was never finite."""
     points = [
         (record.logs[name], record.epoch + 1)
@@ -236,7 +233,7 @@ def progress(report: TrainingReport, name: str) -> Progress | None:
     return Progress(name, points[0][0], points[-1][0], *best)
 
 
-def headline(report: TrainingReport) -> Progress | None:
+def headline(report: TrainingRecord) -> Progress | None:
     """The log that tells best how well the run went: a validation accuracy if there is one."""
     names = log_names(report)
     for wanted in (lambda n: is_validation(n) and is_share(n), is_share, is_validation, bool):
@@ -246,23 +243,23 @@ def headline(report: TrainingReport) -> Progress | None:
     return None
 
 
-def peak(report: TrainingReport) -> int:
+def peak(report: TrainingRecord) -> int:
     """The most that any epoch used, in the budget's unit; 0 before the first."""
     return max((record.plan.used for record in report.epochs), default=0)
 
 
-def over_budget(report: TrainingReport) -> int:
+def over_budget(report: TrainingRecord) -> int:
     """Epochs that used more than the budget; anything but 0 is a defect."""
     return sum(record.plan.used > report.budget.amount for record in report.epochs)
 
 
-def versus_budget(report: TrainingReport) -> str:
+def versus_budget(report: TrainingRecord) -> str:
     """The cost of full fine-tuning in terms of the budget."""
     ratio = report.cost.full(report.specs) / report.budget.amount
     return f"{ratio:,.1f} times the budget" if ratio > 1 else f"{ratio:.0%} of the budget: it fits"
 
 
-def unit_scale(report: TrainingReport) -> tuple[float, str]:
+def unit_scale(report: TrainingRecord) -> tuple[float, str]:
     """Divisor and unit in which an axis or a column shows the budget's amounts."""
     if report.budget.unit != BYTES:
         return 1.0, "elements"

@@ -10,17 +10,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tf_medyate.report import charts, summary
-
-if TYPE_CHECKING:
-    from tf_medyate.report.record import TrainingReport
+from tf_medyate.report import charts, summary, text
+from tf_medyate.report.record import TrainingRecord
 
 _PREFIX = "medyate"
 
 
-def write(report: TrainingReport, log_dir: str | Path) -> None:
+def write(report: TrainingRecord, log_dir: str | Path) -> None:
     """Writes the report; see `TrainingReport.write_tensorboard`."""
     import tensorflow as tf
 
@@ -42,13 +40,13 @@ def write(report: TrainingReport, log_dir: str | Path) -> None:
             # The layout of the images plugin: width, height, then the encoded pictures.
             value = tf.constant([str(width).encode(), str(height).encode(), picture.png()])
             tf.summary.write(f"{_PREFIX}/{picture.name}", value, last, metadata("images"))
-        markdown = "\n".join(f"    {line}" for line in str(report).splitlines())
+        markdown = "\n".join(f"    {line}" for line in text.render(report).splitlines())
         value = tf.constant(markdown)
         tf.summary.write(f"{_PREFIX}/report", value, last, metadata("text"))
     writer.close()
 
 
-def _steps(report: TrainingReport) -> list[int]:
+def _steps(report: TrainingRecord) -> list[int]:
     """The epochs' numbers as Keras' own TensorBoard callback uses them, or else 0, 1, 2, ...
 
     Steps must rise; the numbers do not if `fit` was called twice.
@@ -58,7 +56,7 @@ def _steps(report: TrainingReport) -> list[int]:
     return numbers if rising else list(range(len(numbers)))
 
 
-def _scalars(report: TrainingReport, row: summary.EpochSummary) -> Iterator[tuple[str, float]]:
+def _scalars(report: TrainingRecord, row: summary.EpochSummary) -> Iterator[tuple[str, float]]:
     """Tag and value of all scalars of one epoch."""
     unit, total = report.budget.unit, summary.candidate_channels(report)
     yield f"{_PREFIX}/used_{unit}", row.used

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from tf_medyate.report import summary, words
-
-if TYPE_CHECKING:
-    from tf_medyate.report.record import TrainingReport
+from tf_medyate.report.record import TrainingRecord
 
 _MOST_EPOCHS = 20
 _MOST_LAYERS = 24
@@ -16,7 +13,7 @@ _MOST_LOGS = 4
 _NAME_WIDTH = 30
 
 
-def render(report: TrainingReport) -> str:
+def render(report: TrainingRecord) -> str:
     """Renders the whole report; lines end without blanks, the text without a newline."""
     blocks = [_heading(report), _facts(report), _layer_table(report)]
     if report.epochs:
@@ -25,7 +22,7 @@ def render(report: TrainingReport) -> str:
     return "\n\n".join(block for block in blocks if block)
 
 
-def closing(report: TrainingReport) -> str:
+def closing(report: TrainingRecord) -> str:
     """One sentence on the outcome, or on what to do before the first epoch."""
     if not report.epochs:
         return (
@@ -43,7 +40,7 @@ def closing(report: TrainingReport) -> str:
     return f"{sentence}{f'; {outcome}' if outcome else ''}."
 
 
-def _budget_verdict(report: TrainingReport) -> str:
+def _budget_verdict(report: TrainingRecord) -> str:
     budget = report.budget.format(report.budget.amount)
     count = summary.over_budget(report)
     if count:
@@ -52,7 +49,7 @@ def _budget_verdict(report: TrainingReport) -> str:
     return f"Never above {budget}"
 
 
-def _heading(report: TrainingReport) -> str:
+def _heading(report: TrainingRecord) -> str:
     title = f"Fine-tuning under a memory budget: {report.strategy}"
     if report.epochs:
         total = sum(record.seconds for record in report.epochs)
@@ -61,7 +58,7 @@ def _heading(report: TrainingReport) -> str:
     return f"{title}\n{'=' * len(title)}"
 
 
-def facts(report: TrainingReport) -> list[tuple[str, str]]:
+def facts(report: TrainingRecord) -> list[tuple[str, str]]:
     """What holds for the whole run, as (label, value) pairs."""
     budget, kept = report.budget, len(report.ranking.kept)
     rows = [
@@ -84,29 +81,29 @@ def facts(report: TrainingReport) -> list[tuple[str, str]]:
     return rows
 
 
-def _exact(report: TrainingReport, amount: int) -> str:
+def _exact(report: TrainingRecord, amount: int) -> str:
     short, exact = report.budget.format(amount), f"{amount:,} {report.budget.unit}"
     return short if short == exact else f"{short} ({exact})"
 
 
-def _fixed(report: TrainingReport) -> str:
+def _fixed(report: TrainingRecord) -> str:
     kept = any(spec.bias_elements and not spec.is_head for spec in summary.candidates(report))
     return "(head and biases)" if report.cost.train_bias and kept else "(head)"
 
 
-def _score_words(report: TrainingReport) -> str:
+def _score_words(report: TrainingRecord) -> str:
     if not report.ranking.order:
         return "no layer is ranked"
     return f"{report.ranking.covered:.1%} of the {report.ranking.method} score"
 
 
-def _facts(report: TrainingReport) -> str:
+def _facts(report: TrainingRecord) -> str:
     rows = facts(report)
     width = max(len(label) for label, _ in rows)
     return "\n".join(f"{label:<{width}}  {value}" for label, value in rows)
 
 
-def _layer_table(report: TrainingReport) -> str:
+def _layer_table(report: TrainingRecord) -> str:
     """The candidate layers, in execution order."""
     header = ["kept layer", "kind", "channels", f"{report.budget.unit}/channel", "score share"]
     if report.epochs:
@@ -131,11 +128,19 @@ def _layer_table(report: TrainingReport) -> str:
     return table(header, rows, left=2, most=_MOST_LAYERS, noun="layer") if rows else ""
 
 
-def _epoch_table(report: TrainingReport) -> str:
+def _epoch_table(report: TrainingRecord) -> str:
+    header, rows = epoch_rows(report)
+    text = table(header, rows, left=0, most=_MOST_EPOCHS, noun="epoch")
+    if hidden := summary.log_names(report)[_MOST_LOGS:]:
+        text += f"\nAlso recorded: {', '.join(hidden)}."
+    return text
+
+
+def epoch_rows(report: TrainingRecord) -> tuple[list[str], list[list[str]]]:
+    """The header and the rows of the table of epochs, with the first logs."""
     rows = summary.epochs(report)
     total = summary.candidate_channels(report)
-    names = summary.log_names(report)
-    shown = names[:_MOST_LOGS]
+    shown = summary.log_names(report)[:_MOST_LOGS]
     repeated = len({row.draw for row in rows}) < len(rows)
     header = ["epoch", *(["draw"] if repeated else []), "channels", "layers"]
     header += [f"{report.budget.unit} of {report.budget.amount:,}", "fill", "coverage", *shown]
@@ -152,10 +157,7 @@ def _epoch_table(report: TrainingReport) -> str:
         ]
         for row in rows
     ]
-    text = table(header, cells, left=0, most=_MOST_EPOCHS, noun="epoch")
-    if hidden := names[_MOST_LOGS:]:
-        text += f"\nAlso recorded: {', '.join(hidden)}."
-    return text
+    return header, cells
 
 
 def table(

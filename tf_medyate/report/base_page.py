@@ -1,6 +1,28 @@
-"""The page that `page.render` fills in: HTML and CSS, without a script or a link."""
+"""The frame of every page that we write: one head, one style, one way to show pictures.
 
-CSS = """
+A page is one self-contained file without a script or a link. It gives a Jinja template that extends
+"base" and fills the blocks `top` (below the lead) and `body` (below facts and pictures).
+
+Example:
+    >>> render('{% extends "base" %}{% block body %}<p>{{ word }}</p>{% endblock %}', title="Hello",
+    ...        heading="Hello", under="", lead="", footer="", pictures=[], word="<b>")
+    '<!doctype html>...<p>&lt;b&gt;</p>...'
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import jinja2
+import markupsafe
+
+from tf_medyate.report.theme import DPI, Picture
+
+_CSS_PIXELS_PER_INCH = 96
+
+_CSS = """
 :root { color-scheme: light dark; --ground: #fff; --ink: #1b2430; --muted: #5c6773;
   --line: #e3e7ec; --soft: #f5f7f9; --blue: #0072b2; --pale: #c3cad2; --alarm: #b8420a; }
 @media (prefers-color-scheme: dark) { :root { --ground: #161b22; --ink: #e8edf2;
@@ -45,11 +67,17 @@ figure { margin: 0 0 1.2rem; border: 1px solid var(--line);
   border-radius: 6px; padding: .4rem; }
 figure img { display: block; width: 100%; max-width: 45rem; height: auto;
   margin: 0 auto; }
+.note { color: var(--muted); font-size: .9rem; margin: .2rem 0 .6rem; }
+.whole { max-height: none; }
+.whole td.text, .whole thead th { white-space: normal; }
+.whole thead th { vertical-align: bottom; }
+.whole .prose { min-width: 16rem; }
 footer { color: var(--muted); font-size: .85rem; margin-top: 2.5rem; }
 @media print { .scroll { max-height: none; } figure { break-inside: avoid; } }
 """
 
-PAGE = """<!doctype html>
+
+_BASE = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -61,78 +89,76 @@ PAGE = """<!doctype html>
 </head>
 <body>
 <main>
-<h1>Fine-tuning under a memory budget</h1>
+<h1>{{ heading }}</h1>
 <p class="under">{{ under }}</p>
-<p class="lead{{ ' over' if over }}">{{ lead }}</p>
-
-<div class="bars">
-{% for bar in bars %}
-<div>{{ bar.label }}</div>
-<div class="bar"><i{{ ' class=own' if loop.first }} style="width:{{ bar.width }}%"></i>
-<span>{{ bar.amount }}</span></div>
-{% endfor %}
-</div>
-
-<table class="facts">
-<tbody>
+<p class="lead{{ ' over' if alarm }}">{{ lead }}</p>
+{% block top %}{% endblock %}
+{% if facts %}
+<table class="facts"><tbody>
 {% for label, value in facts %}
 <tr><th scope="row">{{ label }}</th><td>{{ value }}</td></tr>
 {% endfor %}
-</tbody>
-</table>
-
-<h2>Pictures</h2>
+</tbody></table>
+{% endif %}
 {% for picture in pictures %}
+{% if loop.first %}
+<h2>Pictures</h2>
+{% endif %}
 <figure><picture>
 <source media="(prefers-color-scheme: dark)" srcset="{{ picture.dark }}">
 <img src="{{ picture.light }}" width="{{ picture.width }}" height="{{ picture.height }}"
  alt="{{ picture.title }}">
 </picture></figure>
 {% endfor %}
-
-{% if epochs %}
-<h2>Epochs</h2>
-<div class="scroll" tabindex="0" role="region" aria-label="Epochs"><table>
-<thead><tr>{% for cell in epoch_header %}<th scope="col">{{ cell }}</th>{% endfor %}</tr></thead>
-<tbody>
-{% for row in epochs %}
-<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>
-{% endfor %}
-</tbody>
-</table></div>
-{% endif %}
-
-<h2>Layers</h2>
-<div class="scroll" tabindex="0" role="region" aria-label="Layers"><table>
-<thead><tr><th scope="col">#</th><th scope="col" class="text">layer</th>
-<th scope="col" class="text">kind</th><th scope="col">channels</th>
-<th scope="col">{{ unit }}/channel</th><th scope="col">score share</th>
-<th scope="col" class="text">role</th>
-{% if epochs %}
-<th scope="col">drawn in</th><th scope="col" class="text">mean draw</th>
-<th scope="col">coverage</th>
-{% endif %}
-</tr></thead>
-<tbody>
-{% for row in layers %}
-<tr{{ ' class=off' if not row.active }}><td>{{ row.place }}</td>
-<th scope="row" class="text name">{{ row.name }}</th><td class="text">{{ row.kind }}</td>
-<td>{{ row.channels }}</td><td>{{ row.cost }}</td><td>{{ row.score }}</td>
-<td class="text">{{ row.role }}</td>
-{% if epochs %}
-<td>{{ row.drawn }}</td>
-<td class="text">{% if row.mean is not none %}<span class="meter">
-<i style="width:{{ row.mean }}%"></i></span>{{ row.mean }}%{% else %}-{% endif %}</td>
-<td>{{ row.coverage }}</td>
-{% endif %}
-</tr>
-{% endfor %}
-</tbody>
-</table></div>
-<footer>Drawn in: epochs with at least one channel of the layer. Mean draw: share of a layer's
-channels drawn, averaged over the epochs. Coverage: share of the channels trained at least once.
-Fill and coverage are rounded down. KiB is 1024 bytes. Written by tf_medyate.</footer>
+{% block body %}{% endblock %}
+<footer>{{ footer }} KiB is 1024 bytes. Written by tf_medyate.</footer>
 </main>
 </body>
 </html>
 """
+
+
+def render(
+    page: str,
+    /,
+    *,
+    pictures: Iterable[dict[str, Any]],
+    facts: Sequence[tuple[str, str]] = (),
+    alarm: bool = False,
+    **values: Any,
+) -> str:
+    """Fills a page in; every string among the values is escaped.
+
+    Args:
+        page: A Jinja template that extends "base".
+        pictures: From `embed`.
+        facts: Names and values, for a table above the pictures.
+        alarm: Show the lead as a warning.
+        **values: What the template names; of the base these are `title`, `heading`, `under` (what
+            was run), `lead` (what came of it), `footer`.
+    """
+    environment = jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=jinja2.DictLoader({"base": _BASE, "page": page}),
+    )
+    css = markupsafe.Markup(_CSS)
+    template = environment.get_template("page")
+    values |= {"css": css, "pictures": list(pictures), "facts": facts, "alarm": alarm}
+    return template.render(**values)
+
+
+def embed(light: Iterable[Picture], dark: Iterable[Picture]) -> list[dict[str, Any]]:
+    """Each picture for light and for dark screens, as data URLs, in CSS pixels."""
+    entries = []
+    for ours, theirs in zip(light, dark, strict=True):
+        width, height = (round(side * _CSS_PIXELS_PER_INCH / DPI) for side in ours.size)
+        urls = {"light": _data_url(ours.png()), "dark": _data_url(theirs.png())}
+        entries.append({"title": ours.title, "width": width, "height": height, **urls})
+    return entries
+
+
+def _data_url(png: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"

@@ -5,6 +5,7 @@ import dataclasses
 import itertools
 import json
 import multiprocessing
+import os
 import re
 import warnings
 
@@ -347,6 +348,8 @@ def medyate_bench(*words):
         (["--seeds", "-1"], ["seeds", "-1"]),
         (["--runner", "slurm"], ["--runner", "auto | local | ray", "slurm"]),
         (["--report_only"], ["--out", "Leave out --report_only"]),
+        (["--weights_dir", "/no/where"], ["--weights_dir: expected a folder", "extending.md"]),
+        (["--data_dir", "/no/where"], ["--data_dir: expected a folder", "extending.md"]),
     ],
 )
 def test_mistakes_are_explained(tmp_path, capsys, words, expected):
@@ -375,11 +378,22 @@ def test_report_only_reports_what_is_there(tmp_path, capsys):
     assert (tmp_path / "report.html").exists()
 
 
+def test_weights_that_are_missing_are_named_before_anything_is_run(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("MEDYATE_WEIGHTS", "")  # so that it is put back afterwards
+    monkeypatch.setattr(command, "run_here", lambda *args, **options: pytest.fail("something ran"))
+    words = ["--suite", "paper", "--datasets", "pets", "--weights_dir", tmp_path]
+    assert medyate_bench(*words, "--out", tmp_path / "runs", "--runner", "local") == 2
+    printed = capsys.readouterr().err
+    for name in ("mbv2-w0.35.pkl", "mcunet-5fps.pkl", "proxyless-w0.3.pkl"):
+        assert f"Download {name} (github.com/mit-han-lab/tiny-training" in printed
+    assert os.environ["MEDYATE_WEIGHTS"] == str(tmp_path)  # the workers of a sweep see it
+
+
 def test_list_and_help_name_suites_and_strategies(capsys):
     assert medyate_bench("--suite", "paper", "--list") == 0
     printed = capsys.readouterr().out
     assert "27,946 elements beside the head" in printed
-    assert "mcunet_in1 on cub200" in printed
+    assert "mcunet_in1_folded on cub200" in printed
     with pytest.raises(SystemExit):
         medyate_bench("--help")
     printed = capsys.readouterr().out

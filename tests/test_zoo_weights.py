@@ -566,7 +566,7 @@ class TestMlperfTiny:
     def test_features_are_those_of_the_file(self, name, tmp_path):
         """Keras loads the toolkit's own model; ours must agree on what goes into the head."""
         stem, scale, offset = TRAINED[name]
-        with zipfile.ZipFile(mltk._archive(stem)) as archive:
+        with zipfile.ZipFile(mltk.archive_of(stem)) as archive:
             path = archive.extract(f"{stem}.h5", tmp_path)
         objects = {"DepthwiseConv2D": Depthwise}
         theirs = keras.models.load_model(path, custom_objects=objects, compile=False)

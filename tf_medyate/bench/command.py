@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
 import pathlib
 import sys
 import warnings
@@ -27,6 +28,11 @@ from tf_medyate.errors import MedyateError, OptionError
 from tf_medyate.strategies import PRESETS
 
 RUNNERS = ("auto", "local", "ray")
+# Flag -> the variable that says the same, and that the workers of a sweep inherit.
+FOLDERS = {
+    "data_dir": ("MEDYATE_DATA", "folder of data sets that were fetched, as published"),
+    "weights_dir": ("MEDYATE_WEIGHTS", "folder of files with trained weights, as published"),
+}
 _out = Console(highlight=False)
 
 
@@ -79,6 +85,9 @@ def add_flags(parser: argparse.ArgumentParser):
     add("--recipe", default="", help='changes of the training: "epochs=20,learning_rate=0.05"')
     add("--budgets", default="", help='instead of the suite\'s: "5%%,64KiB,27946 elements"; a '
         "share is one of full fine-tuning's memory")  # fmt: skip
+    add = parser.add_argument_group("what it is compared on").add_argument
+    for flag, (variable, text) in FOLDERS.items():
+        add(f"--{flag}", default="", metavar="FOLDER", help=f"{text}; else {variable}")
     add = parser.add_argument_group("what comes out").add_argument
     add("--out", default="runs", help="folder of results and report; start again to resume")
     add("--reference", default="medyate", help="the strategy that the others are tested against")
@@ -104,6 +113,7 @@ def run(args: argparse.Namespace):
         MedyateError: A flag is wrong, or something is not installed.
         SystemExit: Some runs failed; why was printed.
     """
+    _set_folders(args)
     suite = choose(args.suite, _names(args.networks), _names(args.datasets))
     suite = changed(suite, args.recipe, args.budgets, args.folds)
     names = split_strategies(args.strategies) if args.strategies else list(suite.strategies)
@@ -133,6 +143,16 @@ def run(args: argparse.Namespace):
         raise SystemExit(1)
 
 
+def _set_folders(args: argparse.Namespace):
+    for flag, (variable, _) in FOLDERS.items():
+        folder = getattr(args, flag)
+        if folder and not pathlib.Path(folder).expanduser().is_dir():
+            remedy = "Correct the path; docs/extending.md says what to fetch, and from where."
+            raise OptionError(f"--{flag}", "a folder", repr(folder), remedy)
+        if folder:
+            os.environ[variable] = str(pathlib.Path(folder).expanduser().resolve())
+
+
 def _names(text: str) -> list[str]:
     return list(filter(None, (part.strip() for part in text.split(","))))
 
@@ -151,6 +171,12 @@ def _outcome(runs: Sequence[Run], store: Store, args: argparse.Namespace) -> Out
         raise OptionError("--runner", expected, repr(args.runner), "Choose one of these.")
     if args.report_only:
         return Outcome(tuple(store.read_all(runs)), (), 0)
+    todo = [run for run in runs if not store.has(run)]
+    if todo:
+        use_one_thread()
+        from tf_medyate.bench.material import check_weights  # Keras: only if something is run
+
+        check_weights(todo)
     installed = importlib.util.find_spec("ray") is not None
     wanted = args.runner == "ray" or bool(args.address)
     if wanted or (args.runner == "auto" and installed and len(runs) > 1):

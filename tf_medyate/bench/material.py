@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import math
 import os
+from collections.abc import Iterable
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -132,6 +133,26 @@ class Stream(keras.utils.PyDataset):
         """Keras's hook: shuffles anew."""
         self._epoch += 1
         self._order = self._random.permutation(len(self._x))
+
+
+def check_weights(runs: Iterable[Run]):
+    """Looks for the nets' trained weights before anything is run.
+
+    Raises:
+        DataError: Some are missing; it says of each what to fetch, and from where.
+    """
+    errors: dict[str, DataError] = {}
+    for name in dict.fromkeys(run.network for run in runs if run.recipe.published):
+        locate = get_network(name).locate
+        try:
+            _ = locate and locate()
+        except DataError as error:
+            errors[name] = error
+    if errors:
+        expected = f"the trained weights of {', '.join(errors)}"
+        received = "; ".join(dict.fromkeys(error.received for error in errors.values()))
+        remedy = " ".join(dict.fromkeys(error.remedy for error in errors.values()))
+        raise DataError("--weights_dir", expected, received, remedy)
 
 
 def first_net(run: Run, task: Task) -> keras.Model:

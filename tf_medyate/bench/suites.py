@@ -1,6 +1,6 @@
 """The suites: which nets on which data, within which budgets, trained how.
 
-    paper   the papers' nets, data sets and budgets; for a cluster, and needs the ImageNet weights
+    paper   the papers' nets, data sets and budgets; for a cluster
     tiny    MLPerf Tiny's trained nets on packaged data; under two hours on 2 cores
     smoke   does the whole path work? Under three minutes
     own     whatever nets and data sets are asked for, registered ones; see choice.py
@@ -23,6 +23,9 @@ UNIFORM_TWIN = "medyate-paper:weighting=uniform"
 RGN_TWIN = "medyate-paper:ranking=rgn"
 PEERS = ("medyate", "medyate-paper", "trady", "su", "velocity", "tinytrain", "s-topk-random",
          "head", "full")  # fmt: skip
+# The papers' nets as tiny-training publishes them: with ImageNet weights, normalisation folded.
+FOLDED = "_folded"
+TINY_TRAINING = "github.com/mit-han-lab/tiny-training"
 OWN = "own"
 OWN_SUMMARY = "any registered --networks on any registered --datasets; see docs/extending.md"
 TWINS = (STATIC_TWIN, UNIFORM_TWIN, RGN_TWIN)
@@ -67,7 +70,7 @@ class Suite:
         cases: What is run.
         strategies: What is compared if nothing else is asked for.
         seeds: Seeds of every run if nothing else is asked for.
-        packages: What has to be installed for its nets and data.
+        packages: What has to be installed, or fetched from an address, for its nets and data.
     """
 
     name: str
@@ -79,12 +82,16 @@ class Suite:
 
     def __str__(self) -> str:
         lines = [f"{self.name}: {self.summary}"]
-        lines += [f"  needs: pip install {package}" for package in self.packages]
+        lines += [f"  needs: {_fetch(package)}" for package in self.packages]
         for case in self.cases:
             budgets = ", ".join(map(str, case.budgets))
             folds = f"{len(case.folds)} fold{'s' if len(case.folds) > 1 else ''}"
             lines.append(f"  {case.network} on {case.dataset}, {folds}: {case.recipe}; {budgets}")
         return "\n".join(lines)
+
+
+def _fetch(package: str) -> str:
+    return f"files of {package}" if "://" in package else f"pip install {package}"
 
 
 def _shares(*shares: float) -> tuple[Budget, ...]:
@@ -120,7 +127,7 @@ _VISION = {
 def _paper() -> Suite:
     cases = tuple(
         Case(
-            network,
+            f"{network}{FOLDED}",
             dataset,
             (0,),
             _published(network),
@@ -131,11 +138,11 @@ def _paper() -> Suite:
     )
     return Suite(
         "paper",
-        "the papers' nets, data sets and budgets; needs ImageNet weights, and a cluster's patience",
+        "the papers' nets, data sets and budgets; for a cluster",
         cases,
         (*PEERS, *TWINS),
         seeds=3,
-        packages=("tensorflow-datasets",),
+        packages=("tensorflow-datasets", f"https://{TINY_TRAINING}, for --weights_dir"),
     )
 
 

@@ -83,7 +83,7 @@ class Dataset:
         load: (fold, seed) -> the fold. The seed draws subsets where there are any; the same
             fold and seed give the same task.
         source: Who made it, where it is described.
-        needs: What to `pip install` for it.
+        needs: What to `pip install` for it, or an address to fetch it from.
     """
 
     name: str

@@ -9,12 +9,13 @@ Example:
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 
-from tf_medyate.zoo.mltk import trained
+from tf_medyate.zoo.mltk import archive_of, trained
 from tf_medyate.zoo.network import Network
 
 _INPUTS = 640  # five frames of 128 mel bands
@@ -85,4 +86,5 @@ NETWORK = Network(
     "parameters and 264.192 k MACs for the whole autoencoder, and an area under the curve of "
     "78.7 % for its weights. `build` is its encoder with a head",
     pretrained=_pretrained,
+    locate=functools.partial(archive_of, "anomaly_detection"),
 )

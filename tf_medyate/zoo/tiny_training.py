@@ -15,6 +15,7 @@ from __future__ import annotations
 import functools
 import itertools
 import os
+import pathlib
 from collections.abc import Callable, Sequence
 
 import keras
@@ -60,7 +61,7 @@ def load_folded(
         DataError: There is no such file, it cannot be read, or it belongs to another net.
         OptionError: `head` with another number of classes.
     """
-    found = find_file(name, (file,), f"{file} ({WHERE})", path)
+    found = _locate(name, file, path)
     net = read_mcu(found)
     _compare(name, blocks, net, str(found))
     saved = len(net.layers[-1].arrays[1])
@@ -70,6 +71,10 @@ def load_folded(
     model = build(input_shape, classes)
     transfer(net.layers, model, str(found), head=head)
     return model
+
+
+def _locate(name: str, file: str, path: str | os.PathLike | None = None) -> pathlib.Path:
+    return find_file(name, (file,), f"{file} ({WHERE})", path)
 
 
 def _compare(name: str, blocks: Sequence[Block], net: McuNet, file: str) -> None:
@@ -103,6 +108,7 @@ def _entry(
         macs=macs,
         source=f"{file} of {WHERE}; counted there, biases instead of batch normalisation",
         pretrained=functools.partial(load_folded, name=name, build=build, blocks=blocks, file=file),
+        locate=functools.partial(_locate, name, file),
     )
 
 

@@ -11,8 +11,8 @@ import pathlib
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
 
-from tf_medyate.export.manifest import Manifest, read_manifest
-from tf_medyate.report.memory_map import memory_map
+from tf_medyate.exporter.manifest import Manifest, read_manifest
+from tf_medyate.exporter.write.memory_map import memory_map
 from tf_medyate.report.theme import BODY, LIGHT, Picture, frame
 from tf_medyate.spec import format_bytes
 

@@ -30,7 +30,7 @@ import numpy as np
 import tensorflow as tf
 
 import tf_medyate as md
-from tf_medyate.update import ChannelUpdater
+from tf_medyate.prepared.update import ChannelUpdater
 
 
 def median_ms(function, repeats: int) -> float:
@@ -132,10 +132,10 @@ def steps():
 
 def exporting():
     """Prints the export table."""
-    from tf_medyate.export.planner import plan_memory
-    from tf_medyate.export.recipe import recipe_of
-    from tf_medyate.export.tflite import to_tflite
-    from tf_medyate.export.training import lower_training
+    from tf_medyate.exporter.lower.recipe import recipe_of
+    from tf_medyate.exporter.lower.step import lower_training
+    from tf_medyate.exporter.memory.planner import plan_memory
+    from tf_medyate.exporter.write.tflite import to_tflite
 
     print("\nExport of a net of 3x3 convolutions, all kept:\n")
     print("| layers | ops | tensors | s | ms per layer |\n|---|---|---|---|---|")
@@ -180,7 +180,7 @@ def updates():
         for part in ("math", "kernels"):
             found = sorted((ROOT / "tflm_ops" / part).glob("*.cc"))
             sources += [str(path.relative_to(ROOT)) for path in found]
-        sources += ["tflm_ops/runtime/sampler.cc", "tflm_ops/runtime/training_state.cc"]
+        sources += ["tflm_ops/draw/sampler.cc", "tflm_ops/draw/training_state.cc"]
         subprocess.run([*_COMPILE.split(), *sources, "-o", image], cwd=ROOT, check=True)
         done = subprocess.run(
             [*_EMULATE.split(), image],

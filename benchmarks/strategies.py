@@ -30,8 +30,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
-from tf_medyate.bench.grid import parse_strategy
-from tf_medyate.bench.statistics import paired
+from tf_medyate.bench.analyse.statistics import paired
+from tf_medyate.bench.plan.grid import parse_strategy
 
 FIELDS = ("strategy", "share", "wearer", "seed", "accuracy", "budget_bytes", "used_bytes")
 MARGIN = 1.0  # points of accuracy: what "non-inferior" may lose
@@ -255,7 +255,7 @@ def numbers(text: str, kind=int) -> list:
 
 def main():
     """Runs what is asked for and prints the tables."""
-    from tf_medyate.strategies import PRESETS
+    from tf_medyate.select.strategies import PRESETS
 
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

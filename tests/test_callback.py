@@ -10,7 +10,7 @@ from random_models import random_data, random_model, small_net
 
 import tf_medyate as md
 from tf_medyate import errors
-from tf_medyate.layers import masked_layers
+from tf_medyate.prepared.layers import masked_layers
 
 BUDGET = "12KiB"
 
@@ -455,7 +455,7 @@ def test_a_tape_outside_of_a_function_sees_the_same_gradients():
 
 
 def test_keras_and_a_loop_of_ones_own_take_the_same_gradients(monkeypatch):
-    from tf_medyate import model as module
+    from tf_medyate.prepared import model as module
 
     found = []
     for directly in (module.taped_directly, contextlib.nullcontext):

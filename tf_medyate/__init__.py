@@ -20,17 +20,19 @@ from typing import TYPE_CHECKING, Any
 from tf_medyate._version import __version__
 
 if TYPE_CHECKING:
-    from tf_medyate import device, errors, layers, simulate, spec, strategies, zoo
+    from tf_medyate import device, errors, simulate, spec, zoo
     from tf_medyate.callback import MeDyate
     from tf_medyate.cost import CostModel
-    from tf_medyate.export.bundle import export_model as export
-    from tf_medyate.export.classes import add_spare_classes
-    from tf_medyate.export.firmware import FirmwareOptions
-    from tf_medyate.folding import layer_specs, prepare, strip
-    from tf_medyate.ranking import measure_gradients, rank_layers
-    from tf_medyate.sampling import sample_channels
+    from tf_medyate.exporter.board.firmware import FirmwareOptions
+    from tf_medyate.exporter.bundle import export_model as export
+    from tf_medyate.exporter.write.class_names import add_spare_classes
+    from tf_medyate.prepared import layers
+    from tf_medyate.prepared.folding import layer_specs, prepare, strip
+    from tf_medyate.select import strategies
+    from tf_medyate.select.ranking import measure_gradients, rank_layers
+    from tf_medyate.select.sampling import sample_channels
+    from tf_medyate.select.strategies import PRESETS, Strategy
     from tf_medyate.spec import LayerRanking, LayerSpec, MemoryBudget, UpdatePlan
-    from tf_medyate.strategies import PRESETS, Strategy
 
 _HOMES = {
     "MeDyate": "callback",

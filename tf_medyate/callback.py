@@ -23,16 +23,16 @@ from typing import Any
 
 import keras
 
-from tf_medyate import host_memory
 from tf_medyate.cost import CostModel
 from tf_medyate.errors import NonFiniteLossError, NotPreparedError, OptionError
-from tf_medyate.folding import require_prepared
-from tf_medyate.model import PreparedModel
-from tf_medyate.planning import Batches, Planner, calibration_batches
+from tf_medyate.prepared import host_memory
+from tf_medyate.prepared.folding import require_prepared
+from tf_medyate.prepared.model import PreparedModel
+from tf_medyate.prepared.update import ChannelUpdater
 from tf_medyate.report import EpochRecord, TrainingReport
+from tf_medyate.select.planner import Batches, Planner, calibration_batches
+from tf_medyate.select.strategies import Strategy, strategy
 from tf_medyate.spec import LayerRanking, LayerSpec, MemoryBudget, UpdatePlan
-from tf_medyate.strategies import Strategy, strategy
-from tf_medyate.update import ChannelUpdater
 
 
 class MeDyate(keras.callbacks.Callback):

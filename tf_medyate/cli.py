@@ -30,8 +30,8 @@ from absl import app
 from absl.flags import argparse_flags
 
 from tf_medyate._version import __version__
-from tf_medyate.bench import command as bench
 from tf_medyate.commands import (
+    bench,
     compare,
     demo,
     device,

@@ -12,11 +12,11 @@ import keras
 import numpy as np
 
 import tf_medyate as md
-from tf_medyate.export.cpp import write_cpp
-from tf_medyate.export.cycles import step_cycles
-from tf_medyate.export.planner import plan_memory
-from tf_medyate.export.recipe import recipe_of
-from tf_medyate.export.training import lower_training
+from tf_medyate.exporter.board.cycles import step_cycles
+from tf_medyate.exporter.lower.recipe import recipe_of
+from tf_medyate.exporter.lower.step import lower_training
+from tf_medyate.exporter.memory.planner import plan_memory
+from tf_medyate.exporter.write.cpp import write_cpp
 
 from .build import ROOT, build, sources
 from .memory import Footprint, footprint

@@ -7,7 +7,7 @@
 
 #include "benchmarks/cortex_m/region.h"
 #include "medyate_model.h"
-#include "tflm_ops/runtime/step_trainer.h"
+#include "tflm_ops/trainer/step_trainer.h"
 
 extern "C" uint32_t _stack_top;
 

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "tflm_ops/kernels/op_options.h"
+#include "tflm_ops/schema/op_options.h"
 #include "tflm_ops/kernels/ops.h"
 #include "tflm_ops/kernels/tflm_abi.h"
 

@@ -13,10 +13,10 @@ import keras
 import numpy as np
 
 import tf_medyate as md
-from tf_medyate.export.cpp import CppModel, write_cpp
-from tf_medyate.export.planner import plan_memory
-from tf_medyate.export.recipe import recipe_of
-from tf_medyate.export.training import lower_training
+from tf_medyate.exporter.lower.recipe import recipe_of
+from tf_medyate.exporter.lower.step import lower_training
+from tf_medyate.exporter.memory.planner import plan_memory
+from tf_medyate.exporter.write.cpp import CppModel, write_cpp
 
 FOLDER = pathlib.Path(__file__).resolve().parents[1] / "tflm_ops/static_model"
 

@@ -12,8 +12,8 @@ import keras
 import numpy as np
 
 import tf_medyate as md
-from tf_medyate.export.manifest import PLAN_FILE, TRAIN_FILE
-from tf_medyate.export.op_schema import Command
+from tf_medyate.exporter.manifest import PLAN_FILE, TRAIN_FILE
+from tf_medyate.exporter.ops.schema import Command
 
 _FOLDER = pathlib.Path(__file__).parent
 _STEPS = 40

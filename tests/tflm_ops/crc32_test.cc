@@ -1,4 +1,4 @@
-#include "tflm_ops/runtime/crc32.h"
+#include "tflm_ops/store/crc32.h"
 
 #include <string.h>
 

@@ -1,4 +1,4 @@
-// The device's end of the serial protocol as a program of the host, for tests/test_device.py: a
+// The device's end of the serial protocol as a program of the host, for tests/device/test_device.py: a
 // real session, a scripted handler.
 //
 //   device_host CLASSES SIDE... < line > line       what was done goes to stderr, line by line

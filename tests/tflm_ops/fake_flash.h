@@ -20,7 +20,7 @@
 #include <random>
 #include <vector>
 
-#include "tflm_ops/runtime/flash.h"
+#include "tflm_ops/store/flash.h"
 
 namespace medyate {
 

@@ -4,7 +4,7 @@
 #include <initializer_list>
 #include <map>
 
-#include "tflm_ops/kernels/op_options.h"
+#include "tflm_ops/schema/op_options.h"
 
 namespace medyate {
 namespace fake {

@@ -14,7 +14,7 @@
 #include "gtest/gtest.h"
 #include "tests/tflm_ops/fake_tflm.h"
 #include "tests/tflm_ops/kernel_calls.h"
-#include "tflm_ops/kernels/op_options.h"
+#include "tflm_ops/schema/op_options.h"
 #include "tflm_ops/kernels/tflm_abi.h"
 
 extern "C" bool RegisterMedyateOps(void* resolver);

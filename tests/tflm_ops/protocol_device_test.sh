@@ -59,7 +59,7 @@ END
 arm-none-eabi-g++ -mcpu=cortex-m4 -mthumb -mfloat-abi=hard -mfpu=fpv4-sp-d16 -std=gnu++14 -Os \
   -Wall -Wextra -Werror -Wframe-larger-than=400 -fno-exceptions -fno-rtti \
   -fno-threadsafe-statics -ffunction-sections -I. "$scratch/main.cc" tflm_ops/device/framing.cc \
-  tflm_ops/device/session.cc tflm_ops/runtime/crc32.cc --specs=nosys.specs -nostartfiles \
+  tflm_ops/device/session.cc tflm_ops/store/crc32.cc --specs=nosys.specs -nostartfiles \
   -Wl,--gc-sections -Wl,-e,main -Wl,--no-warn-rwx-segments -o "$scratch/protocol.elf"
 # The trainer's handler; trainer_device_test links what is behind it.
 for name in class_names trainer_handler trainer_handler_status; do

@@ -1,4 +1,4 @@
-#include "tflm_ops/runtime/sampler.h"
+#include "tflm_ops/draw/sampler.h"
 
 #include <string.h>
 

@@ -1,4 +1,4 @@
-#include "tflm_ops/runtime/schedule.h"
+#include "tflm_ops/draw/schedule.h"
 
 #include <cmath>
 

@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "tflm_ops/device/session.h"
-#include "tflm_ops/runtime/crc32.h"
-#include "tflm_ops/runtime/sparse_delta.h"
+#include "tflm_ops/store/crc32.h"
+#include "tflm_ops/store/sparse_delta.h"
 
 namespace medyate {
 

@@ -1,7 +1,7 @@
 // The trainer on a small generated model: statuses, batches, commits, discards. That its bits are
-// TFLM's is shown by tests/test_export_cpp.py.
+// TFLM's is shown by tests/exporter/test_cpp.py.
 
-#include "tflm_ops/runtime/step_trainer.h"
+#include "tflm_ops/trainer/step_trainer.h"
 
 #include <string.h>
 
@@ -16,8 +16,8 @@
 #include "tests/tflm_ops/fake_flash.h"
 #include "tests/tflm_ops/static_model/medyate_model.h"
 #include "tests/tflm_ops/test_util.h"
-#include "tflm_ops/kernels/op_options.h"
-#include "tflm_ops/runtime/weight_store.h"
+#include "tflm_ops/schema/op_options.h"
+#include "tflm_ops/store/weight_store.h"
 
 namespace medyate {
 

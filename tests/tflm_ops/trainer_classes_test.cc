@@ -4,7 +4,7 @@
 #include <limits>
 
 #include "tests/tflm_ops/trainer_world.h"
-#include "tflm_ops/runtime/trainer.h"
+#include "tflm_ops/trainer/trainer.h"
 
 namespace medyate {
 namespace {

@@ -6,8 +6,8 @@
 #include <set>
 
 #include "tests/tflm_ops/trainer_world.h"
-#include "tflm_ops/runtime/head_page.h"
-#include "tflm_ops/runtime/trainer.h"
+#include "tflm_ops/store/head_page.h"
+#include "tflm_ops/trainer/trainer.h"
 
 namespace medyate {
 namespace {

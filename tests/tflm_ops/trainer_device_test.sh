@@ -7,7 +7,7 @@ cat > "$scratch/main.cc" << 'END'
 #include "tests/tflm_ops/static_model/medyate_model.h"
 #include "tflm_ops/device/nano33ble.h"
 #include "tflm_ops/device/nrf52840_flash.h"
-#include "tflm_ops/runtime/trainer.h"
+#include "tflm_ops/trainer/trainer.h"
 
 using medyate_model::kModel;
 

@@ -11,7 +11,7 @@
 #include "gtest/gtest.h"
 #include "tests/tflm_ops/protocol_frames.h"
 #include "tests/tflm_ops/trainer_world.h"
-#include "tflm_ops/runtime/sparse_delta.h"
+#include "tflm_ops/store/sparse_delta.h"
 
 namespace medyate {
 

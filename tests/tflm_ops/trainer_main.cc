@@ -1,5 +1,5 @@
 // Trains a generated model on samples from a file, on the host or on the emulated Cortex-M4F, and
-// writes down everything that must be the same on both and in TFLM. tests/test_export_cpp.py
+// writes down everything that must be the same on both and in TFLM. tests/exporter/test_cpp.py
 // compiles it.
 //
 // input.bin: int32 {epochs, samples, rows to predict}, the labels, the samples.
@@ -10,9 +10,9 @@
 #include <string.h>
 
 #include "medyate_model.h"
-#include "tflm_ops/kernels/op_options.h"
-#include "tflm_ops/runtime/schedule.h"
-#include "tflm_ops/runtime/step_trainer.h"
+#include "tflm_ops/schema/op_options.h"
+#include "tflm_ops/draw/schedule.h"
+#include "tflm_ops/trainer/step_trainer.h"
 
 namespace {
 

@@ -1,7 +1,7 @@
 // The trainer as firmware uses it: weights in flash, restarts, the guard, new classes. Power cuts
 // and failing flash are in trainer_cuts_test.cc.
 
-#include "tflm_ops/runtime/trainer.h"
+#include "tflm_ops/trainer/trainer.h"
 
 #include <stdio.h>
 

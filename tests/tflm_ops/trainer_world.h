@@ -16,10 +16,10 @@
 #include "tests/tflm_ops/fake_flash.h"
 #include "tests/tflm_ops/static_model/medyate_model.h"
 #include "tests/tflm_ops/test_util.h"
-#include "tflm_ops/kernels/op_options.h"
+#include "tflm_ops/schema/op_options.h"
 #include "tflm_ops/kernels/ops.h"
-#include "tflm_ops/runtime/crc32.h"
-#include "tflm_ops/runtime/trainer.h"
+#include "tflm_ops/store/crc32.h"
+#include "tflm_ops/trainer/trainer.h"
 
 namespace medyate {
 

@@ -13,7 +13,7 @@
 #include "tensorflow/lite/micro/micro_op_resolver.h"
 #include "tensorflow/lite/schema/schema_generated.h"
 #include "tests/tflm_ops/json.h"
-#include "tflm_ops/kernels/op_options.h"
+#include "tflm_ops/schema/op_options.h"
 #include "tflm_ops/kernels/ops.h"
 
 namespace medyate {

@@ -1,13 +1,13 @@
 // Held samples and names: the parts of the trainer that need no model.
 
-#include "tflm_ops/runtime/validation.h"
+#include "tflm_ops/trainer/validation.h"
 
 #include <limits>
 #include <string>
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "tflm_ops/runtime/names.h"
+#include "tflm_ops/trainer/names.h"
 
 namespace medyate {
 namespace {

@@ -6,7 +6,7 @@
 
 #include "gtest/gtest.h"
 #include "tests/tflm_ops/weight_store_world.h"
-#include "tflm_ops/runtime/sparse_delta.h"
+#include "tflm_ops/store/sparse_delta.h"
 
 namespace medyate {
 

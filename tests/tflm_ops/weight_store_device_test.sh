@@ -6,9 +6,9 @@ set -eu
 . tests/tflm_ops/arm_compiler.sh
 cat > "$scratch/main.cc" << 'END'
 #include "tflm_ops/device/nrf52840_flash.h"
-#include "tflm_ops/runtime/sparse_delta.h"
-#include "tflm_ops/runtime/wear.h"
-#include "tflm_ops/runtime/weight_store.h"
+#include "tflm_ops/store/sparse_delta.h"
+#include "tflm_ops/store/wear.h"
+#include "tflm_ops/store/weight_store.h"
 
 uint32_t page[1024];
 uint32_t delta[256];

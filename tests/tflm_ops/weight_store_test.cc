@@ -1,11 +1,11 @@
-#include "tflm_ops/runtime/weight_store.h"
+#include "tflm_ops/store/weight_store.h"
 
 #include <algorithm>
 #include <limits>
 
 #include "gtest/gtest.h"
 #include "tests/tflm_ops/weight_store_world.h"
-#include "tflm_ops/runtime/wear.h"
+#include "tflm_ops/store/wear.h"
 
 namespace medyate {
 namespace {

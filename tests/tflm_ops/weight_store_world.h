@@ -14,8 +14,8 @@
 #include "gtest/gtest.h"
 #include "tests/tflm_ops/fake_flash.h"
 #include "tests/tflm_ops/test_util.h"
-#include "tflm_ops/runtime/crc32.h"
-#include "tflm_ops/runtime/weight_store.h"
+#include "tflm_ops/store/crc32.h"
+#include "tflm_ops/store/weight_store.h"
 
 namespace medyate {
 

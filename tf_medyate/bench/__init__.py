@@ -11,9 +11,9 @@
     command                 -> `medyate bench`
 
 Example:
-    >>> from tf_medyate.bench.grid import grid
-    >>> from tf_medyate.bench.runner import run_here
-    >>> from tf_medyate.bench.store import Store
-    >>> from tf_medyate.bench.suites import get_suite
+    >>> from tf_medyate.bench.plan.grid import grid
+    >>> from tf_medyate.bench.run.runner import run_here
+    >>> from tf_medyate.bench.run.store import Store
+    >>> from tf_medyate.bench.plan.suites import get_suite
     >>> outcome = run_here(grid(get_suite("smoke"), ["medyate", "head"], seeds=1), Store("runs"))
 """

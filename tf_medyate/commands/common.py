@@ -35,7 +35,7 @@ def command(commands, name: str, run, text: str, epilog: str = ""):
 
 def preset_list() -> str:
     """The strategies, for a command's help."""
-    from tf_medyate.strategies import PRESETS
+    from tf_medyate.select.strategies import PRESETS
 
     return "strategies:\n" + "\n".join(f"  {s.name:<15} {s.summary}" for s in PRESETS.values())
 

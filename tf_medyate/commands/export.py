@@ -75,7 +75,7 @@ def _firmware_flags(parser):
 
 def _firmware_options(args):
     import tf_medyate as md
-    from tf_medyate.export.board import NANO_33_BLE
+    from tf_medyate.exporter.board.board import NANO_33_BLE
 
     if not (args.cpp or args.arduino or args.tflm):
         if args.spare_classes or args.class_names:
@@ -138,7 +138,7 @@ def run(args):
 
 def save_memory_map(bundle):
     """Draws the arena of an export beside it; returns the picture's path."""
-    from tf_medyate.report.memory_map import memory_map
+    from tf_medyate.exporter.write.memory_map import memory_map
 
     path = bundle.folder / "memory.png"
     path.write_bytes(memory_map(bundle.manifest).png())

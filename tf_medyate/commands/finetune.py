@@ -26,7 +26,7 @@ def add(commands):
 
 def run(args):
     """Fine-tunes."""
-    from tf_medyate.folding import strip
+    from tf_medyate.prepared.folding import strip
 
     base, data, loss = common.load(args)
     model, medyate, score = common.train(base, data, args, args.strategy, loss, args.strategy)

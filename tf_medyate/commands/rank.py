@@ -48,8 +48,8 @@ def _diagnose(args, base, data, loss):
     """Do the method's assumptions hold here?"""
     from rich.progress import track
 
-    from tf_medyate.diagnostics import diagnose
     from tf_medyate.report import diagnostics as pictures
+    from tf_medyate.select.diagnostics import diagnose
 
     steps = iter(track(range(args.epochs), "Fine-tuning a copy in full", console=common.out))
 

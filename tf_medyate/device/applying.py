@@ -20,9 +20,9 @@ from tf_medyate.device.delta import DeltaError, SparseDelta
 from tf_medyate.errors import PlanError
 
 if TYPE_CHECKING:
-    from tf_medyate.export.cpp import CppModel
-    from tf_medyate.export.manifest import LayerEntry
-    from tf_medyate.model import PreparedModel
+    from tf_medyate.exporter.manifest import LayerEntry
+    from tf_medyate.exporter.write.cpp import CppModel
+    from tf_medyate.prepared.model import PreparedModel
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,8 +157,8 @@ def _part(offset: int, size: int, layout: RegionLayout) -> slice:
 
 
 def _layers(model: PreparedModel, layout: RegionLayout) -> list[tuple[WeightPlace, Any]]:
-    from tf_medyate.folding import require_prepared
-    from tf_medyate.layers import masked_layers
+    from tf_medyate.prepared.folding import require_prepared
+    from tf_medyate.prepared.layers import masked_layers
 
     by_name = {layer.name: layer for layer in masked_layers(require_prepared(model))}
     missing = [place.layer for place in layout.places if place.layer not in by_name]

@@ -1,4 +1,4 @@
-"""What a device has learned, in the format of `tflm_ops/runtime/sparse_delta.h`.
+"""What a device has learned, in the format of `tflm_ops/store/sparse_delta.h`.
 
 Example:
     >>> delta = read_delta(pathlib.Path("learned.delta").read_bytes())

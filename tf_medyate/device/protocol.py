@@ -82,7 +82,7 @@ class RequestKind(enum.IntEnum):
 class Region(enum.IntEnum):
     """What is pulled or pushed. A device need not have all of them.
 
-    DELTA    what was learned, as a sparse delta (tflm_ops/runtime/sparse_delta.h)
+    DELTA    what was learned, as a sparse delta (tflm_ops/store/sparse_delta.h)
     WEIGHTS  the weights region as it was last committed, float32; pushed, NAMES may follow behind
              it, and both count together
     NAMES    the classes that have a name, UTF-8, a line "label<tab>name" for each

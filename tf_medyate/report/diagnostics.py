@@ -1,4 +1,4 @@
-"""Pictures of `tf_medyate.diagnostics`, in the look of the training report.
+"""Pictures of `tf_medyate.select.diagnostics`, in the look of the training report.
 
 Example:
     >>> for path in save(draw(diagnose(model, x, y)), "out"):
@@ -20,7 +20,7 @@ from tf_medyate.report import words
 from tf_medyate.report.theme import BODY, LIGHT, Picture, Theme, clean, frame, legend
 
 if TYPE_CHECKING:
-    from tf_medyate.diagnostics import Agreement, Diagnostics, Stability
+    from tf_medyate.select.diagnostics import Agreement, Diagnostics, Stability
 
 _NAME_WIDTH = 22
 _MOST_NUMBERS = 12

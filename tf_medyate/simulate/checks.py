@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tf_medyate.errors import DataError, LabelError, NonFiniteDataError
-from tf_medyate.export.manifest import Manifest
+from tf_medyate.exporter.manifest import Manifest
 
 
 def check_sample(sample: Any, manifest: Manifest) -> np.ndarray:

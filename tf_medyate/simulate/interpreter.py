@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from tf_medyate.errors import MedyateError
-from tf_medyate.export import op_schema
+from tf_medyate.exporter.ops import schema as op_schema
 from tf_medyate.simulate.plugin import PluginError, build_plugin
 
 # schema.TensorType -> NumPy's type

@@ -21,8 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tf_medyate.errors import OptionError, PlanError
-from tf_medyate.export import op_schema
-from tf_medyate.export.manifest import (
+from tf_medyate.exporter.manifest import (
     PLAN_FILE,
     TRAIN_FILE,
     BundleError,
@@ -31,13 +30,14 @@ from tf_medyate.export.manifest import (
     read_file,
     read_manifest,
 )
-from tf_medyate.export.op_schema import Command, StateWord
+from tf_medyate.exporter.ops import schema as op_schema
+from tf_medyate.exporter.ops.schema import Command, StateWord
 from tf_medyate.simulate.checks import check_label, check_sample
 from tf_medyate.simulate.interpreter import ArenaUse, Interpreter, InterpreterError
 from tf_medyate.spec import LayerDraw, MemoryBudget, UpdatePlan
 
 if TYPE_CHECKING:
-    from tf_medyate.model import PreparedModel
+    from tf_medyate.prepared.model import PreparedModel
 
 # Outputs of the graph.
 _LOGITS, _LOSS, _SELECTION, _POOL, _IMPORTANCE = range(5)
@@ -239,8 +239,8 @@ class TFLMTrainer:
         Raises:
             PlanError: The model has other layers than the one that was exported.
         """
-        from tf_medyate.folding import layer_specs, require_prepared
-        from tf_medyate.layers import masked_layers
+        from tf_medyate.prepared.folding import layer_specs, require_prepared
+        from tf_medyate.prepared.layers import masked_layers
 
         by_name = {layer.name: layer for layer in masked_layers(require_prepared(model))}
         layers = [by_name[spec.name] for spec in layer_specs(model)]

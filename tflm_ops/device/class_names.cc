@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-#include "tflm_ops/runtime/crc32.h"
-#include "tflm_ops/runtime/names.h"
+#include "tflm_ops/store/crc32.h"
+#include "tflm_ops/trainer/names.h"
 
 namespace medyate {
 namespace {

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "tflm_ops/device/protocol.h"
-#include "tflm_ops/runtime/trainer.h"
+#include "tflm_ops/trainer/trainer.h"
 
 namespace medyate {
 

@@ -7,8 +7,8 @@
 
 #include <stdint.h>
 
-#include "tflm_ops/runtime/flash_sink.h"
-#include "tflm_ops/runtime/wear.h"
+#include "tflm_ops/trainer/flash_sink.h"
+#include "tflm_ops/store/wear.h"
 
 namespace medyate {
 

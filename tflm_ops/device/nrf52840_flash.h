@@ -11,7 +11,7 @@
 
 #include <stdint.h>
 
-#include "tflm_ops/runtime/flash.h"
+#include "tflm_ops/store/flash.h"
 
 namespace medyate {
 

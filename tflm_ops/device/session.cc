@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "tflm_ops/runtime/crc32.h"
+#include "tflm_ops/store/crc32.h"
 
 namespace medyate {
 namespace {

@@ -2,9 +2,9 @@
 
 #include <string.h>
 
-#include "tflm_ops/runtime/crc32.h"
-#include "tflm_ops/runtime/names.h"
-#include "tflm_ops/runtime/static_runner.h"
+#include "tflm_ops/store/crc32.h"
+#include "tflm_ops/trainer/names.h"
+#include "tflm_ops/trainer/static_runner.h"
 
 namespace medyate {
 namespace {

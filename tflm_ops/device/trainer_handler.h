@@ -8,7 +8,7 @@
 
 #include "tflm_ops/device/class_names.h"
 #include "tflm_ops/device/session.h"
-#include "tflm_ops/runtime/trainer.h"
+#include "tflm_ops/trainer/trainer.h"
 
 namespace medyate {
 

@@ -12,7 +12,7 @@
 
 #include <stdint.h>
 
-#include "tflm_ops/runtime/flash.h"
+#include "tflm_ops/store/flash.h"
 
 namespace medyate {
 

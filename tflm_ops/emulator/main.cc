@@ -13,7 +13,7 @@
 #include "tflm_ops/emulator/metered_handler.h"
 #include "tflm_ops/emulator/semihosting.h"
 #include "tflm_ops/emulator/uart.h"
-#include "tflm_ops/runtime/trainer.h"
+#include "tflm_ops/trainer/trainer.h"
 
 // Memory for samples that the guard holds back to judge epochs by (0: there is no guard), and every
 // which sample it takes.

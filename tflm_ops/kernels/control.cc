@@ -8,7 +8,7 @@
 #include "tflm_ops/math/fp_exact.h"
 #include "tflm_ops/math/scalar.h"
 #include "tflm_ops/math/sgd.h"
-#include "tflm_ops/runtime/training_state.h"
+#include "tflm_ops/draw/training_state.h"
 
 namespace medyate {
 namespace {

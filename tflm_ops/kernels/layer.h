@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "tflm_ops/kernels/op_call.h"
-#include "tflm_ops/kernels/op_options.h"
+#include "tflm_ops/schema/op_options.h"
 #include "tflm_ops/math/shape.h"
 
 namespace medyate {

@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "tflm_ops/kernels/op_options.h"
+#include "tflm_ops/schema/op_options.h"
 #include "tflm_ops/kernels/tflm_abi.h"
 
 // Returns from the function that uses it unless `expression` is true. The check has reported why.

@@ -2,7 +2,7 @@
 #define TFLM_OPS_KERNELS_OPS_H_
 
 // The registrations of all ops. Their names, options and tensors, in order, are described in
-// tf_medyate/export/op_schema.py.
+// tf_medyate/exporter/ops/schema.py.
 
 #include "tflm_ops/kernels/tflm_abi.h"
 

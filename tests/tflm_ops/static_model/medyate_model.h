@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-#include "tflm_ops/runtime/static_model.h"
+#include "tflm_ops/trainer/static_model.h"
 
 namespace medyate_model {
 

@@ -1,0 +1,235 @@
+"""The exported folder: its files, its limits, and what happens when they are damaged or wrong."""
+
+import json
+import pathlib
+
+import hypothesis
+import hypothesis.strategies as st
+import keras
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter as LiteRt
+from random_models import random_data, small_net
+
+import tf_medyate as md
+from tf_medyate.errors import MedyateError, NotPreparedError, OptionError, UnsupportedLayerError
+from tf_medyate.exporter import ArenaLimitError
+from tf_medyate.exporter.manifest import BundleError, read_file, read_manifest
+
+L = keras.layers
+PLAN, TRAIN = "plan.json", "train.tflite"
+
+
+def ready(base=None, budget="6KiB", optimizer=None, loss=None, **options):
+    """A prepared model and an attached callback."""
+    base = base or small_net()
+    model = md.prepare(base)
+    model.compile(
+        optimizer or keras.optimizers.SGD(0.05), loss or "sparse_categorical_crossentropy"
+    )
+    x, y = random_data(model, 16)
+    medyate = md.MeDyate(budget=budget, calibration=(x, y), verbose=0, **options)
+    medyate.set_model(model)
+    return model, medyate, x
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    model, medyate, x = ready()
+    folder = tmp_path_factory.mktemp("bundle") / "made" / "anew"
+    return model, md.export(model, folder, plan=medyate, representative_data=x), x
+
+
+def test_every_file_is_there_and_says_what_it_is(bundle):
+    model, made, x = bundle
+    names = {path.name for path in made.folder.iterdir()}
+    assert names == {"model.tflite", "model_int8.tflite", TRAIN, PLAN}
+    manifest = read_manifest(made.folder / PLAN)
+    assert manifest == made.manifest
+    assert [layer.name for layer in manifest.layers] == [s.name for s in md.layer_specs(model)]
+    kept = [layer for layer in manifest.layers if layer.drawn]
+    assert kept
+    assert all(len(layer.prior) == layer.channels for layer in kept)
+    assert manifest.memory.pool_bytes == 6 * 1024
+    assert manifest.sampler.sharpness in (0.5, 1, 2), 'what "auto" came to'
+    assert manifest.versions["tf_medyate"] == md.__version__
+    printed = str(made)
+    assert "pool 6 KiB" in printed
+    assert f"arena {made.arena.total_bytes:,} bytes" in printed
+    assert len(repr(made)) < 200
+    assert all(f">{name}</td>" in made._repr_html_() for name in (TRAIN, "model.tflite"))
+    for name in ("model.tflite", "model_int8.tflite"):
+        runtime = LiteRt(model_path=str(made.folder / name))
+        runtime.allocate_tensors()
+        assert tuple(runtime.get_input_details()[0]["shape"]) == (1, *x.shape[1:])
+
+
+def test_the_arena_limit_is_kept_or_the_bytes_that_lack_are_said(tmp_path):
+    model, medyate, _ = ready()
+    roomy = md.export(model, tmp_path, plan=medyate).arena.total_bytes
+    tight = md.export(model, tmp_path, plan=medyate, arena_limit=roomy).arena.total_bytes
+    assert tight <= roomy
+    with pytest.raises(ArenaLimitError, match="Largest at the peak, op") as error:
+        md.export(model, tmp_path / "no", plan=medyate, arena_limit="5KiB")
+    assert error.value.excess_bytes > 0
+    assert not (tmp_path / "no").exists(), "nothing is written"
+    needed = int(str(error.value).split("at least ")[1].split(" ")[0].replace(",", ""))
+    assert needed - 5 * 1024 == error.value.excess_bytes
+    fits = md.export(model, tmp_path, plan=medyate, arena_limit=needed)
+    assert md.simulate.TFLMTrainer(fits).arena_bytes <= needed
+
+
+@hypothesis.given(st.data())
+@hypothesis.settings(
+    max_examples=150, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
+)
+def test_flipped_bytes_are_found(bundle, tmp_path, data):
+    """Of plan.json and train.tflite: an error that names the file, before TFLM sees a byte."""
+    _, made, _ = bundle
+    name = data.draw(st.sampled_from([PLAN, TRAIN]))
+    content = bytearray((made.folder / name).read_bytes())
+    for _ in range(data.draw(st.integers(1, 3))):
+        place = data.draw(st.integers(0, len(content) - 1))
+        content[place] ^= data.draw(st.integers(1, 255))
+    if data.draw(st.booleans()):
+        del content[data.draw(st.integers(0, len(content) - 1)) :]
+    for path in made.folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / name).write_bytes(bytes(content))
+    # Three flips may undo one another, or touch white space alone.
+    same = bytes(content) == (made.folder / name).read_bytes()
+    if same or (name == PLAN and _loads_as(content, _plan_of(made))):
+        read_file(tmp_path, TRAIN, read_manifest(tmp_path / PLAN))
+        return
+    with pytest.raises(BundleError, match=name):
+        read_file(tmp_path, TRAIN, read_manifest(tmp_path / PLAN))
+
+
+def _loads_as(content: bytearray, wanted: dict) -> bool:
+    try:
+        return json.loads(content.decode()) == wanted
+    except ValueError:
+        return False
+
+
+def _plan_of(made) -> dict:
+    return json.loads((made.folder / PLAN).read_text())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": "else"}, "Export the model again"),
+        ({"format_version": 99}, "version 99"),
+        ({"op_schema_version": 1}, "content that its digest fits"),
+    ],
+)
+def test_a_plan_of_another_version_is_refused(bundle, tmp_path, change, message):
+    content = _plan_of(bundle[1]) | change
+    (tmp_path / PLAN).write_text(json.dumps(content))
+    with pytest.raises(BundleError, match=message):
+        read_manifest(tmp_path / PLAN)
+    (tmp_path / PLAN).write_text("[" * 100_000)
+    with pytest.raises(BundleError, match="readable"):
+        read_manifest(tmp_path / PLAN)
+
+
+def test_a_consistent_plan_of_other_types_is_refused(bundle, tmp_path):
+    from tf_medyate.exporter import manifest as module
+
+    for name, value in [("model", 3), ("layers", {}), ("memory", None), ("input_shape", [1.5])]:
+        content = _plan_of(bundle[1])
+        del content["digest"]
+        content[name] = value
+        content["digest"] = module._digest(content)
+        (tmp_path / PLAN).write_text(json.dumps(content))
+        with pytest.raises(BundleError, match=name):
+            read_manifest(tmp_path / PLAN)
+
+
+def test_what_does_not_belong_together_is_refused(tmp_path):
+    model, medyate, _ = ready()
+    other, *_ = ready()
+    with pytest.raises(md.errors.PlanError, match="attached to another model"):
+        md.export(other, tmp_path, plan=medyate)
+    with pytest.raises(NotPreparedError):
+        md.export(small_net(), tmp_path, plan=medyate)
+    with pytest.raises(NotPreparedError, match=r"plan\.set_model"):
+        md.export(model, tmp_path, plan=md.MeDyate("6KiB"))
+    with pytest.raises(OptionError, match="a MeDyate callback"):
+        md.export(model, tmp_path, plan="medyate")
+    file = tmp_path / "file"
+    file.write_text("x")
+    with pytest.raises(OptionError, match="a folder"):
+        md.export(model, file, plan=medyate)
+    with pytest.raises(OptionError, match="bytes"):
+        md.export(model, tmp_path, plan=medyate, arena_limit="100 elements")
+
+
+SGD = keras.optimizers.SGD
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"optimizer": keras.optimizers.Adam()}, "keras.optimizers.SGD"),
+        ({"optimizer": SGD(0.1, clipnorm=1.0)}, "global_clipnorm"),
+        ({"optimizer": SGD(0.1, global_clipnorm=1.0)}, "clipvalue"),
+        ({"optimizer": SGD(0.1, use_ema=True)}, "use_ema"),
+        ({"loss": "mae"}, "MeanSquaredError"),
+        ({"loss": keras.losses.CategoricalCrossentropy(label_smoothing=0.1)}, "label smoothing"),
+        ({"loss": keras.losses.SparseCategoricalCrossentropy(from_logits=True)}, "from_logits"),
+        ({"loss": "mse"}, "cross-entropy after a softmax"),
+        ({"strategy": "velocity"}, "a sampling that a device can run"),
+        ({"step": "matched"}, 'step="plain"'),
+        ({"device_batch": 4}, "device_batch=1"),
+        ({"budget": "2000 weights"}, "a budget in bytes or elements"),
+    ],
+)
+def test_what_a_device_cannot_run_is_refused(options, message, tmp_path):
+    loss = options.get("loss")
+    one_hot = loss in ("mse", "mae") or isinstance(loss, keras.losses.CategoricalCrossentropy)
+    if one_hot:
+        options = {"strategy": "head", "budget": None, **options}
+    optimizer, loss = options.pop("optimizer", None), options.pop("loss", None)
+    model, medyate, _ = ready(optimizer=optimizer, loss=loss, **{"budget": "20KiB", **options})
+    with pytest.raises(OptionError, match=message):
+        md.export(model, tmp_path, plan=medyate)
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (lambda: L.Activation("softmax"), "as the model's last layer"),
+        (lambda: L.ReLU(max_value=4.0), "ReLU, ReLU6 or LeakyReLU"),
+        (lambda: L.ReLU(threshold=0.5), "threshold=0.5"),
+    ],
+)
+def test_layers_that_cannot_be_exported_are_named(layer, message, tmp_path):
+    inputs = keras.Input((6,))
+    x = layer()(L.Dense(8, name="first")(inputs))
+    base = keras.Model(inputs, L.Dense(3, activation="softmax", name="head")(x))
+    model, medyate, _ = ready(base, budget="2KiB")
+    with pytest.raises(UnsupportedLayerError, match=message):
+        md.export(model, tmp_path, plan=medyate)
+
+
+def test_several_outputs_are_refused(tmp_path):
+    inputs = keras.Input((6,))
+    x = L.Dense(8, activation="relu")(inputs)
+    base = keras.Model(inputs, [L.Dense(3, name="a")(x), L.Dense(3, name="b")(x)])
+    model = md.prepare(base)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(SGD(0.1), [loss, loss])
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(8, 6)).astype(np.float32), rng.integers(0, 3, 8)
+    medyate = md.MeDyate("2KiB", calibration=(x, [y, y]), verbose=0)
+    medyate.set_model(model)
+    with pytest.raises(MedyateError, match=r"model\.loss"):
+        md.export(model, tmp_path, plan=medyate)
+
+
+def test_the_package_can_be_called_and_read():
+    assert callable(md.export)
+    assert "md.export" in (md.export.__doc__ or "")
+    assert pathlib.Path(md.export.__file__).name == "__init__.py"

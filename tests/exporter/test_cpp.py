@@ -1,0 +1,210 @@
+"""The exported step as C++: the static runner gives TFLM's bits, on host and Cortex-M4F."""
+
+import dataclasses
+import functools
+import pathlib
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from cpp_build import CORTEX_M4F, HOST, Toolchain, symbol, undefined_symbols
+from cpp_training import Exported, assert_as_in_tflm, export_both, read_output
+from golden import make_static_model
+from hypothesis import given
+from hypothesis import strategies as st
+from random_models import random_model
+from test_export_training import attached
+from test_simulate_trainer import SGD, Case, make_case
+
+from tf_medyate.errors import OptionError, PlanError
+from tf_medyate.exporter.memory.planner import plan_memory
+from tf_medyate.exporter.write.cpp import write_cpp
+from tf_medyate.exporter.write.cpp_text import FLASH_PAGE_BYTES, cpp_float
+
+SAMPLES = 100
+
+
+def cosine(**options):
+    schedule: Any = keras.optimizers.schedules.CosineDecay(
+        0.01, 700, alpha=0.1, warmup_target=0.05, warmup_steps=90
+    )
+    return SGD(schedule, **options)
+
+
+# Convolutions and pooling; depthwise-separable; residual with concatenation and pooling.
+CASES = {
+    "plain": {"net": "plain"},
+    "separable": {
+        "net": "separable",
+        # 100 samples are 33 batches and a short one.
+        "optimizer": lambda: cosine(momentum=0.5, gradient_accumulation_steps=3),
+        "budget": "8KiB",
+        "resample_every": 2,
+    },
+    "residual": {
+        "net": "residual",
+        "optimizer": lambda: cosine(gradient_accumulation_steps=4, global_clipnorm=0.5),
+        "budget": "8KiB",
+    },
+    "targets": {"net": "separable", "loss": keras.losses.MeanSquaredError, "strategy": "trady"},
+}
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """A function that exports a case once, as a bundle and as C++."""
+    done = {}
+
+    def export(name: str) -> Exported:
+        if name not in done:
+            options = dict(CASES[name])
+            for made in ("optimizer", "loss"):
+                if made in options:
+                    options[made] = options[made]()
+            case = make_case(samples=SAMPLES, **options)
+            done[name] = export_both(case, tmp_path_factory.mktemp(name))
+        return done[name]
+
+    return export
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory):
+    """A function that compiles the ops once for a toolchain."""
+    done = {}
+
+    def build(toolchain: Toolchain) -> pathlib.Path:
+        toolchain.require()
+        if toolchain not in done:
+            done[toolchain] = toolchain.library(tmp_path_factory.mktemp("library"))
+        return done[toolchain]
+
+    return build
+
+
+EPOCHS = {"plain": 10, "separable": 10, "residual": 10, "targets": 1}  # 1,000 steps, 100
+
+
+def written(exported: Exported, library, toolchain: Toolchain, epochs: int) -> bytes:
+    program = toolchain.program(exported.cpp.folder, library(toolchain))
+    return toolchain.output(program, exported.input(epochs))
+
+
+@pytest.fixture(scope="module")
+def on_host(exported, library):
+    """A function that trains a case on the host once."""
+    return functools.cache(lambda name: written(exported(name), library, HOST, EPOCHS[name]))
+
+
+@pytest.mark.parametrize("name", EPOCHS)
+def test_the_host_gives_the_bits_of_tflm(name, exported, on_host):
+    output = read_output(on_host(name), exported(name), EPOCHS[name])
+    trainer = assert_as_in_tflm(output, exported(name))
+    assert trainer.samples == SAMPLES * EPOCHS[name]
+    if name != "targets":
+        first, last = output.epochs[0], output.epochs[-1]
+        assert not np.array_equal(first.selection, last.selection), "channels are drawn anew"
+        assert last.losses.mean() < first.losses.mean(), "it learns"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_random_nets_give_the_bits_of_tflm(seed, library, tmp_path):
+    model, medyate, x, y = attached(random_model(seed), seed)
+    model.compile(SGD(0.01), model.loss)  # small enough to stay finite
+    exported = export_both(Case(model, medyate, x, y), tmp_path)
+    output = read_output(written(exported, library, HOST, 5), exported, 5)
+    assert_as_in_tflm(output, exported)
+
+
+@pytest.mark.parametrize("name", EPOCHS)
+def test_a_cortex_m4f_gives_the_bits_of_the_host(name, exported, library, on_host):
+    CORTEX_M4F.require()
+    assert written(exported(name), library, CORTEX_M4F, EPOCHS[name]) == on_host(name)
+
+
+def test_the_learning_rate_is_keras_own(exported, on_host):
+    what = exported("separable")
+    output = read_output(on_host("separable"), what, EPOCHS["separable"])
+    schedule = what.case.model.optimizer._learning_rate
+    wanted = [float(schedule(step)) for step in range(0, 1001, 50)]
+    got = [output.rate(step) for step in range(0, 1001, 50)]
+    # schedule.h promises 2e-7 of the peak, 0.05; Keras rounds about as often.
+    np.testing.assert_allclose(got, wanted, rtol=0, atol=2e-8)
+
+
+def test_on_a_cortex_m4f_nothing_needs_a_heap_or_the_c_library_beyond_memory(library):
+    CORTEX_M4F.require()
+    needed = undefined_symbols(library(CORTEX_M4F), "arm-none-eabi-nm")
+    # The compiler's own arithmetic on 64-bit integers is welcome; that on doubles is not.
+    assert needed <= {"memcpy", "memset", "memmove", "__aeabi_uldivmod", "__aeabi_ul2f"}, needed
+
+
+def test_the_weights_region_is_a_section_of_whole_pages(exported, library):
+    CORTEX_M4F.require()
+    what = exported("residual")
+    program = CORTEX_M4F.program(what.cpp.folder, library(CORTEX_M4F))
+    start, size = symbol(program, "arm-none-eabi-nm", "medyate_model::kWeights")
+    assert start % FLASH_PAGE_BYTES == 0
+    assert size == what.cpp.weight_pages * FLASH_PAGE_BYTES
+    model, _ = symbol(program, "arm-none-eabi-nm", "medyate_model::kModel")
+    assert model < 1 << 20, "in flash, as link.ld has it"
+
+
+# --- what is written
+
+
+def test_trained_weights_lie_alone_in_whole_pages(exported):
+    what = exported("residual")
+    graph, layout = what.training.graph, what.training.layout
+    assert what.cpp.weights_floats % (FLASH_PAGE_BYTES // 4) == 0
+    ends = 0
+    for name, start in what.cpp.weights.items():
+        assert start >= ends, "one behind the other"
+        assert start % 4 == 0, "16-byte aligned"
+        ends = start + graph.tensor(name).elements
+    assert 0 <= what.cpp.weights_floats - ends < FLASH_PAGE_BYTES // 4
+    wanted = {what.training.weights[layer.spec.name] for layer in layout.layers}
+    assert wanted <= set(what.cpp.weights)
+
+
+def test_the_same_model_gives_the_same_bytes_and_another_another_hash(exported, tmp_path):
+    what, other = exported("plain"), exported("residual")
+    plan = plan_memory(what.training.graph, what.training.in_place)
+    again = write_cpp(what.training, plan, tmp_path)
+    assert again.model_hash == what.cpp.model_hash != other.cpp.model_hash
+    for path in tmp_path.iterdir():
+        assert path.read_bytes() == (what.cpp.folder / path.name).read_bytes()
+    assert "arena" in str(again)
+
+
+def test_the_model_of_the_cpp_tests_is_what_is_written_today(tmp_path):
+    make_static_model.write(tmp_path)
+    for path in tmp_path.iterdir():
+        golden = make_static_model.FOLDER / path.name
+        assert path.read_text() == golden.read_text(), f"run {make_static_model.__file__}"
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_a_float_is_written_exactly(bits):
+    value = np.array([bits], np.uint32).view(np.float32)[0]
+    if not np.isfinite(value):
+        return
+    text = cpp_float(value)
+    assert text.endswith("f"), "not a double"
+    assert {".", "e"} & set(text), "not an integer"
+    assert np.float32(text[:-1]).tobytes() == value.tobytes()
+
+
+def test_what_a_device_cannot_do_is_refused(exported, tmp_path):
+    what = exported("plain")
+    training = what.training
+    plan = plan_memory(training.graph, training.in_place)
+    other = exported("residual").training
+    with pytest.raises(PlanError, match="memory_plan: expected a memory plan of graph"):
+        write_cpp(other, plan, tmp_path)
+    step_wise = {"class_name": "ExponentialDecay", "config": {}}
+    optimizer = dataclasses.replace(training.recipe.optimizer, learning_rate=step_wise)
+    recipe = dataclasses.replace(training.recipe, optimizer=optimizer)
+    with pytest.raises(OptionError, match=r"learning_rate: expected a number, or .*CosineDecay"):
+        write_cpp(dataclasses.replace(training, recipe=recipe), plan, tmp_path)

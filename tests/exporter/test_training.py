@@ -1,0 +1,153 @@
+"""Lowering and reverse mode over random nets: one step against tf.GradientTape, and the arena."""
+
+import hypothesis
+import hypothesis.strategies as st
+import keras
+import numpy as np
+import tensorflow as tf
+from random_models import CLASSES, random_model
+
+import tf_medyate as md
+from tf_medyate.exporter.lower.recipe import recipe_of
+from tf_medyate.exporter.lower.step import lower_training
+from tf_medyate.exporter.memory.arena import predict_arena
+from tf_medyate.exporter.memory.planner import plan_memory
+from tf_medyate.exporter.ops.schema import CONV_DEPTHWISE, Command
+from tf_medyate.exporter.write.tflite import to_tflite
+from tf_medyate.simulate import Interpreter
+
+L = keras.layers
+RATE = 0.25
+seeds = st.integers(0, 2**32 - 1)
+
+
+def attached(base, seed=0, strategy="medyate", share=0.4):
+    """A prepared model and a callback that trains a share of it."""
+    model = md.prepare(base)
+    softmax = getattr(model.layers[-1], "activation", None) is keras.activations.softmax
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=not softmax)
+    model.compile(keras.optimizers.SGD(RATE), loss)
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(8, *model.input_shape[1:])).astype(np.float32)
+    y = rng.integers(0, model.output_shape[-1], 8)
+    cost = md.CostModel()
+    specs = md.layer_specs(model)
+    least = cost.fixed(specs, [s.name for s in specs]) + max(cost.channel(s) for s in specs)
+    budget = max(int(cost.full(specs) * share), least)
+    medyate = md.MeDyate(
+        budget=None if strategy == "full" else budget,
+        strategy=strategy,
+        calibration=(x, y),
+        seed=seed % 1000,
+        verbose=0,
+    )
+    medyate.set_model(model)
+    return model, medyate, x, y
+
+
+def lower(model, medyate, **options):
+    training = lower_training(model, recipe_of(model, medyate), **options)
+    plan = plan_memory(training.graph, training.in_place)
+    return training, plan
+
+
+def run(interpreter, training, sample, label, command):
+    return interpreter.run(
+        sample[None],
+        np.array([label], np.int32),
+        np.array([RATE], np.float32),
+        np.array([command], np.int32),
+    )
+
+
+def slot_of(selection, places):
+    words = selection[places.selection_offset :]
+    count = words[0]
+    return words[2 : 2 + (count + 1) // 2].view(np.uint16)[:count], words[1]
+
+
+@hypothesis.given(seeds, st.sampled_from(["medyate", "full", "trady"]))
+@hypothesis.settings(max_examples=18)
+def test_one_step_of_a_random_net_is_the_slice_of_the_full_gradient(seed, strategy):
+    base = random_model(seed)
+    model, medyate, x, y = attached(base, seed, strategy)
+    training, plan = lower(model, medyate)
+    interpreter = Interpreter(to_tflite(training.graph, plan), 1 << 22)
+    arena = predict_arena(training.graph, plan)
+    measured = interpreter.arena.total_bytes
+    assert measured <= arena.total_bytes <= 1.03 * measured
+
+    reference = md.prepare(base)  # everything trainable, ordinary Keras
+    with tf.GradientTape() as tape:
+        outputs = reference(x[:1], training=False)
+        from_logits = not training.ends_in_softmax
+        loss = keras.losses.sparse_categorical_crossentropy(y[:1], outputs, from_logits)
+    layers = [layer for layer in md.layers.masked_layers(reference)]
+    kernels = tape.gradient(loss, [layer.kernel.value for layer in layers])
+    gradients = dict(zip([s.name for s in md.layer_specs(reference)], kernels, strict=True))
+    _, got, selection, pool, *_ = run(interpreter, training, x[0], y[0], Command.STEP)
+    np.testing.assert_allclose(got[0], loss[0], rtol=1e-4, atol=1e-5)  # a softmax of float32 logits
+    for places in training.layout.layers:
+        channels, offset = slot_of(selection, places)
+        n = len(channels) * places.spec.weights_per_channel
+        dw = gradients[places.spec.name].numpy()
+        *_, inputs, fan_out = dw.shape
+        full = dw.reshape(-1, inputs, fan_out).transpose(1, 0, 2)
+        wanted = -RATE * full[channels].reshape(-1)
+        # Float32 sums in another order, relative to the largest gradient of the layer.
+        atol = 2e-5 * max(1e-3, np.abs(full).max())
+        np.testing.assert_allclose(pool[offset : offset + n], wanted, atol=atol, rtol=2e-4)
+
+
+def streaming_net(rng):
+    """A frozen convolution before a depthwise one, in random shapes, and something to train."""
+    height, width = (int(side) for side in rng.integers(6, 13, 2))
+    inputs = keras.Input((height, width, int(rng.integers(1, 4))))
+    size, stride = int(rng.integers(1, 4)), int(rng.integers(1, 3))
+    x = L.Conv2D(int(rng.integers(2, 7)), size, strides=stride, padding="same")(inputs)
+    x = L.ReLU(6.0)(x) if rng.random() < 0.6 else x
+    before, dilation = (int(v) for v in rng.integers(0, 3, 2))
+    padding = "same"
+    if before:
+        x, padding = L.ZeroPadding2D(before)(x), "valid"
+    extent = 2 * (1 + dilation * (before == 0)) + 1
+    options = {"strides": int(rng.integers(1, 4))}
+    if before == 0 and dilation:
+        options = {"dilation_rate": 2}
+    if padding == "valid" and min(x.shape[1:3]) < extent:
+        padding = "same"
+    multiplier = int(rng.integers(1, 3))
+    x = L.DepthwiseConv2D(3, padding=padding, depth_multiplier=multiplier, **options)(x)
+    x = L.ReLU()(x) if rng.random() < 0.6 else x
+    x = L.Conv2D(5, 1, activation="relu", name="trained")(x)
+    x = L.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, L.Dense(CLASSES, activation="softmax")(x))
+
+
+@hypothesis.given(seeds)
+@hypothesis.settings(max_examples=25)
+def test_a_convolution_inside_the_depthwise_one_changes_no_bit(seed):
+    rng = np.random.default_rng(seed)
+    keras.utils.set_random_seed(seed)
+    model = md.prepare(streaming_net(rng))
+    model.compile(keras.optimizers.SGD(RATE), "sparse_categorical_crossentropy")
+    x = rng.normal(size=(4, *model.input_shape[1:])).astype(np.float32)
+    medyate = md.MeDyate("2KiB", "d-full-random", layers=["trained"], verbose=0)
+    medyate.set_model(model)
+    recipe = recipe_of(model, medyate)
+    with_op, plan = lower(model, medyate)
+    kinds = {op.kind for op in with_op.graph.ops}
+    hypothesis.assume(CONV_DEPTHWISE.name in kinds)  # left out where it would not pay
+    without = lower_training(model, recipe, stream=False)
+    assert CONV_DEPTHWISE.name not in {op.kind for op in without.graph.ops}
+    roomy = plan_memory(without.graph, without.in_place)
+    assert plan.arena_bytes <= roomy.arena_bytes
+    outputs = [
+        run(Interpreter(to_tflite(t.graph, p), 1 << 22), t, sample, 0, Command.PREDICT)[0]
+        for t, p in ((with_op, plan), (without, roomy))
+        for sample in x
+    ]
+    np.testing.assert_array_equal(outputs[:4], outputs[4:])
+    powers = np.exp(np.array(outputs[:4]).reshape(4, -1))
+    wanted = model(x).numpy()
+    np.testing.assert_allclose(powers / powers.sum(-1, keepdims=True), wanted, atol=1e-5)

@@ -1,0 +1,137 @@
+"""What tests/tflm_ops/trainer_main.cc reads and writes, and the same training in TFLM."""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+from test_simulate_trainer import Case
+
+import tf_medyate as md
+from tf_medyate.exporter.lower.recipe import recipe_of
+from tf_medyate.exporter.lower.step import TrainingGraph, lower_training
+from tf_medyate.exporter.memory.planner import plan_memory
+from tf_medyate.exporter.write.cpp import CppModel, write_cpp
+from tf_medyate.simulate import TFLMTrainer
+from tf_medyate.spec import LayerDraw
+
+PREDICTED = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Exported:
+    case: Case
+    bundle: pathlib.Path
+    cpp: CppModel
+    training: TrainingGraph
+
+    def input(self, epochs: int) -> bytes:
+        x, y = self.case.x, self.case.y
+        labels = y.astype(np.float32 if y.ndim > 1 else np.int32)
+        header = np.array([epochs, len(x), PREDICTED], np.int32)
+        return header.tobytes() + labels.tobytes() + x.tobytes()
+
+
+def export_both(case: Case, folder: pathlib.Path) -> Exported:
+    """Exports a case as a bundle and as C++."""
+    md.export(case.model, folder / "bundle", plan=case.medyate)
+    training = lower_training(case.model, recipe_of(case.model, case.medyate))
+    plan = plan_memory(training.graph, training.in_place)
+    cpp = write_cpp(training, plan, folder / "cpp")
+    return Exported(case, folder / "bundle", cpp, training)
+
+
+# --- what the program wrote
+
+
+@dataclasses.dataclass(frozen=True)
+class Epoch:
+    selection: np.ndarray
+    losses: np.ndarray
+    rates: np.ndarray
+    """One more than steps: the last is for a batch that came up short."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Output:
+    epochs: list[Epoch]
+    selection: np.ndarray
+    importance: np.ndarray
+    region: np.ndarray
+    scores: np.ndarray
+
+    def rate(self, step: int) -> float:
+        samples = len(self.epochs[0].losses)
+        epoch, step = divmod(step, samples)
+        if epoch == len(self.epochs):
+            epoch, step = epoch - 1, samples
+        return float(self.epochs[epoch].rates[step])
+
+
+def read_output(data: bytes, exported: Exported, epochs: int) -> Output:
+    layout, position = exported.training.layout, 0
+    has_importance = "importance" in exported.training.graph.by_name
+    samples, outputs = len(exported.case.x), exported.training.graph.tensor("logits").elements
+
+    def take(count, dtype):
+        nonlocal position
+        values = np.frombuffer(data, dtype, count, position)
+        position += values.nbytes
+        return values
+
+    read = []
+    for _ in range(epochs):
+        selection = take(layout.selection_words, "<i4")
+        steps = take(2 * samples, "<f4").reshape(samples, 2)
+        read.append(Epoch(selection, steps[:, 0], np.append(steps[:, 1], take(1, "<f4"))))
+    output = Output(
+        read,
+        take(layout.selection_words, "<i4"),
+        take(layout.candidates if has_importance else 0, "<f4"),
+        take(exported.cpp.weights_floats, "<f4"),
+        take(PREDICTED * outputs, "<f4").reshape(PREDICTED, outputs),
+    )
+    assert position == len(data)
+    return output
+
+
+def drawn(selection: np.ndarray, trainer: TFLMTrainer) -> tuple[LayerDraw, ...]:
+    draws = []
+    for layer in trainer.manifest.layers:
+        if layer.drawn:
+            slot = selection[layer.selection_offset :]
+            channels = slot[2 : 3 + slot[0] // 2].astype("<i4").view("<u2")[: slot[0]]
+            draws.append(LayerDraw(layer.name, tuple(int(c) for c in channels)))
+    return tuple(draw for draw in draws if draw.channels)
+
+
+def assert_same_weights(region: np.ndarray, exported: Exported, trainer: TFLMTrainer):
+    learned, starts = trainer.weights(), exported.cpp.weights
+    for layer in trainer.manifest.trained:
+        kernel, bias = learned[layer.name]
+        start = starts[layer.weights]
+        ours = region[start : start + kernel.size].reshape(layer.channels, -1, kernel.shape[-1])
+        ours = ours.transpose(1, 0, 2).reshape(kernel.shape)
+        np.testing.assert_array_equal(ours, kernel, strict=True)
+        if layer.biases:
+            start = starts[layer.bias]
+            np.testing.assert_array_equal(region[start : start + layer.biases], bias, strict=True)
+
+
+def assert_as_in_tflm(output: Output, exported: Exported) -> TFLMTrainer:
+    """Trains the same samples in TFLM: not one bit may differ."""
+    case = exported.case
+    trainer = TFLMTrainer(exported.bundle, learning_rate=output.rate)
+    for epoch in output.epochs:
+        assert drawn(epoch.selection, trainer) == trainer.plan.layers
+        losses = [trainer.step(x, y) for x, y in zip(case.x, case.y, strict=True)]
+        np.testing.assert_array_equal(epoch.losses, np.array(losses, np.float32))
+        trainer.end_epoch()
+    assert drawn(output.selection, trainer) == trainer.plan.layers
+    assert_same_weights(output.region, exported, trainer)
+    wanted = [*trainer.importance.values()]
+    np.testing.assert_array_equal(output.importance, np.concatenate(wanted) if wanted else [])
+    predictions = [trainer.predict(x) for x in case.x[:PREDICTED]]
+    # TFLM gives logits; a softmax behind them is NumPy's there and our own here.
+    limit = 1e-6 if trainer.manifest.ends_in_softmax else 0.0
+    np.testing.assert_allclose(output.scores, predictions, rtol=0, atol=limit)
+    return trainer

@@ -1,0 +1,143 @@
+"""The op schema's header, the plug-in's build, and the interpreter around them."""
+
+import os
+import stat
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from simulate_graph import Graph
+
+from tf_medyate.errors import OptionError
+from tf_medyate.exporter.ops import header as op_header
+from tf_medyate.exporter.ops import schema as op_schema
+from tf_medyate.simulate import Interpreter, InterpreterError, PluginError, interpreter, plugin
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_committed_header_is_the_generated_one():
+    assert (ROOT / "tflm_ops/schema/op_options.h").read_text() == op_header.header()
+
+
+def test_no_op_name_is_written_anywhere_else():
+    quoted = [f'"{op.name}"' for op in op_schema.OPS]
+    home = {"op_schema.py", "op_options.h"}
+    for folder, ending in [("tf_medyate", "py"), ("tflm_ops", "cc"), ("tflm_ops", "h")]:
+        for path in (ROOT / folder).rglob(f"*.{ending}"):
+            if path.name not in home:
+                assert not [name for name in quoted if name in path.read_text()], path
+
+
+@pytest.mark.parametrize("op", op_schema.OPS, ids=lambda op: op.name)
+def test_options_come_back_as_packed(op):
+    rng = np.random.default_rng(0)
+    values = {"version": op_schema.VERSION}
+    for field in op.options.fields[1:]:
+        numbers = tuple(int(v) for v in rng.integers(0, 9, max(field.count, 1)))
+        values[field.name] = numbers if field.count else numbers[0]
+    data = op.options.pack(**values)
+    assert len(data) == op.options.size_bytes
+    assert op.options.unpack(data) == values
+
+
+def test_wrong_options_say_what_is_wrong():
+    dense = op_schema.DENSE.options
+    with pytest.raises(OptionError, match="units"):
+        dense.pack(inputs=3)
+    with pytest.raises(OptionError, match="unit_count"):
+        dense.pack(inputs=3, units=2, unit_count=2)
+    with pytest.raises(OptionError, match="inputs"):
+        dense.pack(inputs=2**31, units=2)
+    with pytest.raises(OptionError, match="inputs"):
+        dense.pack(inputs=(1, 2), units=2)
+    with pytest.raises(OptionError, match=f"{dense.size_bytes} bytes"):
+        dense.unpack(b"")
+    with pytest.raises(OptionError, match="version"):
+        dense.unpack(dense.pack(inputs=3, units=2, version=9))
+
+
+def test_selection_slot():
+    slot = op_schema.pack_selection([1, 5, 70], capacity=5, run_offset=40)
+    assert slot.tolist() == [3, 40, 1 | 5 << 16, 70, 0]
+    assert len(slot) == op_schema.selection_words(5)
+    for channels in ([2, 1], [1, 1], [1, 2, 3], [-1], [65535]):
+        with pytest.raises(OptionError, match="channels"):
+            op_schema.pack_selection(channels, capacity=2, run_offset=0)
+
+
+def test_build_is_kept_until_something_changes(tmp_path, monkeypatch):
+    monkeypatch.setenv("MEDYATE_CACHE", str(tmp_path))
+    path = plugin.build_plugin()
+    assert path == plugin.plugin_path()
+    built = path.stat().st_mtime_ns
+    assert plugin.build_plugin().stat().st_mtime_ns == built
+    monkeypatch.setattr(plugin, "_FLAGS", (*plugin._FLAGS, "-g"))
+    assert plugin.plugin_path() != path
+
+
+def compiler(folder, text):
+    path = folder / "compiler"
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return str(path)
+
+
+def test_build_errors_teach(tmp_path, monkeypatch):
+    monkeypatch.setenv("MEDYATE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(PluginError, match=r"no-such-compiler.*apt-get install g\+\+"):
+        plugin.build_plugin()
+    monkeypatch.setenv("CXX", compiler(tmp_path, "echo too old >&2; exit 3"))
+    with pytest.raises(PluginError, match="status 3:\ntoo old"):
+        plugin.build_plugin()
+    monkeypatch.setattr(plugin, "_PACKAGE", tmp_path / "tf_medyate")
+    with pytest.raises(PluginError, match="op sources"):
+        plugin.plugin_path()
+
+
+def test_a_missing_or_other_wheel_and_a_broken_library_are_named(tmp_path, monkeypatch):
+    runtime = interpreter._runtime.__wrapped__
+    monkeypatch.setattr(interpreter, "WHEEL_VERSION", "0.dev1")
+    with pytest.raises(PluginError, match=r"pip install tflite-micro==0\.dev1"):
+        runtime()
+    monkeypatch.undo()
+    broken = tmp_path / "broken.so"
+    broken.write_text("not a library")
+    monkeypatch.setattr(interpreter, "build_plugin", lambda: broken)
+    with pytest.raises(PluginError, match="Delete this file"):
+        runtime()
+    monkeypatch.setitem(sys.modules, "tflite_micro.python.tflite_micro", None)
+    with pytest.raises(PluginError, match="pip install"):
+        runtime()
+
+
+def loss_model():
+    g = Graph()
+    inputs = [g.input([1, 3]), g.input([1], np.int32), g.input([1], np.int32)]
+    outputs = [g.tensor([1]), g.tensor([1, 3])]
+    options = op_schema.SOFTMAX_CROSS_ENTROPY.options.pack()
+    g.op(op_schema.SOFTMAX_CROSS_ENTROPY, options, inputs, outputs)
+    return g.bytes(outputs)
+
+
+def test_arena_is_reported_and_a_small_one_refused():
+    loaded = Interpreter(loss_model(), arena_bytes=20_000)
+    arena = loaded.arena
+    assert 0 < arena.head_bytes <= arena.head_bytes + arena.tail_bytes == arena.total_bytes
+    assert str(arena).startswith(f"arena {arena.total_bytes} bytes: head ")
+    with pytest.raises(InterpreterError, match=r"missing: \d+.*Give a larger arena"):
+        Interpreter(loss_model(), arena_bytes=arena.total_bytes - 200)
+
+
+def test_wrong_inputs_are_named_and_stderr_comes_back(capfd):
+    loaded = Interpreter(loss_model())
+    with pytest.raises(InterpreterError, match="Dimension mismatch"):
+        loaded.run(np.zeros((1, 4), np.float32))
+    with pytest.raises(InterpreterError, match="expected type FLOAT32"):
+        loaded.run(np.zeros((1, 3), np.int32))
+    loaded.reset()
+    os.write(2, b"still here")
+    out, err = capfd.readouterr()
+    assert (out, err) == ("", "still here")

@@ -1,0 +1,79 @@
+"""Everything that a bench writes when it is done: CSV, Markdown, HTML and pictures.
+
+Example:
+    >>> for path in write(results, get_suite("tiny"), pathlib.Path("runs/report")):
+    ...     print(path)
+"""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Sequence
+
+from tf_medyate.bench.analyse import charts, page, tables
+from tf_medyate.bench.analyse.panel import Panel
+from tf_medyate.bench.analyse.statistics import rank
+from tf_medyate.bench.plan.suites import Suite, label
+from tf_medyate.bench.run.progress import duration
+from tf_medyate.bench.run.result import Result
+
+
+def write(
+    results: Sequence[Result], suite: Suite, folder: pathlib.Path, reference: str = "medyate"
+) -> list[pathlib.Path]:
+    """Writes results.csv, report.md, report.html and the pictures as PNG.
+
+    Args:
+        results: One at least.
+        suite: What they are of.
+        folder: Created if missing.
+        reference: The strategy that the others are tested against.
+
+    Returns:
+        What was written; report.html first.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    panel = Panel(results)
+    built = tables.build(panel, reference)
+    title = f"Suite {suite.name}"
+    under, lead, footer = _under(panel, suite), _lead(panel), _footer(panel)
+    markdown = [f"# {title}", under, lead, *(table.markdown() for table in built), footer]
+    paths = [folder / name for name in ("report.html", "report.md", "results.csv")]
+    paths[0].write_text(page.render(panel, built, title, under, lead, footer), encoding="utf-8")
+    paths[1].write_text("\n\n".join(markdown) + "\n", encoding="utf-8")
+    tables.write_csv(results, paths[2])
+    for picture in charts.draw(panel):
+        path = folder / f"{picture.name}.png"
+        path.write_bytes(picture.png())
+        paths.append(path)
+    return paths
+
+
+def _under(panel: Panel, suite: Suite) -> str:
+    summary = suite.summary[0].upper() + suite.summary[1:]
+    seeds = len({result.run.seed for result in panel.results})
+    seconds = sum(result.seconds_processor for result in panel.results)
+    return (
+        f"{summary}. {len(panel.results):,} runs of {len(panel.strategies)} strategies, {seeds} "
+        f"seed{'s' if seeds > 1 else ''}; {duration(seconds)} of processor time in all."
+    )
+
+
+def _lead(panel: Panel) -> str:
+    ranks = rank(panel.columns())
+    if len(ranks.names) < 2 or not ranks.blocks:
+        return "Too few results to compare."
+    blocks, leaders = ranks.blocks, ranks.leaders
+    best = "all alike" if len(leaders) == len(ranks.names) else ", ".join(map(label, leaders))
+    lead = (
+        f"Best mean rank over {blocks} block{'s' if blocks > 1 else ''}: {best} "
+        f"({ranks.mean_ranks[0]:.2f} of {len(ranks.names)})."
+    )
+    diverged = sum(result.diverged for result in panel.results)
+    return lead + (f" {diverged} runs diverged; see results.csv." if diverged else "")
+
+
+def _footer(panel: Panel) -> str:
+    found = {tuple(sorted(result.versions.items())) for result in panel.results}
+    texts = [", ".join(f"{name} {version}" for name, version in one) for one in sorted(found)]
+    return f"Made with {'; and with '.join(texts)}."

@@ -1,0 +1,186 @@
+"""The runs of a suite: every case with every strategy, budget, fold and seed.
+
+A run's key is a hash of everything that its result depends on, the recipe included: a changed
+recipe is another run, and a finished run is found again wherever it was made.
+
+Example:
+    >>> runs = grid(get_suite("smoke"), ["medyate", "head"], seeds=3)
+    >>> print(runs[0], runs[0].key)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from tf_medyate.bench.plan.budgets import Budget
+from tf_medyate.bench.plan.recipe import Recipe
+from tf_medyate.bench.plan.suites import Case, Suite
+from tf_medyate.errors import OptionError
+from tf_medyate.select.strategies import Strategy, strategy
+
+FORMAT = 2  # raised whenever `execute`, or a preset, changes what a run means
+ZERO_SHOT = "zero-shot"
+_TRUTH = {"True": True, "False": False}
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One fine-tuning.
+
+    Attributes:
+        network: Name in `tf_medyate.zoo.registry`.
+        dataset: Name in `tf_medyate.data.registry`.
+        fold: Which fold of the data set.
+        seed: Of the head's first weights, of the order of the samples and of the draws.
+        strategy: A preset, or "preset:option=value,...".
+        budget: None for the strategies that have none ("head", "full").
+        recipe: How it is trained.
+    """
+
+    network: str
+    dataset: str
+    fold: int
+    seed: int
+    strategy: str
+    budget: Budget | None
+    recipe: Recipe
+
+    @functools.cached_property
+    def key(self) -> str:
+        """16 hexadecimal digits that name this run and no other."""
+        return _digest(self.to_dict())
+
+    @property
+    def group(self) -> str:
+        """Runs of one group can share one traced model: only fold and seed differ."""
+        return _digest(self.to_dict() | {"fold": 0, "seed": 0})
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values, for JSON."""
+        recipe = dataclasses.asdict(self.recipe)
+        if not self.recipe.augment:  # so that keys from before there was such a thing still hold
+            del recipe["augment"]
+        return dataclasses.asdict(self) | {"recipe": recipe, "format": FORMAT}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Run:
+        """Reads what `to_dict` wrote.
+
+        Raises:
+            KeyError, TypeError, ValueError: Written by another version, or damaged.
+        """
+        values = dict(values)
+        if (version := values.pop("format")) != FORMAT:
+            raise ValueError(f"format {version} where {FORMAT} is expected")
+        budget = values.pop("budget")
+        recipe = Recipe(**values.pop("recipe"))
+        return cls(**values, budget=budget and Budget(**budget), recipe=recipe)
+
+    def __str__(self) -> str:
+        budget = f" at {self.budget}" if self.budget else ""
+        return (
+            f"{self.strategy}{budget}: {self.network} on {self.dataset} "
+            f"(fold {self.fold}, seed {self.seed})"
+        )
+
+
+def _digest(values: dict[str, Any]) -> str:
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def split_strategies(text: str) -> list[str]:
+    """Splits "medyate:sharpness=4,core=0.5,trady" into its two strategies, and checks them.
+
+    Raises:
+        OptionError: One of them does not exist, or nothing was named.
+    """
+    names: list[str] = []
+    for part in filter(None, (piece.strip() for piece in text.split(","))):
+        if "=" in part and ":" not in part and names:
+            names[-1] += f",{part}"
+        else:
+            names.append(part)
+    if not names:
+        remedy = "Write, for example, medyate,trady,su."
+        raise OptionError("strategies", "names, separated by commas", repr(text), remedy)
+    for name in names:
+        preset_of(name)
+    return list(dict.fromkeys(names))
+
+
+def parse_strategy(text: str) -> tuple[str, dict[str, Any]]:
+    """Splits "medyate:sharpness=4,core=0.5,lr=0.1" into a preset's name and changed options."""
+    name, _, rest = text.partition(":")
+    options: dict[str, Any] = {}
+    for part in filter(None, rest.split(",")):
+        key, _, value = part.partition("=")
+        options[key] = _value(value)
+    return name, options
+
+
+def _value(text: str) -> Any:
+    if text in _TRUTH:
+        return _TRUTH[text]
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def preset_of(text: str) -> Strategy:
+    """The strategy that "preset:option=value,..." describes.
+
+    Raises:
+        OptionError: There is no such preset or option, or its value is impossible.
+    """
+    name, options = parse_strategy(text)
+    known = {f.name for f in dataclasses.fields(Strategy)} - {"name", "summary", "on_device"}
+    for option in options:
+        if option not in known:
+            allowed = ", ".join(sorted(known))
+            remedy = "Write, for example, medyate:sharpness=4."
+            raise OptionError(f"option of strategy {name!r}", allowed, repr(option), remedy)
+    return strategy(name, **options)
+
+
+def has_budget(text: str) -> bool:
+    """False for the strategies that train a fixed part of the net, whatever there is of memory."""
+    return preset_of(text).sampling not in ("head", "full")
+
+
+def grid(suite: Suite, strategies: Sequence[str], seeds: int) -> tuple[Run, ...]:
+    """Every run of a suite, in an order in which a traced model can be used again.
+
+    Args:
+        suite: What to run on.
+        strategies: How to choose channels, as for `parse_strategy`.
+        seeds: Seeds of each run, from 0.
+
+    Raises:
+        OptionError: No seed, or an unknown strategy.
+    """
+    if seeds < 1:
+        raise OptionError("seeds", "at least 1", repr(seeds), "Take 3 for means and deviations.")
+    runs: dict[str, Run] = {}
+    for case in suite.cases:
+        for run in _of_case(case, strategies, seeds):
+            runs.setdefault(run.key, run)
+    return tuple(runs.values())
+
+
+def _of_case(case: Case, strategies: Iterable[str], seeds: int) -> Iterable[Run]:
+    for name in strategies:
+        for budget in case.budgets if has_budget(name) else (None,):
+            for fold in case.folds:
+                for seed in range(seeds):
+                    yield Run(
+                        case.network, case.dataset, fold, seed, name, budget, case.recipe
+                    )  # fmt: skip

@@ -1,0 +1,230 @@
+"""Boards, and whether a model fits one; estimate.py says how long a step takes there.
+
+Example:
+    >>> print(check_fit(NANO_33_BLE, arena_bytes=27_000, weights_bytes=8192, factory_bytes=8192,
+    ...                 constants_bytes=60_000, journal_bytes=4096 * journal_pages(2)))
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from tf_medyate.errors import MedyateError
+
+KIB = 1024
+CODE_BYTES = 100 * KIB
+"""Code and constants of ops, runtime and protocol, all of them, built as the Arduino IDE does. A
+linker leaves out what a model does not use; this is the limit, held to a build by the tests."""
+STATIC_BYTES = 8 * KIB
+"""RAM of a trainer with its flash page and of a session with its buffers; held to a build, too."""
+STACK_BYTES = 4 * KIB
+"""Reckoned with for our deepest call; the firmware in the emulator measures its own by painting."""
+_PAGE_BYTES = 4096
+
+
+class BoardError(MedyateError, ValueError):
+    """A model that does not fit the board.
+
+    Attributes:
+        fit: What was asked for, part by part.
+    """
+
+    def __init__(self, argument: str, expected: str, received: str, remedy: str, fit: BoardFit):
+        super().__init__(argument, expected, received, remedy)
+        self.args = (argument, expected, received, remedy, fit)
+        self.fit = fit
+
+
+@dataclasses.dataclass(frozen=True)
+class FlashTraits:
+    """A flash memory; tflm_ops/store/wear.h has the same.
+
+    Attributes:
+        page_bytes: What one erase erases.
+        erase_us: Of a page, in microseconds.
+        write_us: Of a word of 4 bytes, in microseconds.
+        cycles: Erases that a page endures.
+    """
+
+    page_bytes: int = _PAGE_BYTES
+    erase_us: int = 85_000
+    write_us: int = 41
+    cycles: int = 10_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Board:
+    """A board with the software that comes with it.
+
+    Attributes:
+        name: For people.
+        flash_bytes: Flash for the application, bootloader left out.
+        ram_bytes: RAM in all.
+        core_flash_bytes: Of it what board package and sensor libraries take.
+        core_ram_bytes: The same of RAM; the stack that a sketch runs on is in it.
+        core_stack_bytes: Size of that stack.
+        clock_hz: Of the CPU.
+        volts: Of its supply.
+        amperes: Current while the CPU computes.
+        flash: Its flash memory.
+    """
+
+    name: str
+    flash_bytes: int
+    ram_bytes: int
+    core_flash_bytes: int
+    core_ram_bytes: int
+    core_stack_bytes: int
+    clock_hz: float
+    volts: float
+    amperes: float
+    flash: FlashTraits
+
+
+NANO_33_BLE = Board(
+    name="Arduino Nano 33 BLE",
+    # boards.txt and linker_script.ld of the board package "Arduino Mbed OS Nano Boards".
+    flash_bytes=960 * KIB,
+    ram_bytes=256 * KIB,
+    # An empty sketch: 85,328 bytes of flash and 44,552 of RAM, as arduino-cli printed in a public
+    # write-up (github.com/kierdavis/underglow). The rest is our reserve for the motion sensor's
+    # library, I2C buffers and the heap of USB.
+    core_flash_bytes=120 * KIB,
+    core_ram_bytes=56 * KIB,
+    # MBED_CONF_RTOS_MAIN_THREAD_STACK_SIZE in mbed_config.h: a static array, in the 44,552 bytes.
+    core_stack_bytes=32 * KIB,
+    clock_hz=64e6,
+    # nRF52840 product specification, current consumption: CPU from flash with cache at 64 MHz and
+    # 3 V, 6.3 mA by the linear regulator, 3.3 mA by the DC/DC converter. Whether the core turns the
+    # converter on is not known to us: this is the higher figure, for the chip alone.
+    volts=3.0,
+    amperes=6.3e-3,
+    flash=FlashTraits(),
+)
+
+
+# --- does it fit?
+
+
+@dataclasses.dataclass(frozen=True)
+class BoardFit:
+    """What a model takes of a board, in bytes.
+
+    Attributes:
+        board: The board.
+        ram: Part -> bytes.
+        flash: Part -> bytes.
+        stack_bytes: Of the deepest call; the core's stack has room for it.
+    """
+
+    board: Board
+    ram: Mapping[str, int]
+    flash: Mapping[str, int]
+    stack_bytes: int
+
+    @property
+    def ram_bytes(self) -> int:
+        """RAM in all."""
+        return sum(self.ram.values())
+
+    @property
+    def flash_bytes(self) -> int:
+        """Flash in all."""
+        return sum(self.flash.values())
+
+    def excess(self) -> list[tuple[str, int, int]]:
+        """What is too large: name, bytes needed, bytes there."""
+        needs = [
+            ("RAM", self.ram_bytes, self.board.ram_bytes),
+            ("flash", self.flash_bytes, self.board.flash_bytes),
+            ("stack", self.stack_bytes, self.board.core_stack_bytes),
+        ]
+        return [need for need in needs if need[1] > need[2]]
+
+    def __str__(self) -> str:
+        lines = [f"{self.board.name}, bytes"]
+        for title, parts, room in (
+            ("RAM", self.ram, self.board.ram_bytes),
+            ("flash", self.flash, self.board.flash_bytes),
+        ):
+            total = sum(parts.values())
+            lines.append(f"  {title:<30}{total:>11,} of {room:,}, {room - total:,} free")
+            lines += [f"    {name:<28}{size:>11,}" for name, size in parts.items()]
+        room = self.board.core_stack_bytes
+        lines.append(f"  {'stack':<30}{self.stack_bytes:>11,} of {room:,}, within the core's RAM")
+        return "\n".join(lines)
+
+
+def check_fit(
+    board: Board,
+    *,
+    arena_bytes: int,
+    weights_bytes: int,
+    journal_bytes: int,
+    factory_bytes: int = 0,
+    constants_bytes: int = 0,
+    code_bytes: int = CODE_BYTES,
+    static_bytes: int = STATIC_BYTES,
+    stack_bytes: int = STACK_BYTES,
+) -> BoardFit:
+    """Adds up what a model takes of a board.
+
+    Args:
+        board: The board.
+        arena_bytes: The runner's arena, `CppModel.board_arena_bytes`.
+        weights_bytes: The weights region.
+        journal_bytes: At the end of the flash; see `journal_pages`.
+        factory_bytes: A second copy of the weights, or 0.
+        constants_bytes: Weights that are never trained.
+        code_bytes: Ops, runtime, protocol and tables.
+        static_bytes: RAM besides the arena.
+        stack_bytes: Of the deepest call.
+
+    Returns:
+        The parts; prints itself as a table.
+
+    Raises:
+        BoardError: RAM, flash or stack do not suffice; the error has all the numbers.
+    """
+    page = board.flash.page_bytes
+    fit = BoardFit(
+        board,
+        {
+            "core, with a sketch's stack": board.core_ram_bytes,
+            "arena": arena_bytes,
+            "trainer and buffers": static_bytes,
+        },
+        {
+            "core and libraries": board.core_flash_bytes,
+            "ops, runtime, protocol": code_bytes,
+            "trained weights": weights_bytes,
+            "their alignment, at most": page - 1,
+            "their factory copy": factory_bytes,
+            "other weights": constants_bytes,
+            "journal": journal_bytes,
+        },
+        stack_bytes,
+    )
+    if excess := fit.excess():
+        raise _does_not_fit(fit, excess)
+    return fit
+
+
+def _does_not_fit(fit: BoardFit, excess: list[tuple[str, int, int]]) -> BoardError:
+    needed = ", ".join(f"{size:,} bytes of {name}" for name, size, _ in excess)
+    there = ", ".join(f"{room:,} of {name}" for name, _, room in excess)
+    remedies = {
+        "RAM": "Take a smaller input, model or budget: the arena is what you can change.",
+        "flash": "Take a smaller model, or leave out the factory copy.",
+        "stack": "Run training in a thread with a larger stack.",
+    }
+    remedy = " ".join(remedies[name] for name, _, _ in excess)
+    return BoardError(
+        f"model for the {fit.board.name}", f"at most {there}", needed, f"{remedy}\n{fit}", fit
+    )
+
+
+def journal_pages(weight_pages: int) -> int:
+    """Pages of the journal, as tflm_ops/device/nano33ble.h has it: two commits of everything."""
+    return 2 * (weight_pages + 1)

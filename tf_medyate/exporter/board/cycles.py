@@ -1,0 +1,230 @@
+"""Cycles of a training step on a Cortex-M4F, estimated from its graph before it is exported.
+
+The constants are measured by `benchmarks/cortex_m.py` on an emulated Cortex-M4F (docs/cortex_m.md
+says how cycles are estimated, and how far off `step_cycles` is on whole steps). Code in the cache,
+data in RAM: weights that are read from a slow flash cost more.
+
+Example:
+    >>> cycles = step_cycles(training.graph)  # doctest: +SKIP
+    >>> cycles / 64_000_000  # seconds on an nRF52840  # doctest: +SKIP
+    0.39
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tf_medyate.exporter.ir.graph import Graph, Op
+from tf_medyate.exporter.lower.state import POOL
+from tf_medyate.exporter.ops import schema as op_schema
+
+
+@dataclasses.dataclass(frozen=True)
+class PassCycles:
+    """Cycles per multiply-accumulate of one kind of layer.
+
+    Attributes:
+        forward: y = x * w.
+        input_gradient: dx = dy * w transposed.
+        weight_gradient: dw of the drawn channels.
+        delta_forward: y += x * delta of the drawn channels.
+        delta_input_gradient: dx += dy * delta transposed, of the drawn channels.
+    """
+
+    forward: float
+    input_gradient: float
+    weight_gradient: float
+    delta_forward: float
+    delta_input_gradient: float
+
+
+CYCLES_PER_MAC: Mapping[str, PassCycles] = {
+    "pointwise": PassCycles(3.0, 3.0, 3.0, 4.8, 3.0),
+    "conv": PassCycles(3.3, 3.3, 3.4, 4.2, 3.4),
+    "one_channel": PassCycles(5.2, 5.9, 6.2, 6.3, 5.9),
+    "depthwise": PassCycles(6.0, 6.9, 6.9, 11.0, 13.0),
+    "dense": PassCycles(5.4, 6.2, 14.2, 9.0, 7.0),
+}
+"""By kind of layer: a 1x1 convolution, another one, one of a single input channel, and so on."""
+
+CYCLES_PER_ELEMENT: Mapping[str, float] = {
+    "activation": 17.4,
+    "gate": 24.4,
+    "stash": 11.1,
+    "bias": 9.1,
+    "update": 16.0,
+    "importance": 4.5,
+    "pool": 9.2,
+    "add": 11.0,
+}
+"""Of what is done element by element; "update" is an SGD step, "importance" the norm before it."""
+
+_CONVS = (op_schema.CONV_2D, op_schema.CONV_2D_INPUT_GRADIENT, op_schema.CONV_2D_UPDATE)
+_DEPTHWISE = (
+    op_schema.DEPTHWISE_CONV_2D,
+    op_schema.DEPTHWISE_CONV_2D_INPUT_GRADIENT,
+    op_schema.DEPTHWISE_CONV_2D_UPDATE,
+)
+_DENSE = (op_schema.DENSE, op_schema.DENSE_INPUT_GRADIENT, op_schema.DENSE_UPDATE)
+_WEIGHTED = {op.name: step for ops in (_CONVS, _DEPTHWISE, _DENSE) for step, op in enumerate(ops)}
+_FORWARD, _INPUT_GRADIENT, _UPDATE = range(3)
+_ELEMENTWISE = {
+    op_schema.ACTIVATION.name: "activation",
+    op_schema.GATE_GRADIENT.name: "gate",
+    op_schema.HARD_SWISH.name: "activation",
+    op_schema.HARD_SWISH_GRADIENT.name: "gate",
+    op_schema.MAX_POOL_2D.name: "pool",
+    op_schema.MAX_POOL_2D_GRADIENT.name: "pool",
+    op_schema.AVERAGE_POOL_2D.name: "pool",
+    op_schema.AVERAGE_POOL_2D_GRADIENT.name: "pool",
+    op_schema.ADD.name: "add",
+    op_schema.CONCATENATION.name: "add",
+    op_schema.CONCATENATION_GRADIENT.name: "add",
+    op_schema.PAD.name: "add",
+    op_schema.PAD_GRADIENT.name: "add",
+}
+_OPTIONS = {op.name: op.options for op in op_schema.OPS}
+_FROZEN_FORWARD_INPUTS, _FROZEN_GRADIENT_INPUTS = 3, 3
+
+
+def step_cycles(graph: Graph) -> int:
+    """Cycles of one STEP of a training graph, with the budget filled.
+
+    Channels are taken to be drawn with equal probability, as many as fit: which ones are drawn
+    moves the cost of a step by a few percent.
+
+    Args:
+        graph: Of `lower_training`, or one of inference.
+
+    Returns:
+        Cycles of a Cortex-M4F.
+    """
+    shares = _drawn_shares(graph)
+    return round(sum(_op_cycles(graph, op, shares) for op in graph.ops))
+
+
+def _options(op: Op) -> dict[str, Any]:
+    return _OPTIONS[op.kind].unpack(op.attributes["custom_options"])
+
+
+def _drawn_shares(graph: Graph) -> dict[int, float]:
+    """First word of a layer's slot -> share of its channels that is drawn."""
+    controls = [op for op in graph.ops if op.kind == op_schema.CONTROL.name]
+    if not controls:
+        return {}
+    [control] = controls
+    options = _options(control)
+    layout = graph.tensor(control.inputs[op_schema.CONTROL.inputs.index("layout")]).data
+    assert layout is not None
+    word = op_schema.LayoutWord
+    slots = 1 + options["accumulates"] + options["has_velocity"]
+    drawn = layout[:, word.RUN_OFFSET] == op_schema.DRAWN_ANEW
+    elements = layout[:, word.WEIGHTS] * slots + layout[:, word.STASH]
+    wanted = int(np.sum((layout[:, word.CHANNELS] * elements)[drawn]))
+    free = graph.tensor(POOL).elements - options["fixed_elements"]
+    share = min(1.0, free / wanted) if wanted else 0.0
+    offsets = layout[:, word.SELECTION_OFFSET]
+    return {int(at): share if anew else 1.0 for at, anew in zip(offsets, drawn, strict=True)}
+
+
+def _op_cycles(graph: Graph, op: Op, shares: Mapping[int, float]) -> float:
+    if op.kind in _WEIGHTED:
+        return _weighted(graph, op, shares)
+    if op.kind == op_schema.CONV_DEPTHWISE.name:
+        return _conv_depthwise(op)
+    if op.kind == op_schema.STASH.name:
+        options = _options(op)
+        drawn = options["channels"] * shares[options["selection_offset"]]
+        return drawn * options["pixels"] * CYCLES_PER_ELEMENT["stash"]
+    if op.kind in _ELEMENTWISE:
+        largest = max(graph.tensor(name).elements for name in (*op.reads, *op.outputs))
+        return largest * CYCLES_PER_ELEMENT[_ELEMENTWISE[op.kind]]
+    return 0.0
+
+
+def _weighted(graph: Graph, op: Op, shares: Mapping[int, float]) -> float:
+    options, step = _options(op), _WEIGHTED[op.kind]
+    macs, outputs, positions = _size(op.kind, options)
+    cost = CYCLES_PER_MAC[_kind(op.kind, options)]
+    share = shares.get(options["selection_offset"], 0.0)
+    if step == _FORWARD:
+        activated = options["activation"] != op_schema.Activation.NONE
+        cycles = macs * cost.forward
+        cycles += activated * outputs * positions * CYCLES_PER_ELEMENT["activation"]
+        trained = len(op.inputs) > _FROZEN_FORWARD_INPUTS
+        return cycles + trained * macs * share * cost.delta_forward
+    if step == _INPUT_GRADIENT:
+        trained = len(op.inputs) > _FROZEN_GRADIENT_INPUTS
+        return macs * (cost.input_gradient + trained * share * cost.delta_input_gradient)
+    weights = graph.tensor(op.inputs[op_schema.CONV_2D_UPDATE.inputs.index("weights")]).elements
+    each = CYCLES_PER_ELEMENT["update"]
+    if options["importance_offset"] != op_schema.NO_IMPORTANCE:
+        each += CYCLES_PER_ELEMENT["importance"]
+    cycles = macs * share * cost.weight_gradient + weights * share * each
+    if options["bias_offset"] != op_schema.NO_BIAS_DELTA:
+        cycles += outputs * positions * CYCLES_PER_ELEMENT["bias"]
+    return cycles
+
+
+def _kind(name: str, options: Mapping[str, Any]) -> str:
+    if name in {op.name for op in _DENSE}:
+        return "dense"
+    if name in {op.name for op in _DEPTHWISE}:
+        return "depthwise"
+    if options["input_channels"] == 1:
+        return "one_channel"
+    return "pointwise" if tuple(options["kernel_size"]) == (1, 1) else "conv"
+
+
+def _size(name: str, options: Mapping[str, Any]) -> tuple[int, int, int]:
+    """(multiply-accumulates, output channels, output positions)."""
+    if name in {op.name for op in _DENSE}:
+        return options["inputs"] * options["units"], options["units"], 1
+    channels, outputs = options["input_channels"], options["output_channels"]
+    taps, positions = 1, 1
+    for axis in range(2):
+        taps *= _taps(
+            *(options[field][axis] for field in ("input_size", "output_size", "kernel_size")),
+            *(options[field][axis] for field in ("stride", "dilation", "padding")),
+        )
+        positions *= options["output_size"][axis]
+    weights = outputs if name in {op.name for op in _DEPTHWISE} else channels * outputs
+    return taps * weights, outputs, positions
+
+
+def _taps(size: int, out: int, kernel: int, stride: int, dilation: int, padding: int) -> int:
+    """Pairs of an output position and a tap that read the map and not its padding."""
+    positions = np.arange(out)[:, None] * stride - padding + np.arange(kernel) * dilation
+    return int(np.sum((positions >= 0) & (positions < size)))
+
+
+def _conv_depthwise(op: Op) -> float:
+    options = _options(op)
+    conv = {
+        "input_channels": options["input_channels"],
+        "output_channels": options["middle_channels"],
+        "input_size": options["input_size"],
+        "output_size": options["middle_size"],
+    }
+    depthwise = {
+        "input_channels": options["middle_channels"],
+        "output_channels": options["output_channels"],
+        "input_size": options["middle_size"],
+        "output_size": options["output_size"],
+    }
+    cycles = 0.0
+    for half, name, prefix in (
+        (conv, op_schema.CONV_2D.name, "conv"),
+        (depthwise, op_schema.DEPTHWISE_CONV_2D.name, "depthwise"),
+    ):
+        for field in ("kernel_size", "stride", "dilation", "padding"):
+            half[field] = options[f"{prefix}_{field}"]
+        macs, outputs, positions = _size(name, half)
+        cycles += macs * CYCLES_PER_MAC[_kind(name, half)].forward
+        if options[f"{prefix}_activation"]:
+            cycles += outputs * positions * CYCLES_PER_ELEMENT["activation"]
+    return cycles

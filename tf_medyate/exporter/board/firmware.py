@@ -1,0 +1,177 @@
+"""What a board needs: the model in C++, the layout of its weights, libraries; and whether it fits.
+
+Example:
+    >>> options = md.FirmwareOptions(arduino=True, class_names=["sit", "walk"], spare_classes=1)
+    >>> bundle = md.export(model, "out/", medyate, firmware=options)
+    >>> print(bundle.firmware)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Sequence
+
+from tf_medyate.device.applying import RegionLayout, write_layout
+from tf_medyate.errors import OptionError
+from tf_medyate.exporter.board.board import NANO_33_BLE, Board, BoardFit, check_fit, journal_pages
+from tf_medyate.exporter.board.cycles import step_cycles
+from tf_medyate.exporter.board.estimate import Estimate, FlashLife, estimate, flash_life
+from tf_medyate.exporter.lower.step import TrainingGraph
+from tf_medyate.exporter.manifest import Manifest
+from tf_medyate.exporter.memory.planner import MemoryPlan
+from tf_medyate.exporter.write import arduino as arduino_export
+from tf_medyate.exporter.write import tflm_library
+from tf_medyate.exporter.write.cpp import CppModel, CppSources, cpp_sources
+from tf_medyate.exporter.write.cpp_model import DeviceParts
+from tf_medyate.exporter.write.cpp_text import FLASH_PAGE_BYTES
+from tf_medyate.spec import format_bytes
+
+CPP_FOLDER = "cpp"
+ARDUINO_FOLDER = "arduino"
+TFLM_FOLDER = "tflm"
+LAYOUT_FILE = "weights.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class FirmwareOptions:
+    """What to write for a board.
+
+    Attributes:
+        arduino: Write an Arduino library.
+        tflm: Write a library of ops for TensorFlow Lite Micro's resolver.
+        class_names: Names of the classes in the order of their labels, spare ones left out; empty:
+            they are called by number.
+        spare_classes: How many of the model's last outputs `add_spare_classes` made.
+        factory_copy: A second copy of the trained weights in flash, so that the board can forget
+            what it learned without a host.
+        board: What it shall fit; None for any other board.
+        rate_hz, input_offset, input_scale: How a sensor's readings become the model's input, for
+            the library's example; as `SensorInput`.
+        samples_per_epoch, commits_per_day: For the estimates of time, energy and wear.
+    """
+
+    arduino: bool = False
+    tflm: bool = False
+    class_names: Sequence[str] = ()
+    spare_classes: int = 0
+    factory_copy: bool = True
+    board: Board | None = NANO_33_BLE
+    rate_hz: float = arduino_export.DEFAULT_RATE_HZ
+    input_offset: Sequence[float] = ()
+    input_scale: Sequence[float] = ()
+    samples_per_epoch: int = 100
+    commits_per_day: float = 24.0
+
+    def __post_init__(self):
+        if self.samples_per_epoch < 1 or not self.commits_per_day > 0:
+            received = f"{self.samples_per_epoch}, {self.commits_per_day}"
+            names = "samples_per_epoch, commits_per_day"
+            raise OptionError(names, "numbers above 0", received, "They are for estimates alone.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Firmware:
+    """What was written for a board.
+
+    Attributes:
+        cpp: The model in C++.
+        layout: What lies where in its weights region.
+        fit: What it takes of the board; None without a board.
+        time: Time and energy on that board, estimated.
+        life: How long its flash lasts.
+        libraries: The Arduino and TFLM libraries that were asked for.
+        note: What the fit leaves out.
+    """
+
+    cpp: CppModel
+    layout: RegionLayout
+    fit: BoardFit | None
+    time: Estimate | None
+    life: FlashLife | None
+    libraries: tuple[arduino_export.ArduinoLibrary | tflm_library.TflmLibrary, ...]
+    note: str = ""
+
+    def __str__(self) -> str:
+        parts = [self.cpp, *self.libraries, self.fit, self.note, self.time, self.life]
+        return "\n".join(f"  {line}" for part in parts if part for line in str(part).splitlines())
+
+
+@dataclasses.dataclass(frozen=True)
+class FirmwarePlan:
+    """What is to be written for a board, checked; nothing is written yet.
+
+    Attributes:
+        options: What was asked for.
+        sources: The model in C++.
+        fit, time, life: As `Firmware`.
+    """
+
+    options: FirmwareOptions
+    sources: CppSources
+    fit: BoardFit | None
+    time: Estimate | None
+    life: FlashLife | None
+
+    def write(self, manifest: Manifest, folder: pathlib.Path) -> Firmware:
+        """Writes cpp/, weights.json, weights.bin and the libraries into a bundle's folder."""
+        cpp = self.sources.write()
+        layout = RegionLayout.of(cpp, manifest.layers)
+        write_layout(layout, cpp.region, folder / LAYOUT_FILE)
+        libraries, note = [], ""
+        if self.options.arduino:
+            sensor = _sensor(self.options, manifest.input_shape)
+            target = folder / ARDUINO_FOLDER / arduino_export.LIBRARY
+            libraries.append(arduino_export.write_arduino(cpp, target, sensor))
+            if sensor.is_imu:
+                windows = format_bytes(sensor.imu_windows_bytes)
+                note = f"the example {arduino_export.IMU_EXAMPLE} takes {windows} of RAM besides"
+        if self.options.tflm:
+            target = folder / TFLM_FOLDER / tflm_library.LIBRARY
+            libraries.append(tflm_library.write_tflm_library(folder, target))
+        return Firmware(cpp, layout, self.fit, self.time, self.life, tuple(libraries), note)
+
+
+def plan_firmware(
+    training: TrainingGraph,
+    memory: MemoryPlan,
+    input_shape: Sequence[int],
+    folder: pathlib.Path,
+    options: FirmwareOptions,
+) -> FirmwarePlan:
+    """Finds out what will be written for a board, and whether it fits.
+
+    Raises:
+        OptionError: Class names or sensor do not fit the model; its learning rate's schedule has no
+            twin on the device.
+        BoardError: The model does not fit the board.
+    """
+    parts = DeviceParts(tuple(options.class_names), options.spare_classes, options.factory_copy)
+    sources = cpp_sources(training, memory, folder / CPP_FOLDER, parts)
+    if options.arduino:
+        _sensor(options, input_shape)
+    if options.board is None:
+        return FirmwarePlan(options, sources, None, None, None)
+    fit = _fit(options.board, sources.model)
+    life = flash_life(options.board, sources.model.weight_pages, options.commits_per_day)
+    cycles = step_cycles(training.graph)
+    time = estimate(options.board, cycles, options.samples_per_epoch, life.commit_s)
+    return FirmwarePlan(options, sources, fit, time, life)
+
+
+def _sensor(options: FirmwareOptions, shape: Sequence[int]) -> arduino_export.SensorInput:
+    return arduino_export.SensorInput(
+        shape, options.rate_hz, options.input_offset, options.input_scale
+    )
+
+
+def _fit(board: Board, cpp: CppModel) -> BoardFit:
+    weights = cpp.weight_pages * FLASH_PAGE_BYTES
+    return check_fit(
+        board,
+        arena_bytes=cpp.board_arena_bytes,
+        weights_bytes=weights,
+        factory_bytes=weights if cpp.factory_copy else 0,
+        constants_bytes=cpp.constant_bytes,
+        journal_bytes=journal_pages(cpp.weight_pages) * FLASH_PAGE_BYTES,
+    )

@@ -1,0 +1,258 @@
+"""`md.export`: a prepared model becomes a folder that a microcontroller can learn from.
+
+Example:
+    >>> bundle = md.export(model, "out/", plan=medyate, arena_limit="128KiB")
+    >>> print(bundle)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import pathlib
+from typing import Any
+
+import numpy as np
+
+import tf_medyate
+from tf_medyate import notebook
+from tf_medyate.callback import MeDyate
+from tf_medyate.errors import OptionError
+from tf_medyate.exporter.board.firmware import Firmware, FirmwareOptions, plan_firmware
+from tf_medyate.exporter.lower.recipe import Recipe, recipe_of
+from tf_medyate.exporter.lower.step import TrainingGraph, lower_training
+from tf_medyate.exporter.lower.training_layout import FLOAT_BYTES
+from tf_medyate.exporter.manifest import (
+    INT8_FILE,
+    MODEL_FILE,
+    PLAN_FILE,
+    TRAIN_FILE,
+    FileEntry,
+    LayerEntry,
+    Manifest,
+    MemoryEntry,
+    OptimizerEntry,
+    PlacedTensor,
+    SamplerEntry,
+    file_entry,
+    write_manifest,
+)
+from tf_medyate.exporter.memory.arena import ArenaPrediction, predict_arena
+from tf_medyate.exporter.memory.planner import ArenaLimitError, MemoryPlan, plan_memory
+from tf_medyate.exporter.ops import schema as op_schema
+from tf_medyate.exporter.write.inference import write_inference
+from tf_medyate.exporter.write.tflite import to_tflite
+from tf_medyate.prepared.folding import require_prepared
+from tf_medyate.prepared.model import PreparedModel
+from tf_medyate.spec import BYTES, LayerSpec, MemoryBudget, format_bytes
+
+_FAST_SCRATCH_CHANNELS = 4
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Bundle:
+    """What an export wrote.
+
+    Attributes:
+        folder: Where it lies.
+        manifest: What plan.json says.
+        arena: What train.tflite needs of memory, predicted.
+        firmware: What a board needs without TFLM; None unless it was asked for.
+    """
+
+    folder: pathlib.Path
+    manifest: Manifest
+    arena: ArenaPrediction
+    firmware: Firmware | None = None
+
+    def __repr__(self) -> str:
+        arena = format_bytes(self.arena.total_bytes)
+        return f"<Bundle '{self.manifest.model}' in {self.folder}, arena {arena}>"
+
+    def _repr_html_(self) -> str:
+        files = self.manifest.files.items()
+        rows = [(name, format_bytes(file.size_bytes)) for name, file in files]
+        title, *others = str(self).splitlines()
+        note = "\n".join(line.strip() for line in others[len(rows) :])
+        return notebook.table(title, ("file", "size"), rows, note=note)
+
+    def __str__(self) -> str:
+        sizes = {name: format_bytes(f.size_bytes) for name, f in self.manifest.files.items()}
+        sampler, memory = self.manifest.sampler, self.manifest.memory
+        drawn = sum(layer.drawn for layer in self.manifest.layers)
+        budget = MemoryBudget(sampler.budget_amount, sampler.budget_unit)
+        return "\n".join(
+            [
+                f"exported '{self.manifest.model}' to {self.folder}",
+                *(f"  {name:<18} {size}" for name, size in sizes.items()),
+                f"  {PLAN_FILE:<18} {drawn} layers to draw from, budget {budget}",
+                f"  {self.arena}",
+                f"  of it the pool {format_bytes(memory.pool_bytes)}; peak at {memory.peak_op}",
+                *([str(self.firmware)] if self.firmware else []),
+            ]
+        )
+
+
+def export_model(
+    model: PreparedModel,
+    out: str | pathlib.Path,
+    plan: MeDyate,
+    arena_limit: int | str | MemoryBudget | None = None,
+    representative_data: Any = None,
+    firmware: FirmwareOptions | None = None,
+) -> Bundle:
+    """Exports inference and training of a prepared model for TensorFlow Lite Micro.
+
+    Args:
+        model: A prepared, compiled model; what is live in its pool is committed.
+        out: Folder to write to, made if need be: model.tflite (inference, built-in ops, float32),
+            model_int8.tflite (the same in int8, if there is representative data), train.tflite
+            (one training step) and plan.json.
+        plan: The MeDyate callback that fine-tuned the model, or was given it by `set_model`.
+        arena_limit: Largest arena of train.tflite as TFLM reports it, in bytes ("128KiB").
+        representative_data: Samples [n, ...] to calibrate int8 with.
+        firmware: What to write for a board: C++, an Arduino library. None: nothing.
+
+    Returns:
+        What was written.
+
+    Raises:
+        NotPreparedError, PlanError: Model and plan do not belong together.
+        OptionError: Loss, optimizer or strategy cannot run on a device.
+        UnsupportedLayerError: A layer cannot be exported.
+        ArenaLimitError: The arena would be larger; the error says by how many bytes.
+        BoardError: The model does not fit the board that `firmware` names.
+    """
+    require_prepared(model)
+    folder = pathlib.Path(out)
+    if folder.exists() and not folder.is_dir():
+        raise OptionError("out", "a folder", f"the file '{folder}'", "Name a folder.")
+    recipe = recipe_of(model, plan)
+    training, memory, arena = _fit_arena(model, recipe, arena_limit)
+    shape = [int(side) for side in model.inputs[0].shape[1:]]
+    planned = plan_firmware(training, memory, shape, folder, firmware) if firmware else None
+    folder.mkdir(parents=True, exist_ok=True)
+    data = to_tflite(training.graph, memory)
+    (folder / TRAIN_FILE).write_bytes(data)
+    write_inference(model, folder / MODEL_FILE)
+    names = [MODEL_FILE]
+    if representative_data is not None:
+        write_inference(model, folder / INT8_FILE, representative_data, int8=True)
+        names.append(INT8_FILE)
+    else:
+        (folder / INT8_FILE).unlink(missing_ok=True)  # of an earlier export of another model
+    files = {name: file_entry((folder / name).read_bytes()) for name in [TRAIN_FILE, *names]}
+    manifest = _manifest(model, training, memory, arena, files)
+    write_manifest(manifest, folder / PLAN_FILE)
+    return Bundle(folder, manifest, arena, planned.write(manifest, folder) if planned else None)
+
+
+def _fit_arena(model: PreparedModel, recipe: Recipe, arena_limit):
+    """Lowers and plans; with less scratch memory where the limit asks for it."""
+    limit = None if arena_limit is None else _limit_bytes(arena_limit)
+    for scratch_channels in (_FAST_SCRATCH_CHANNELS, 1):
+        training = lower_training(model, recipe, scratch_channels)
+        memory = plan_memory(training.graph, training.in_place)
+        arena = predict_arena(training.graph, memory)
+        if limit is None or arena.total_bytes <= limit:
+            return training, memory, arena
+    raise _too_large(memory, arena, limit)
+
+
+def _limit_bytes(arena_limit: int | str | MemoryBudget) -> int:
+    limit = MemoryBudget.parse(arena_limit)
+    if limit.unit != BYTES:
+        raise OptionError("arena_limit", "bytes", str(limit), 'Write, for example, "128KiB".')
+    return limit.amount
+
+
+def _too_large(memory: MemoryPlan, arena: ArenaPrediction, limit: int) -> ArenaLimitError:
+    largest = ", ".join(f"{p.name} ({p.size_bytes:,} bytes)" for p in memory.at_peak[:5])
+    excess = arena.total_bytes - limit
+    return ArenaLimitError(
+        "arena_limit",
+        f"at least {arena.total_bytes:,} bytes (planned {arena.planned_bytes:,}, variables "
+        f"{arena.variable_bytes:,}, TFLM's records {arena.runtime_bytes:,})",
+        f"{limit:,} bytes, {excess:,} too few",
+        f"Largest at the peak, op {memory.peak} {memory.peak_op}: {largest}. "
+        "Take a smaller input, model or budget.",
+        excess,
+    )
+
+
+def _manifest(
+    model: PreparedModel,
+    training: TrainingGraph,
+    memory: MemoryPlan,
+    arena: ArenaPrediction,
+    files: dict[str, FileEntry],
+) -> Manifest:
+    recipe = training.recipe
+    strategy = recipe.strategy
+    names = ("tensorflow", "keras", "numpy")
+    versions = {name: importlib.metadata.version(name) for name in names}
+    return Manifest(
+        model=model.name,
+        versions={"tf_medyate": tf_medyate.__version__, **versions},
+        op_schema_version=op_schema.VERSION,
+        files=files,
+        input_shape=list(model.inputs[0].shape[1:]),
+        output_shape=list(model.outputs[0].shape[1:]),
+        loss=recipe.loss,
+        ends_in_softmax=training.ends_in_softmax,
+        optimizer=OptimizerEntry(**dataclasses.asdict(recipe.optimizer)),
+        sampler=SamplerEntry(
+            strategy=strategy.name,
+            sampling=strategy.sampling,
+            weighting=strategy.weighting,
+            sharpness=float(strategy.sharpness),
+            core=strategy.core,
+            resample_every=strategy.resample_every,
+            seed=recipe.seed,
+            first_draw=recipe.first_draw,
+            budget_amount=recipe.budget.amount,
+            budget_unit=recipe.budget.unit,
+            fixed_cost=recipe.cost.fixed(recipe.specs, recipe.kept),
+        ),
+        layers=[_layer_entry(spec, training, model) for spec in recipe.specs],
+        memory=MemoryEntry(
+            arena_bytes=arena.total_bytes,
+            planned_bytes=arena.planned_bytes,
+            variable_bytes=arena.variable_bytes,
+            runtime_bytes=arena.runtime_bytes,
+            board_arena_bytes=arena.board_bytes,
+            pool_bytes=training.layout.pool_elements * FLOAT_BYTES,
+            peak_op=memory.peak_op,
+            tensors=[
+                PlacedTensor(p.name, p.size_bytes, p.offset, p.first, p.last)
+                for p in memory.placements
+            ],
+        ),
+    )
+
+
+def _layer_entry(spec: LayerSpec, training: TrainingGraph, model: PreparedModel) -> LayerEntry:
+    places = training.layout.of(spec.name)
+    by_importance = places is not None and places.importance_offset != op_schema.NO_IMPORTANCE
+    prior = training.recipe.prior[spec.name] if by_importance else np.zeros(0, np.float32)
+    return LayerEntry(
+        name=spec.name,
+        kind=spec.kind,
+        channels=spec.channels,
+        outputs=spec.outputs,
+        macs=spec.macs,
+        drawn=places is not None and places.is_drawn,
+        whole=places is not None and not places.is_drawn,
+        weights_per_channel=spec.weights_per_channel,
+        stash=places.stash if places else 0,
+        channel_cost=places.channel_cost if places else 0,
+        biases=places.biases if places else 0,
+        selection_offset=places.selection_offset if places else -1,
+        run_offset=places.run_offset if places else -1,
+        bias_offset=places.bias_offset if places else -1,
+        capacity=places.capacity if places else 0,
+        prior=[float(value) for value in prior],
+        weights=training.weights[spec.name],
+        bias=training.biases.get(spec.name, ""),
+        kernel_shape=[int(side) for side in model.get_layer(spec.name).kernel.shape],
+    )

@@ -1,0 +1,243 @@
+"""Reverse-mode differentiation of a graph of our ops.
+
+The ops are walked backwards. Each has a rule that turns the gradient of its output into gradients
+of those inputs that are wanted, and updates what it trains. Where several ops read one tensor their
+gradients are added. What nobody wants is never computed, so the chain ends at the shallowest layer
+that is trained.
+
+Example:
+    >>> append_backward(builder, {"logits": "logits/gradient"}, wanted=forward.wanted)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from tf_medyate.errors import UnsupportedLayerError
+from tf_medyate.exporter.ir.graph import Op
+from tf_medyate.exporter.ir.values import ABSENT, SCRATCH
+from tf_medyate.exporter.lower.builder import Builder
+from tf_medyate.exporter.lower.state import COMMAND, POOL, SELECTION
+from tf_medyate.exporter.ops import schema as op_schema
+from tf_medyate.exporter.ops.options import CUSTOM_OPTIONS
+
+IMPORTANCE = "importance"
+LEARNING_RATE = "learning_rate"
+OPTIMIZER = "optimizer"
+
+_TRAINABLE_INPUTS = 5
+
+
+def append_backward(
+    builder: Builder,
+    seeds: Mapping[str, str],
+    wanted: Collection[str],
+    scratch_channels: int = 4,
+) -> None:
+    """Appends the backward pass and the updates to a forward pass.
+
+    Args:
+        builder: Holds the forward ops, and the tensors that updates read: pool, selection,
+            command, learning_rate, optimizer, and importance if any layer draws by it.
+        seeds: Tensor -> the gradient of the loss with respect to it.
+        wanted: Tensors whose gradients are needed.
+        scratch_channels: Channels whose weight gradients are computed at a time; 4 is fast, 1
+            takes least memory.
+
+    Raises:
+        UnsupportedLayerError: An op has no rule.
+    """
+    _Reverse(builder, seeds, wanted, scratch_channels).run()
+
+
+class _Reverse:
+    def __init__(self, builder: Builder, seeds, wanted: Collection[str], scratch_channels: int):
+        self.builder = builder
+        self.gradients: dict[str, str] = dict(seeds)
+        self.wanted = wanted
+        self.scratch_channels = scratch_channels
+
+    def run(self):
+        for op in reversed(list(self.builder.ops)):
+            gradient = self.gradients.get(op.outputs[0]) if op.outputs else None
+            if gradient is None:
+                continue
+            if op.kind not in _RULES:
+                raise UnsupportedLayerError(
+                    f"op {op.kind}",
+                    f"one of {', '.join(_RULES)}",
+                    "one without a rule of differentiation",
+                    "Cut the model behind it, or freeze the layers before it.",
+                )
+            _RULES[op.kind](self, op, gradient)
+
+    def want(self, tensor: str) -> bool:
+        return tensor in self.wanted
+
+    def new(self, tensor: str) -> str:
+        """Declares one more gradient of a tensor."""
+        return self.builder.tensor(f"{tensor}/gradient", self.builder.shape(tensor))
+
+    def give(self, tensor: str, gradient: str):
+        """Adds a gradient to what is known of a tensor's."""
+        known = self.gradients.get(tensor)
+        if known is None:
+            self.gradients[tensor] = gradient
+            return
+        total = self.new(tensor)
+        self.builder.op(
+            op_schema.ADD,
+            [known, gradient, COMMAND],
+            [total],
+            {},
+            in_place=[(total, known), (total, gradient)],
+        )
+        self.gradients[tensor] = total
+
+
+def _options(op: Op) -> bytes:
+    return op.attributes[CUSTOM_OPTIONS]
+
+
+def _through_gate(reverse: _Reverse, op: Op, gradient: str, gates: str, fields) -> str:
+    """The gradient before an activation; it may take the place of the one behind."""
+    before = reverse.new(op.outputs[0])
+    options = {name: fields[name] for name in ("activation", "negative_slope", "keeps_gates")}
+    reverse.builder.op(
+        op_schema.GATE_GRADIENT,
+        [gates, gradient, COMMAND],
+        [before],
+        options,
+        in_place=[(before, gradient)],
+    )
+    return before
+
+
+def _weighted(
+    kind: op_schema.Op, gradient_kind: op_schema.Op, update_kind: op_schema.Op
+) -> Callable[[_Reverse, Op, str], None]:
+    """The rule of a convolution or dense layer."""
+
+    def rule(reverse: _Reverse, op: Op, gradient: str):
+        fields = kind.options.unpack(_options(op))
+        x, weights, bias = op.inputs[:3]
+        if fields["keeps_gates"]:
+            gradient = _through_gate(reverse, op, gradient, op.outputs[1], fields)
+        trained = len(op.inputs) == _TRAINABLE_INPUTS
+        # The gradient goes through the weights as they were: before the update.
+        if reverse.want(x):
+            dx = reverse.new(x)
+            state = [POOL, SELECTION] if trained else []
+            inputs = [gradient, weights, COMMAND, *state]
+            reverse.builder.op(gradient_kind, inputs, [dx], _options(op))
+            reverse.give(x, dx)
+        if trained:
+            _update(reverse, update_kind, op, fields, gradient, weights, bias)
+
+    return rule
+
+
+def _update(reverse: _Reverse, kind, op: Op, fields, gradient: str, weights: str, bias: str):
+    builder = reverse.builder
+    by_importance = fields["importance_offset"] != op_schema.NO_IMPORTANCE
+    trains_bias = fields["bias_offset"] != op_schema.NO_BIAS_DELTA
+    per_channel = math.prod(builder.shape(weights)[1:])
+    channels = max(1, min(reverse.scratch_channels, int(fields["selection_capacity"])))
+    biases = builder.elements(bias) if trains_bias else 0
+    scratch = builder.tensor(
+        f"{op.outputs[0]}/weight_gradient", (max(channels * per_channel, biases),), kind=SCRATCH
+    )
+    builder.op(
+        kind,
+        [
+            gradient,
+            POOL,
+            SELECTION,
+            LEARNING_RATE,
+            COMMAND,
+            IMPORTANCE if by_importance else ABSENT,
+            OPTIMIZER,
+            weights,
+            bias,
+        ],
+        [],
+        _options(op),
+        scratch=[scratch],
+        mutates=[POOL, *([IMPORTANCE] if by_importance else [])],
+    )
+
+
+def _activation(reverse: _Reverse, op: Op, gradient: str):
+    fields = op_schema.GATE_OPTIONS.unpack(_options(op))
+    reverse.give(op.inputs[0], _through_gate(reverse, op, gradient, op.outputs[1], fields))
+
+
+def _hard_swish(reverse: _Reverse, op: Op, gradient: str):
+    [x] = op.inputs
+    dx = reverse.new(x)
+    reverse.builder.op(
+        op_schema.HARD_SWISH_GRADIENT,
+        [x, gradient, COMMAND],
+        [dx],
+        {},
+        in_place=[(dx, gradient)],
+    )
+    reverse.give(x, dx)
+
+
+def _moving(kind: op_schema.Op, kept: int | None = None) -> Callable[[_Reverse, Op, str], None]:
+    """The rule of an op with one input, whose gradient op shares its options.
+
+    Args:
+        kind: The gradient op.
+        kept: Index of the output that the gradient needs too.
+    """
+
+    def rule(reverse: _Reverse, op: Op, gradient: str):
+        [x] = op.inputs
+        dx = reverse.new(x)
+        needed = [] if kept is None else [op.outputs[kept]]
+        reverse.builder.op(kind, [*needed, gradient, COMMAND], [dx], _options(op))
+        reverse.give(x, dx)
+
+    return rule
+
+
+def _add(reverse: _Reverse, op: Op, gradient: str):
+    for x in op.inputs:
+        if reverse.want(x):
+            reverse.give(x, gradient)
+
+
+def _concatenation(reverse: _Reverse, op: Op, gradient: str):
+    fields: dict[str, Any] = dict(op_schema.CONCATENATION_OPTIONS.unpack(_options(op)))
+    del fields["version"]
+    offset = 0
+    for x in op.inputs:
+        block = reverse.builder.elements(x) // fields["blocks"]
+        if reverse.want(x):
+            dx = reverse.new(x)
+            options = fields | {"block": block, "offset": offset}
+            inputs = [gradient, COMMAND]
+            reverse.builder.op(op_schema.CONCATENATION_GRADIENT, inputs, [dx], options)
+            reverse.give(x, dx)
+        offset += block
+
+
+_S = op_schema
+_RULES: dict[str, Callable[[_Reverse, Op, str], None]] = {
+    _S.CONV_2D.name: _weighted(_S.CONV_2D, _S.CONV_2D_INPUT_GRADIENT, _S.CONV_2D_UPDATE),
+    _S.DEPTHWISE_CONV_2D.name: _weighted(
+        _S.DEPTHWISE_CONV_2D, _S.DEPTHWISE_CONV_2D_INPUT_GRADIENT, _S.DEPTHWISE_CONV_2D_UPDATE
+    ),
+    _S.DENSE.name: _weighted(_S.DENSE, _S.DENSE_INPUT_GRADIENT, _S.DENSE_UPDATE),
+    _S.ACTIVATION.name: _activation,
+    _S.HARD_SWISH.name: _hard_swish,
+    _S.MAX_POOL_2D.name: _moving(_S.MAX_POOL_2D_GRADIENT, kept=1),
+    _S.AVERAGE_POOL_2D.name: _moving(_S.AVERAGE_POOL_2D_GRADIENT),
+    _S.PAD.name: _moving(_S.PAD_GRADIENT),
+    _S.ADD.name: _add,
+    _S.CONCATENATION.name: _concatenation,
+}

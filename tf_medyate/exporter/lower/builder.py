@@ -1,0 +1,129 @@
+"""Collects the tensors and ops of a graph while it is being lowered.
+
+Example:
+    >>> builder = Builder()
+    >>> x = builder.tensor("x", (1, 8), kind=INPUT)
+    >>> y = builder.tensor("y", (1, 8))
+    >>> builder.op(op_schema.HARD_SWISH, [x], [y], options={}, in_place=[(y, x)])
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from tf_medyate.exporter.ir.graph import Graph, Op, Tensor
+from tf_medyate.exporter.ir.values import ACTIVATION, CONSTANT, OUTPUT
+from tf_medyate.exporter.ops import schema as op_schema
+from tf_medyate.exporter.ops.options import CUSTOM_OPTIONS
+
+
+class Builder:
+    """A graph that grows.
+
+    Attributes:
+        ops: The ops so far, in execution order.
+        in_place: (output, input) pairs that may share memory.
+    """
+
+    def __init__(self):
+        self._tensors: dict[str, Tensor] = {}
+        self.ops: list[Op] = []
+        self.in_place: list[tuple[str, str]] = []
+
+    def tensor(
+        self, name: str, shape: Iterable[int], dtype: str = "float32", kind: str = ACTIVATION
+    ) -> str:
+        """Declares a tensor; returns its name, with a number behind it if it was taken."""
+        return self._declare(Tensor(self._unique(name), tuple(shape), dtype, kind))
+
+    def constant(self, name: str, data: np.ndarray) -> str:
+        """Declares a constant (float32, int32)."""
+        values = np.asarray(data)
+        return self._declare(
+            Tensor(self._unique(name), values.shape, str(values.dtype), CONSTANT, data=values)
+        )
+
+    def _declare(self, tensor: Tensor) -> str:
+        self._tensors[tensor.name] = tensor
+        return tensor.name
+
+    def _unique(self, name: str) -> str:
+        free, number = name, 2
+        while free in self._tensors:
+            free, number = f"{name}_{number}", number + 1
+        return free
+
+    def op(
+        self,
+        kind: op_schema.Op,
+        inputs: Iterable[str],
+        outputs: Iterable[str],
+        options: Mapping[str, Any] | bytes,
+        *,
+        scratch: Iterable[str] = (),
+        mutates: Iterable[str] = (),
+        in_place: Iterable[tuple[str, str]] = (),
+    ) -> Op:
+        """Appends one of our ops.
+
+        Args:
+            kind: The op.
+            inputs: Its tensors, as the schema lists them.
+            outputs: As the schema lists them, without scratch.
+            options: The fields of its options, or the packed options of another op.
+            scratch: Tensors that it needs only while it runs.
+            mutates: Variables among the inputs that it writes.
+            in_place: (output, input) pairs that may share memory.
+        """
+        packed = options if isinstance(options, bytes) else kind.options.pack(**options)
+        op = Op(
+            kind.name,
+            tuple(inputs),
+            tuple(outputs),
+            tuple(scratch),
+            {CUSTOM_OPTIONS: packed},
+            tuple(mutates),
+        )
+        self.ops.append(op)
+        self.in_place += in_place
+        return op
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """A tensor's shape."""
+        return self._tensors[name].shape
+
+    def elements(self, name: str) -> int:
+        """A tensor's number of elements."""
+        return self._tensors[name].elements
+
+    def make_output(self, name: str, new_name: str) -> str:
+        """Turns an activation into an output of the graph, under a new name."""
+        old = self._tensors.pop(name)
+        renamed = self._unique(new_name)
+        self._tensors[renamed] = dataclasses.replace(old, name=renamed, kind=OUTPUT)
+
+        def swap(names: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(renamed if n == name else n for n in names)
+
+        self.ops = [
+            dataclasses.replace(op, inputs=swap(op.inputs), outputs=swap(op.outputs))
+            for op in self.ops
+        ]
+        self.in_place = [(swap((a,))[0], swap((b,))[0]) for a, b in self.in_place]
+        return renamed
+
+    def graph(self, name: str, inputs: Iterable[str], outputs: Iterable[str]) -> Graph:
+        """The finished graph; tensors that no op uses are left out.
+
+        Raises:
+            GraphError: The graph contradicts itself.
+        """
+        inputs, outputs = tuple(inputs), tuple(outputs)
+        used = {n for op in self.ops for n in (*op.reads, *op.outputs, *op.scratch)}
+        used |= {*inputs, *outputs}
+        tensors = tuple(t for t in self._tensors.values() if t.name in used)
+        return Graph(name, tensors, tuple(self.ops), inputs, outputs)

@@ -1,0 +1,125 @@
+"""From a prepared Keras model to the forward part of the training graph.
+
+Every layer becomes one of our ops, in execution order. Layers that are trained read their deltas
+from the pool, and a stash op keeps the drawn channels of their input. Reshapes cost nothing: every
+op takes its operands by the number of their elements.
+
+Example:
+    >>> forward = lower_forward(model_graph, layout, fusions, builder, "sample")
+    >>> forward.output, forward.ends_in_softmax
+    ('dense', True)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from tf_medyate.errors import UnsupportedLayerError
+from tf_medyate.exporter.lower import geometry, weightless
+from tf_medyate.exporter.lower import weighted as lower_weighted
+from tf_medyate.exporter.lower.builder import Builder
+from tf_medyate.exporter.lower.geometry import Fusions
+from tf_medyate.exporter.lower.state import Lowering
+from tf_medyate.exporter.lower.training_layout import Layout
+from tf_medyate.prepared.graph import ModelGraph, Node
+from tf_medyate.prepared.layers import ChannelMasked
+
+_K = keras.layers
+
+
+@dataclasses.dataclass(frozen=True)
+class Forward:
+    """The lowered forward pass.
+
+    Attributes:
+        output: The tensor that the model's output is: logits, if it ends in a softmax.
+        ends_in_softmax: A softmax at the end was left out.
+        wanted: Tensors that backpropagation needs the gradient of.
+        weights: Trained or frozen layer -> its weights tensor.
+        biases: Layer -> its bias tensor.
+    """
+
+    output: str
+    ends_in_softmax: bool
+    wanted: frozenset[str]
+    weights: dict[str, str]
+    biases: dict[str, str]
+
+
+def stash_positions(graph: ModelGraph, fusions: Fusions) -> dict[str, int]:
+    """Input positions of every weighted layer that a stash holds for a channel."""
+    return {
+        node.name: math.prod(geometry.input_plane(node, fusions)[:2])
+        for node in graph.nodes
+        if isinstance(node.layer, ChannelMasked)
+    }
+
+
+def lower_forward(
+    graph: ModelGraph,
+    layout: Layout,
+    fusions: Fusions,
+    builder: Builder,
+    sample: str,
+    stream: bool = True,
+) -> Forward:
+    """Appends the forward pass of a model to a graph.
+
+    Args:
+        graph: A prepared model's graph, with one input and one output.
+        layout: What is trained.
+        fusions: What is fused.
+        builder: Where to append; holds pool, selection and command.
+        sample: Name of the input tensor.
+        stream: Compute frozen convolutions inside the depthwise ones behind them.
+
+    Raises:
+        UnsupportedLayerError: A layer cannot be exported; the error names it and what to do.
+    """
+    _check_ends(graph)
+    low = Lowering(graph, layout, fusions, builder, stream)
+    for node in graph.nodes:
+        if isinstance(node.layer, _K.InputLayer):
+            low.tensors[node.name] = sample
+        elif node.name in fusions.absorbed:
+            low.tensors[node.name] = low.input(node)
+        else:
+            low.tensors[node.name] = _lower(low, node)
+    output = low.tensors[graph.outputs[0]]
+    return Forward(output, low.ends_in_softmax, frozenset(low.wanted), low.weights, low.biases)
+
+
+def _check_ends(graph: ModelGraph):
+    for what, names in (("input", graph.inputs), ("output", graph.outputs)):
+        if len(names) != 1:
+            raise UnsupportedLayerError(
+                f"model '{graph.name}'",
+                f"one {what}",
+                f"{len(names)}: {', '.join(names)}",
+                f"Export a model with a single {what}.",
+            )
+
+
+def _lower(low: Lowering, node: Node) -> str:
+    for kinds, rule in _RULES:
+        if isinstance(node.layer, kinds):
+            return rule(low, node)
+    low.refuse(node, "a layer that can be exported", type(node.layer).__name__, "Replace it.")
+
+
+# First match wins.
+_RULES: tuple[tuple[Any, Callable[[Lowering, Node], str]], ...] = (
+    (ChannelMasked, lower_weighted.weighted),
+    ((_K.ReLU, _K.LeakyReLU, _K.Activation, _K.Softmax), weightless.activation),
+    ((_K.Dropout, _K.Flatten, _K.Reshape), weightless.alias),
+    (_K.Add, weightless.add),
+    (_K.Concatenate, weightless.concatenate),
+    (weightless.POOLS, weightless.pool),
+    ((_K.ZeroPadding1D, _K.ZeroPadding2D), weightless.pad),
+    (_K.Rescaling, weightless.rescale),
+)

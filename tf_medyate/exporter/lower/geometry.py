@@ -1,0 +1,240 @@
+"""Which layers of a Keras graph become one op, and the shapes that the op works on.
+
+An activation that nothing else reads is fused into the layer before it, and zero padding into the
+convolution behind it, so that the padded map never exists.
+
+Example:
+    >>> fusions = find_fusions(graph)
+    >>> conv_options(graph.nodes[3], fusions)["padding"]
+    (1, 1)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from tf_medyate.errors import UnsupportedLayerError
+from tf_medyate.exporter.ops.schema import Activation
+from tf_medyate.prepared.graph import ModelGraph, Node
+from tf_medyate.prepared.layers import ChannelMasked, MaskedDense, MaskedDepthwiseConv2D
+
+_K = keras.layers
+_PADDINGS = (_K.ZeroPadding1D, _K.ZeroPadding2D)
+
+HARD_SWISH = "hard_swish"
+SOFTMAX = "softmax"
+LINEAR = "linear"
+_BY_NAME = {
+    "relu": (Activation.RELU, 0.0),
+    "relu6": (Activation.RELU6, 0.0),
+    "leaky_relu": (Activation.LEAKY_RELU, 0.2),  # the default of keras.activations.leaky_relu
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Fusions:
+    """What is drawn together into one op.
+
+    Attributes:
+        activations: Weighted node -> the node whose activation it applies.
+        paddings: Convolution -> the ZeroPadding node that it pads for.
+    """
+
+    activations: Mapping[str, Node]
+    paddings: Mapping[str, Node]
+
+    @property
+    def absorbed(self) -> frozenset[str]:
+        """Names of the nodes that need no op of their own."""
+        nodes = (*self.activations.values(), *self.paddings.values())
+        return frozenset(node.name for node in nodes)
+
+
+def find_fusions(graph: ModelGraph) -> Fusions:
+    """Finds what can be fused in a prepared model's graph."""
+    by_name = {node.name: node for node in graph.nodes}
+    activations, paddings = {}, {}
+    for node in graph.nodes:
+        if not isinstance(node.layer, ChannelMasked):
+            continue
+        readers = graph.consumers(node.name)
+        alone = len(readers) == 1 and node.name not in graph.outputs
+        if alone and gated_activation(node) is None and activation_name(node) == LINEAR:
+            [reader] = readers
+            if gated_activation(reader) and not isinstance(reader.layer, ChannelMasked):
+                activations[node.name] = reader
+        source = by_name[node.inputs[0]]
+        only = len(graph.consumers(source.name)) == 1 and source.name not in graph.outputs
+        if isinstance(source.layer, _PADDINGS) and only and _can_pad(node, source):
+            paddings[node.name] = source
+    return Fusions(activations, paddings)
+
+
+def activation_name(node: Node) -> str:
+    """Name of the activation that a node applies; "linear" for none."""
+    layer = node.layer
+    if isinstance(layer, _K.Softmax):
+        return SOFTMAX
+    function = getattr(layer, "activation", None)
+    name = LINEAR if function is None else getattr(function, "__name__", str(function))
+    return {"hard_silu": HARD_SWISH}.get(name, name)
+
+
+def gated_activation(node: Node) -> tuple[Activation, float] | None:
+    """The activation of a node, if one bit an element is all that its gradient needs.
+
+    Returns:
+        The activation and its negative slope, or None.
+
+    Raises:
+        UnsupportedLayerError: A ReLU with a threshold, or with both a slope and a maximum.
+    """
+    layer = node.layer
+    if isinstance(layer, _K.LeakyReLU):
+        return Activation.LEAKY_RELU, float(layer.negative_slope)
+    if isinstance(layer, _K.ReLU):
+        return _relu(node)
+    return _BY_NAME.get(activation_name(node))
+
+
+def _relu(node: Node) -> tuple[Activation, float]:
+    layer = node.layer
+    slope, top = float(layer.negative_slope or 0.0), layer.max_value
+    if layer.threshold or top not in (None, 6, 6.0) or (slope and top is not None):
+        raise UnsupportedLayerError(
+            f"layer '{node.name}' (ReLU)",
+            "ReLU, ReLU6 or LeakyReLU",
+            f"max_value={top}, negative_slope={slope}, threshold={layer.threshold}",
+            "Use ReLU(), ReLU(max_value=6) or LeakyReLU(negative_slope).",
+        )
+    if top is not None:
+        return Activation.RELU6, 0.0
+    return (Activation.LEAKY_RELU, slope) if slope else (Activation.RELU, 0.0)
+
+
+# --- shapes
+
+
+def plane(shape: tuple[int | None, ...]) -> tuple[int, int, int]:
+    """(height, width, channels) of a tensor [batch, ..., channels]; sides that lack are 1.
+
+    More than two spatial sides are taken together: only their product matters to a 1x1 op.
+    """
+    *spatial, channels = (int(side) for side in shape[1:])  # type: ignore[arg-type]
+    if len(spatial) > 2:
+        spatial = [math.prod(spatial[:-1]), spatial[-1]]
+    height, width = (1,) * (2 - len(spatial)) + tuple(spatial)
+    return height, width, channels
+
+
+def padding_of(node: Node) -> tuple[tuple[int, int], tuple[int, int]]:
+    """((above, below), (left, right)) of a ZeroPadding node."""
+    pad = node.layer.padding
+    if isinstance(node.layer, _K.ZeroPadding1D):
+        return (0, 0), (int(pad[0]), int(pad[1]))
+    (top, bottom), (left, right) = pad
+    return (int(top), int(bottom)), (int(left), int(right))
+
+
+def input_plane(node: Node, fusions: Fusions) -> tuple[int, int, int]:
+    """(height, width, channels) that a weighted node reads: without fused padding."""
+    height, width, channels = plane(node.layer.input.shape)
+    pad = fusions.paddings.get(node.name)
+    if pad is not None:
+        (top, bottom), (left, right) = padding_of(pad)
+        height, width = height - top - bottom, width - left - right
+    return height, width, channels
+
+
+def conv_options(node: Node, fusions: Fusions) -> dict[str, Any]:
+    """The geometry of a convolution as `op_schema.CONV_2D_OPTIONS` has it.
+
+    A dense layer over a map is a 1x1 convolution.
+    """
+    layer = node.layer
+    height, width, channels = input_plane(node, fusions)
+    out_height, out_width, outputs = plane(layer.output.shape)
+    kernel, stride, dilation = ((1, 1),) * 3
+    before = (0, 0)
+    if not isinstance(layer, MaskedDense):
+        kernel, stride, dilation = (
+            _pair(getattr(layer, name)) for name in ("kernel_size", "strides", "dilation_rate")
+        )
+        pad = fusions.paddings.get(node.name)
+        before = (
+            _before(layer, (height, width), (out_height, out_width), kernel, stride, dilation)
+            if pad is None
+            else tuple(side[0] for side in padding_of(pad))
+        )
+    return {
+        "input_channels": channels,
+        "output_channels": outputs,
+        "input_size": (height, width),
+        "output_size": (out_height, out_width),
+        "kernel_size": kernel,
+        "stride": stride,
+        "dilation": dilation,
+        "padding": before,
+    }
+
+
+def kernel_window(node: Node) -> tuple[int, int]:
+    """Height and width of a weighted node's kernel."""
+    return (1, 1) if isinstance(node.layer, MaskedDense) else _pair(node.layer.kernel_size)
+
+
+def is_plain_dense(node: Node) -> bool:
+    """A dense layer over a vector, not over a map."""
+    return isinstance(node.layer, MaskedDense) and len(node.layer.input.shape) == 2
+
+
+def is_depthwise(node: Node) -> bool:
+    """A depthwise convolution."""
+    return isinstance(node.layer, MaskedDepthwiseConv2D)
+
+
+def _pair(value) -> tuple[int, int]:
+    sides = tuple(int(side) for side in value)
+    return (1, sides[0]) if len(sides) == 1 else (sides[0], sides[1])
+
+
+def _before(layer, size, out, kernel, stride, dilation) -> tuple[int, int]:
+    """Positions of padding above and left, as TensorFlow pads."""
+    if layer.padding == "valid":
+        return 0, 0
+    if layer.padding == "causal":
+        return 0, (kernel[1] - 1) * dilation[1]
+    return tuple(  # type: ignore[return-value]
+        same_padding(*axis) for axis in zip(size, out, kernel, stride, dilation, strict=True)
+    )
+
+
+def same_padding(size: int, out: int, kernel: int, stride: int, dilation: int = 1) -> int:
+    """Positions before the first with TensorFlow's padding "SAME": the odd one goes behind."""
+    return max(0, (out - 1) * stride + (kernel - 1) * dilation + 1 - size) // 2
+
+
+def _can_pad(node: Node, pad: Node) -> bool:
+    """Whether a convolution's own padding can stand for a ZeroPadding node before it."""
+    layer = node.layer
+    if isinstance(layer, MaskedDense) or layer.padding != "valid":
+        return False
+    height, width, _ = plane(layer.input.shape)
+    out_height, out_width, _ = plane(layer.output.shape)
+    axes = zip(
+        (height, width),
+        (out_height, out_width),
+        padding_of(pad),
+        *(_pair(getattr(layer, name)) for name in ("kernel_size", "strides", "dilation_rate")),
+        strict=True,
+    )
+    # The kernel must touch the map at the first output position and at the last.
+    return all(
+        before <= (kernel - 1) * dilation and (out - 1) * stride < size - after
+        for size, out, (before, after), kernel, stride, dilation in axes
+    )

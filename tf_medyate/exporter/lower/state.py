@@ -1,0 +1,64 @@
+"""What the lowering of a model keeps while it goes from layer to layer."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from tf_medyate.errors import UnsupportedLayerError
+from tf_medyate.exporter.lower.builder import Builder
+from tf_medyate.exporter.lower.geometry import Fusions
+from tf_medyate.exporter.lower.training_layout import Layout
+from tf_medyate.prepared.graph import ModelGraph, Node
+
+POOL = "pool"
+SELECTION = "selection"
+COMMAND = "command"
+
+
+class Lowering:
+    """The state of a lowering.
+
+    Attributes:
+        graph: The prepared model's graph.
+        layout: What is trained, and where it lies.
+        fusions: What is drawn together into one op.
+        builder: Takes the ops.
+        streams: Compute frozen convolutions inside the depthwise ones behind them.
+        wanted: Tensors that backpropagation needs the gradient of.
+        weights: Layer -> its weights tensor.
+        biases: Layer -> its bias tensor.
+        tensors: Node -> the tensor that its output is.
+        streamed: Frozen convolutions whose op is still to come, inside a depthwise one.
+        ends_in_softmax: A softmax at the end was left out.
+    """
+
+    def __init__(
+        self, graph: ModelGraph, layout: Layout, fusions: Fusions, builder: Builder, streams: bool
+    ):
+        self.graph = graph
+        self.layout = layout
+        self.fusions = fusions
+        self.builder = builder
+        self.streams = streams
+        self.wanted: set[str] = set()
+        self.weights: dict[str, str] = {}
+        self.biases: dict[str, str] = {}
+        self.tensors: dict[str, str] = {}
+        self.streamed: dict[str, Node] = {}
+        self.ends_in_softmax = False
+
+    def input(self, node: Node) -> str:
+        """The tensor that a node reads first."""
+        return self.tensors[node.inputs[0]]
+
+    def output(self, node: Node, inputs: list[str]) -> str:
+        """Declares a node's output, which backpropagation wants if it wants an input."""
+        name = self.builder.tensor(node.name, (1, *node.layer.output.shape[1:]))
+        if any(tensor in self.wanted for tensor in inputs):
+            self.wanted.add(name)
+        return name
+
+    def refuse(self, node: Node, expected: str, received: str, remedy: str) -> NoReturn:
+        """Raises UnsupportedLayerError with the layer's path and kind."""
+        kind = type(node.layer).__name__
+        raise UnsupportedLayerError(f"layer '{node.name}' ({kind})", expected, received, remedy)

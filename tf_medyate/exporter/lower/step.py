@@ -1,0 +1,227 @@
+"""The training graph: one step of fine-tuning, as one graph of our ops.
+
+    control    checks the inputs; draws, drops or counts
+    forward    with a stash of the drawn channels of every trained layer's input
+    loss
+    backward   down to the shallowest layer that is trained
+    updates    of deltas, biases and importances, each right behind its layer's gradient
+
+Inputs are sample, label, learning_rate and command, outputs logits and loss. Behind them the state
+is an output too (selection, pool, importance), so that a host can read it; it takes no memory.
+
+Example:
+    >>> training = lower_training(model, recipe_of(model, medyate))
+    >>> print(training.graph)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from tf_medyate.errors import OptionError
+from tf_medyate.exporter.ir.graph import Graph
+from tf_medyate.exporter.ir.values import ABSENT, INPUT, OUTPUT, SCRATCH, VARIABLE
+from tf_medyate.exporter.lower import geometry
+from tf_medyate.exporter.lower.backward import IMPORTANCE, LEARNING_RATE, OPTIMIZER, append_backward
+from tf_medyate.exporter.lower.builder import Builder
+from tf_medyate.exporter.lower.forward import Forward, lower_forward, stash_positions
+from tf_medyate.exporter.lower.recipe import MEAN_SQUARED_ERROR, SOFTMAX_CROSS_ENTROPY, Recipe
+from tf_medyate.exporter.lower.state import COMMAND, POOL, SELECTION
+from tf_medyate.exporter.lower.training_layout import Layout, lay_out
+from tf_medyate.exporter.ops import schema as op_schema
+from tf_medyate.prepared.graph import trace
+from tf_medyate.prepared.model import PreparedModel
+
+SAMPLE = "sample"
+LABEL = "label"
+LOGITS = "logits"
+LOSS = "loss"
+STATE = (SELECTION, POOL, IMPORTANCE)
+"""The variables, in the order of the outputs; importance only where the draw goes by it."""
+
+_Q16 = 65536
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingGraph:
+    """A lowered model.
+
+    Attributes:
+        graph: The graph.
+        in_place: (output, input) pairs that may share memory, for the planner.
+        layout: Where everything that is trained lies.
+        recipe: How it is trained.
+        weights: Layer -> its weights tensor, [I][KH][KW][O].
+        biases: Layer -> its bias tensor.
+        ends_in_softmax: The model's own output is the softmax of the logits.
+    """
+
+    graph: Graph
+    in_place: tuple[tuple[str, str], ...]
+    layout: Layout
+    recipe: Recipe
+    weights: dict[str, str]
+    biases: dict[str, str]
+    ends_in_softmax: bool
+
+
+def lower_training(
+    model: PreparedModel, recipe: Recipe, scratch_channels: int = 4, stream: bool = True
+) -> TrainingGraph:
+    """Lowers one training step of a model.
+
+    Args:
+        model: A prepared model, committed.
+        recipe: What is trained, and how.
+        scratch_channels: Channels whose weight gradients are computed at a time: 4, or 1 for
+            the smallest arena.
+        stream: Compute frozen convolutions row by row inside the depthwise ones behind them: the
+            same numbers, without the map between.
+
+    Raises:
+        UnsupportedLayerError: A layer cannot be exported.
+        OptionError: The loss does not fit the model's output.
+    """
+    keras_graph = trace(model)
+    fusions = geometry.find_fusions(keras_graph)
+    layout = lay_out(recipe, stash_positions(keras_graph, fusions))
+    builder = Builder()
+    inputs = _declare_inputs(builder, model, recipe)
+    state = _declare_state(builder, layout, recipe)
+    _append_control(builder, layout, recipe)
+    forward = lower_forward(keras_graph, layout, fusions, builder, SAMPLE, stream)
+    _check_loss(recipe, forward, model)
+    logits = builder.make_output(forward.output, LOGITS)
+    loss_gradient = _append_loss(builder, recipe, logits)
+    builder.constant(OPTIMIZER, _optimizer_words(recipe))
+    append_backward(builder, {logits: loss_gradient}, forward.wanted, scratch_channels)
+    graph = builder.graph(f"{model.name}/train", inputs, (logits, LOSS, *state))
+    return TrainingGraph(
+        graph,
+        tuple(builder.in_place),
+        layout,
+        recipe,
+        forward.weights,
+        forward.biases,
+        forward.ends_in_softmax,
+    )
+
+
+def _declare_inputs(builder: Builder, model: PreparedModel, recipe: Recipe) -> tuple[str, ...]:
+    outputs = int(np.prod(model.outputs[0].shape[1:]))
+    builder.tensor(SAMPLE, (1, *model.inputs[0].shape[1:]), kind=INPUT)
+    if recipe.loss == SOFTMAX_CROSS_ENTROPY:
+        builder.tensor(LABEL, (1,), "int32", INPUT)
+    else:
+        builder.tensor(LABEL, (outputs,), kind=INPUT)
+    builder.tensor(LEARNING_RATE, (1,), kind=INPUT)
+    builder.tensor(COMMAND, (1,), "int32", INPUT)
+    return SAMPLE, LABEL, LEARNING_RATE, COMMAND
+
+
+def _declare_state(builder: Builder, layout: Layout, recipe: Recipe) -> tuple[str, ...]:
+    builder.tensor(SELECTION, (layout.selection_words,), "int32", VARIABLE)
+    builder.tensor(POOL, (layout.pool_elements,), kind=VARIABLE)
+    if not _by_importance(layout):
+        return SELECTION, POOL
+    builder.tensor(IMPORTANCE, (layout.candidates,), kind=VARIABLE)
+    prior = [recipe.prior[layer.spec.name] for layer in layout.drawn]
+    builder.constant("prior", np.concatenate(prior).astype(np.float32))
+    return STATE
+
+
+def _by_importance(layout: Layout) -> bool:
+    return any(p.importance_offset != op_schema.NO_IMPORTANCE for p in layout.layers)
+
+
+def _append_control(builder: Builder, layout: Layout, recipe: Recipe):
+    by_importance = _by_importance(layout)
+    scratch_bytes = op_schema.control_scratch_bytes(layout.candidates, len(layout.drawn))
+    builder.op(
+        op_schema.CONTROL,
+        [
+            SAMPLE,
+            LABEL,
+            LEARNING_RATE,
+            COMMAND,
+            POOL,
+            SELECTION,
+            builder.constant("layout", layout.table()),
+            IMPORTANCE if by_importance else ABSENT,
+            "prior" if by_importance else ABSENT,
+        ],
+        [],
+        _control_options(layout, recipe, builder),
+        scratch=[builder.tensor("draw_scratch", (scratch_bytes,), "uint8", SCRATCH)],
+        mutates=[POOL, SELECTION, *([IMPORTANCE] if by_importance else [])],
+    )
+
+
+def _control_options(layout: Layout, recipe: Recipe, builder: Builder) -> dict:
+    strategy, seed = recipe.strategy, recipe.seed
+    uniform = strategy.sampling == "uniform"
+    weighting = "uniform" if uniform else strategy.weighting
+    greedy = strategy.sampling == "greedy"
+    has_label = recipe.loss == SOFTMAX_CROSS_ENTROPY
+    return {
+        "seed_low": seed & 0xFFFFFFFF,
+        "seed_high": seed >> 32,
+        "first_draw": recipe.first_draw,
+        "capacity": recipe.capacity if layout.drawn else 0,
+        "weighting": op_schema.Weighting[weighting.upper()],
+        "sharpness": op_schema.SHARPNESSES.index(strategy.sharpness),
+        "core_q16": round((1.0 if greedy else strategy.core) * _Q16),
+        "fixed_elements": layout.fixed_elements,
+        "classes": recipe.specs[-1].outputs if has_label else 0,
+        "accumulates": int(layout.accumulates),
+        "has_velocity": int(layout.has_velocity),
+        "clip_norm": recipe.optimizer.clip_norm,
+    }
+
+
+def _check_loss(recipe: Recipe, forward: Forward, model: PreparedModel):
+    shape = tuple(model.outputs[0].shape[1:])
+    cross_entropy = recipe.loss == SOFTMAX_CROSS_ENTROPY
+    if cross_entropy and len(shape) != 1:
+        raise OptionError(
+            "model.loss", "an output [classes]", f"an output {shape}", "Flatten it before the loss."
+        )
+    if cross_entropy and recipe.from_logits == forward.ends_in_softmax:
+        raise OptionError(
+            "model.loss",
+            "from_logits=False after a softmax, from_logits=True after none",
+            f"from_logits={recipe.from_logits}, softmax: {forward.ends_in_softmax}",
+            "Compile the model with the loss that fits its last layer.",
+        )
+    if not cross_entropy and forward.ends_in_softmax:
+        raise OptionError(
+            "model.loss",
+            "a cross-entropy after a softmax",
+            recipe.loss,
+            "Remove the softmax, or train with the cross-entropy.",
+        )
+
+
+def _append_loss(builder: Builder, recipe: Recipe, logits: str) -> str:
+    loss = builder.tensor(LOSS, (1,), kind=OUTPUT)
+    gradient = builder.tensor(f"{logits}/gradient", builder.shape(logits))
+    kinds = {
+        SOFTMAX_CROSS_ENTROPY: op_schema.SOFTMAX_CROSS_ENTROPY,
+        MEAN_SQUARED_ERROR: op_schema.MEAN_SQUARED_ERROR,
+    }
+    inputs = [logits, LABEL, COMMAND, SELECTION]
+    builder.op(kinds[recipe.loss], inputs, [loss, gradient], {}, mutates=[SELECTION])
+    return gradient
+
+
+def _optimizer_words(recipe: Recipe) -> np.ndarray:
+    sgd = recipe.optimizer
+    words = {
+        op_schema.OptimizerWord.MOMENTUM: sgd.momentum,
+        op_schema.OptimizerWord.NESTEROV: float(sgd.nesterov),
+        op_schema.OptimizerWord.WEIGHT_DECAY: sgd.weight_decay,
+        op_schema.OptimizerWord.CLIP_VALUE: sgd.clip_value,
+    }
+    return np.array([words[word] for word in op_schema.OptimizerWord], np.float32)

@@ -1,0 +1,198 @@
+"""Layers with weights become convolution, depthwise and dense ops.
+
+A trained layer reads its deltas from the pool, and a stash op before it keeps the drawn channels of
+its input. Where neither is trained, a convolution and the depthwise one behind it become one op
+that computes the map between them row by row.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tf_medyate.exporter.ir.values import ABSENT, SCRATCH
+from tf_medyate.exporter.lower import geometry
+from tf_medyate.exporter.lower.state import COMMAND, POOL, SELECTION, Lowering
+from tf_medyate.exporter.lower.training_layout import TrainedLayer
+from tf_medyate.exporter.lower.weightless import hard_swish, softmax
+from tf_medyate.exporter.ops import schema as op_schema
+from tf_medyate.prepared.graph import Node
+from tf_medyate.prepared.layers import ChannelMasked
+
+
+def weighted(low: Lowering, node: Node) -> str:
+    """A convolution or dense layer, with its stash if it is trained."""
+    places = low.layout.of(node.name)
+    x = low.input(node)
+    if _can_stream(low, node):
+        low.streamed[node.name] = node
+        return node.name
+    if places is not None:
+        _stash(low, places, x)
+    if x in low.streamed:
+        y = _conv_depthwise(low, low.streamed[x], node)
+    else:
+        y = _linear(low, node, places, x)
+    name = geometry.activation_name(node)
+    if name == geometry.SOFTMAX:
+        return softmax(low, node, y)
+    return hard_swish(low, node, y) if name == geometry.HARD_SWISH else y
+
+
+def _stash(low: Lowering, places: TrainedLayer, x: str):
+    low.builder.op(
+        op_schema.STASH,
+        [x, POOL, SELECTION, COMMAND],
+        [],
+        {
+            "pixels": places.stash,
+            "channels": places.spec.channels,
+            "delta_elements": places.spec.weights_per_channel,
+            **_slot(low, places),
+        },
+        mutates=[POOL],
+    )
+
+
+def _slot(low: Lowering, places: TrainedLayer) -> dict[str, Any]:
+    return {
+        "selection_offset": places.selection_offset,
+        "selection_capacity": places.capacity,
+        "accumulates": int(low.layout.accumulates),
+        "has_velocity": int(low.layout.has_velocity),
+    }
+
+
+def _linear(low: Lowering, node: Node, places: TrainedLayer | None, x: str) -> str:
+    builder = low.builder
+    y = low.output(node, [x])
+    if places is not None:
+        low.wanted.add(y)
+    options = _options(low, node, places, keeps_gates=y in low.wanted)
+    inputs = [x, _weights(low, node), _bias(low, node)]
+    outputs, scratch = [y], []
+    if options["keeps_gates"]:
+        bytes_ = (builder.elements(y) + 7) // 8
+        outputs.append(builder.tensor(f"{y}/gates", (bytes_,), "uint8"))
+    if places is not None:
+        inputs += [POOL, SELECTION]
+        if places.biases:
+            scratch = [builder.tensor(f"{y}/live_bias", (places.biases,), kind=SCRATCH)]
+    builder.op(_op_of(node), inputs, outputs, options, scratch=scratch)
+    return y
+
+
+def _options(low: Lowering, node: Node, places: TrainedLayer | None, keeps_gates: bool):
+    options: dict[str, Any]
+    if geometry.is_plain_dense(node):
+        options = {"inputs": node.layer.input.shape[-1], "units": node.layer.output.shape[-1]}
+    else:
+        options = geometry.conv_options(node, low.fusions)
+    source = low.fusions.activations.get(node.name, node)
+    gated = geometry.gated_activation(source)
+    if gated is not None:
+        activation, slope = gated
+        options |= {"activation": activation, "negative_slope": slope}
+    options["keeps_gates"] = int(gated is not None and keeps_gates)
+    if places is None:
+        return options | {"selection_offset": op_schema.STATE_WORDS}
+    return options | {
+        **_slot(low, places),
+        "bias_offset": places.bias_offset,
+        "importance_offset": places.importance_offset,
+    }
+
+
+def _is_frozen(low: Lowering, node: Node) -> bool:
+    """Neither trained, nor behind a layer that is."""
+    return low.layout.of(node.name) is None and low.input(node) not in low.wanted
+
+
+def _can_stream(low: Lowering, node: Node) -> bool:
+    """A frozen convolution whose only reader is a frozen depthwise one."""
+    plain = low.streams and _op_of(node) is op_schema.CONV_2D and _is_frozen(low, node)
+    if not plain or geometry.activation_name(node) == geometry.HARD_SWISH:
+        return False
+    reader = _only_reader(low, node)
+    while reader is not None and reader.name in low.fusions.absorbed:
+        reader = _only_reader(low, reader)
+    if reader is None or not isinstance(reader.layer, ChannelMasked):
+        return False
+    frozen = low.layout.of(reader.name) is None
+    return frozen and geometry.is_depthwise(reader) and _streaming_pays(low, node, reader)
+
+
+def _streaming_pays(low: Lowering, conv: Node, depthwise: Node) -> bool:
+    """Input, rows and output together are less than the map with the larger of the two."""
+    sizes = (geometry.input_plane(conv, low.fusions), geometry.plane(conv.layer.output.shape))
+    x, middle = (math.prod(size) for size in sizes)
+    y = math.prod(geometry.plane(depthwise.layer.output.shape))
+    rows = math.prod(_row_shape(low, conv, _options(low, depthwise, None, keeps_gates=False)))
+    return x + rows + y < middle + max(x, y)
+
+
+def _row_shape(low: Lowering, conv: Node, depthwise: dict[str, Any]) -> tuple[int, int, int]:
+    """Shape of what an output row of the depthwise half needs of the map between."""
+    height, width, channels = geometry.plane(conv.layer.output.shape)
+    taps, dilation = depthwise["kernel_size"][0], depthwise["dilation"][0]
+    return op_schema.conv_depthwise_rows(height, taps, dilation), width, channels
+
+
+def _only_reader(low: Lowering, node: Node) -> Node | None:
+    readers = low.graph.consumers(node.name)
+    return readers[0] if len(readers) == 1 and node.name not in low.graph.outputs else None
+
+
+def _conv_depthwise(low: Lowering, conv: Node, depthwise: Node) -> str:
+    x = low.input(conv)
+    y = low.output(depthwise, [x])
+    first = _options(low, conv, None, keeps_gates=False)
+    second = _options(low, depthwise, None, keeps_gates=False)
+    options: dict[str, Any] = {
+        "input_channels": first["input_channels"],
+        "middle_channels": first["output_channels"],
+        "output_channels": second["output_channels"],
+        "input_size": first["input_size"],
+        "middle_size": first["output_size"],
+        "output_size": second["output_size"],
+    }
+    own = ("kernel_size", "stride", "dilation", "padding", "activation", "negative_slope")
+    for prefix, half in (("conv", first), ("depthwise", second)):
+        options |= {f"{prefix}_{name}": half[name] for name in own if name in half}
+    shape = _row_shape(low, conv, second)
+    inputs = [x]
+    for node in (conv, depthwise):
+        inputs += [_weights(low, node), _bias(low, node)]
+    scratch = [low.builder.tensor(f"{conv.name}/rows", shape, kind=SCRATCH)]
+    low.builder.op(op_schema.CONV_DEPTHWISE, inputs, [y], options, scratch=scratch)
+    return y
+
+
+def _weights(low: Lowering, node: Node) -> str:
+    """The kernel input channel first, [I][KH][KW][O]: a channel is one contiguous run."""
+    kernel = node.layer.kernel.numpy()
+    *_, channels, outputs = kernel.shape
+    flat = kernel.reshape(-1, channels, outputs).transpose(1, 0, 2)
+    if geometry.is_plain_dense(node):
+        values = flat.reshape(channels, outputs)
+    else:
+        values = flat.reshape(channels, *geometry.kernel_window(node), outputs)
+    name = low.builder.constant(f"{node.name}/weights", np.ascontiguousarray(values))
+    low.weights[node.name] = name
+    return name
+
+
+def _bias(low: Lowering, node: Node) -> str:
+    if node.layer.bias is None:
+        return ABSENT
+    values = node.layer.bias.numpy().reshape(-1)
+    low.biases[node.name] = low.builder.constant(f"{node.name}/bias", values)
+    return low.biases[node.name]
+
+
+def _op_of(node: Node) -> op_schema.Op:
+    if geometry.is_plain_dense(node):
+        return op_schema.DENSE
+    return op_schema.DEPTHWISE_CONV_2D if geometry.is_depthwise(node) else op_schema.CONV_2D

@@ -1,0 +1,216 @@
+"""Layers without weights become activation, pooling and moving ops, or nothing at all."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+
+from tf_medyate.exporter.lower import geometry
+from tf_medyate.exporter.lower.state import Lowering
+from tf_medyate.exporter.ops import schema as op_schema
+from tf_medyate.exporter.ops.schema import Activation
+from tf_medyate.prepared.graph import Node
+
+_K = keras.layers
+
+
+def activation(low: Lowering, node: Node) -> str:
+    """An activation on its own; nothing for a linear one."""
+    name = geometry.activation_name(node)
+    x = low.input(node)
+    gated = geometry.gated_activation(node)
+    if gated is not None:
+        return _gated(low, node, x, *gated)
+    if name == geometry.LINEAR:
+        return x
+    return softmax(low, node, x) if name == geometry.SOFTMAX else hard_swish(low, node, x)
+
+
+def _gated(low: Lowering, node: Node, x: str, activation: Activation, slope: float) -> str:
+    y = low.output(node, [x])
+    outputs = [y]
+    keeps = y in low.wanted
+    if keeps:
+        bytes_ = (low.builder.elements(y) + 7) // 8
+        outputs.append(low.builder.tensor(f"{y}/gates", (bytes_,), "uint8"))
+    options = {
+        "activation": activation,
+        "negative_slope": slope,
+        "keeps_gates": int(keeps),
+    }
+    low.builder.op(op_schema.ACTIVATION, [x], outputs, options, in_place=[(y, x)])
+    return y
+
+
+def hard_swish(low: Lowering, node: Node, x: str) -> str:
+    """HardSwish of a tensor."""
+    y = low.output(node, [x])
+    # The gradient needs the input: it must not be written over then.
+    in_place = [] if x in low.wanted else [(y, x)]
+    low.builder.op(op_schema.HARD_SWISH, [x], [y], {}, in_place=in_place)
+    return y
+
+
+def softmax(low: Lowering, node: Node, x: str) -> str:
+    """Left out at the end, where the loss takes logits."""
+    shape = node.layer.output.shape
+    last = node.name in low.graph.outputs and not low.graph.consumers(node.name)
+    if not last or len(shape) != 2 or getattr(node.layer, "axis", -1) not in (-1, 1):
+        low.refuse(
+            node,
+            "a softmax as the model's last layer, over a vector",
+            f"one of shape {tuple(shape[1:])}" if last else "one inside the model",
+            "Move it to the end, or remove it.",
+        )
+    low.ends_in_softmax = True
+    return x
+
+
+def alias(low: Lowering, node: Node) -> str:
+    """A layer that moves nothing: its output is its input's memory."""
+    return low.input(node)
+
+
+def add(low: Lowering, node: Node) -> str:
+    """A sum, two terms at a time."""
+    inputs = [low.tensors[name] for name in node.inputs]
+    shapes = {tuple(tensor.shape[1:]) for tensor in keras.tree.flatten(node.layer.input)}
+    if len(shapes) > 1:
+        low.refuse(
+            node, "inputs of one shape", str(sorted(shapes)), "Bring them to one shape first."
+        )
+    total = inputs[0]
+    for term in inputs[1:]:
+        y = low.output(node, [total, term])
+        places = [(y, total), (y, term)]
+        low.builder.op(op_schema.ADD, [total, term], [y], {}, in_place=places)
+        total = y
+    return total
+
+
+def concatenate(low: Lowering, node: Node) -> str:
+    """A concatenation along any axis."""
+    inputs = [low.tensors[name] for name in node.inputs]
+    parts = [
+        concat_part(tuple(shape.shape[1:]), node.layer.axis)
+        for shape in keras.tree.flatten(node.layer.input)
+    ]
+    y = low.output(node, inputs)
+    total = sum(block for _, block in parts)
+    blocks, block = parts[0]
+    options = {"blocks": blocks, "block": block, "total": total, "offset": 0}
+    low.builder.op(op_schema.CONCATENATION, inputs, [y], options)
+    return y
+
+
+def pool(low: Lowering, node: Node) -> str:
+    """A pooling; a global one is one large window."""
+    layer, x = node.layer, low.input(node)
+    y = low.output(node, [x])
+    options = _pool_options(layer)
+    outputs = [y]
+    # Of a single position maximum and mean are the same, and the mean keeps no choices.
+    is_max = options["window"] != (1, 1) and isinstance(layer, _MAX)
+    if is_max:
+        options["keeps_choices"] = int(y in low.wanted)
+        if y in low.wanted:
+            bits = (math.prod(options["window"]) - 1).bit_length()
+            bytes_ = (low.builder.elements(y) * bits + 7) // 8
+            outputs.append(low.builder.tensor(f"{y}/choices", (bytes_,), "uint8"))
+    kind = op_schema.MAX_POOL_2D if is_max else op_schema.AVERAGE_POOL_2D
+    low.builder.op(kind, [x], outputs, options)
+    return y
+
+
+def pad(low: Lowering, node: Node) -> str:
+    """Zero padding that no convolution could take over."""
+    x = low.input(node)
+    (top, bottom), (left, right) = geometry.padding_of(node)
+    height, width, channels = geometry.plane(node.layer.input.shape)
+    y = low.output(node, [x])
+    options = {
+        "channels": channels,
+        "input_size": (height, width),
+        "before": (top, left),
+        "after": (bottom, right),
+    }
+    low.builder.op(op_schema.PAD, [x], [y], options)
+    return y
+
+
+def rescale(low: Lowering, node: Node) -> str:
+    """As a 1x1 depthwise convolution."""
+    layer, x = node.layer, low.input(node)
+    height, width, channels = geometry.plane(layer.input.shape)
+    y = low.output(node, [x])
+
+    def per_channel(value) -> np.ndarray:
+        return np.broadcast_to(np.asarray(value, np.float32), (channels,)).copy()
+
+    weights = per_channel(layer.scale).reshape(channels, 1, 1, 1)
+    inputs = [
+        x,
+        low.builder.constant(f"{node.name}/weights", weights),
+        low.builder.constant(f"{node.name}/bias", per_channel(layer.offset)),
+    ]
+    options = {
+        "input_channels": channels,
+        "output_channels": channels,
+        "input_size": (height, width),
+        "output_size": (height, width),
+        "kernel_size": (1, 1),
+        "stride": (1, 1),
+        "dilation": (1, 1),
+        "padding": (0, 0),
+        "selection_offset": op_schema.STATE_WORDS,
+    }
+    low.builder.op(op_schema.DEPTHWISE_CONV_2D, inputs, [y], options)
+    return y
+
+
+def concat_part(shape: tuple[int, ...], axis: int) -> tuple[int, int]:
+    """(blocks, block) of an input [batch, *shape] of a concatenation along `axis` of the batch."""
+    at = axis - 1 if axis > 0 else len(shape) + axis
+    return math.prod(shape[:at]), math.prod(shape[at:])
+
+
+_GLOBAL_MAX = (_K.GlobalMaxPooling1D, _K.GlobalMaxPooling2D)
+_GLOBAL_AVERAGE = (_K.GlobalAveragePooling1D, _K.GlobalAveragePooling2D)
+_MAX = (_K.MaxPooling1D, _K.MaxPooling2D, *_GLOBAL_MAX)
+POOLS = (
+    *_GLOBAL_MAX,
+    *_GLOBAL_AVERAGE,
+    _K.MaxPooling1D,
+    _K.MaxPooling2D,
+    _K.AveragePooling1D,
+    _K.AveragePooling2D,
+)
+
+
+def _pool_options(layer) -> dict[str, Any]:
+    height, width, channels = geometry.plane(layer.input.shape)
+    if isinstance(layer, (*_GLOBAL_MAX, *_GLOBAL_AVERAGE)):
+        window, stride, out, before = (height, width), (1, 1), (1, 1), (0, 0)
+    else:
+        window, stride = _pool_pair(layer.pool_size), _pool_pair(layer.strides)
+        out = geometry.plane(layer.output.shape)[:2]
+        before = (0, 0)
+        if layer.padding == "same":
+            axes = zip((height, width), out, window, stride, strict=True)
+            before = tuple(geometry.same_padding(*axis) for axis in axes)
+    return {
+        "channels": channels,
+        "input_size": (height, width),
+        "output_size": out,
+        "window": window,
+        "stride": stride,
+        "padding": before,
+    }
+
+
+def _pool_pair(value) -> tuple[int, int]:
+    sides = (value,) if isinstance(value, int) else tuple(value)
+    return (1, int(sides[0])) if len(sides) == 1 else (int(sides[0]), int(sides[1]))

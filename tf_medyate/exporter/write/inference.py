@@ -1,0 +1,213 @@
+"""From a Keras model to an inference-only .tflite of built-in ops, float32 or int8.
+
+TensorFlow's own converter does the work. The batch is fixed at one sample, so that no op computes
+shapes at run time: TFLM has no dynamic shapes.
+
+Example:
+    >>> write_inference(model, "out/model.tflite")
+    >>> write_inference(model, "out/model_int8.tflite", representative_data=x[:100], int8=True)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tf_medyate.errors import (
+    DataError,
+    EmptyDataError,
+    NonFiniteDataError,
+    OptionError,
+    UnsupportedLayerError,
+)
+
+if TYPE_CHECKING:
+    import keras
+
+# TFLM's int8 softmax takes input_scale * 2**26 for at least 1, and aborts the process otherwise.
+_SMALLEST_SOFTMAX_SCALE = 2.0**-26
+
+
+def write_inference(
+    model: keras.Model,
+    path: str | pathlib.Path,
+    representative_data: np.ndarray | Sequence[np.ndarray] | None = None,
+    int8: bool = False,
+) -> int:
+    """Writes a model for TensorFlow Lite (Micro), for one sample at a time.
+
+    Args:
+        model: A prepared model, whose pool is committed first, or a plain Keras model that
+            `prepare` accepts. Dropout and the like are off.
+        path: The file to write. Its inputs are named "serving_default_input_0:0" and so on in the
+            order of `model.inputs`; they may stand in another order in the file.
+        representative_data: Samples [n, ...] that the ranges of int8 activations are measured on,
+            one array for each input of the model; some hundreds are enough. Unused in float32.
+        int8: Quantise weights and activations, inputs and outputs to int8.
+
+    Returns:
+        Size of the file in bytes.
+
+    Raises:
+        OptionError: `int8` without `representative_data`, or `path` lies in no directory.
+        UnbuiltModelError, UnsupportedLayerError: As `prepare`; or the converter would need ops
+            that are not built in.
+        EmptyDataError, NonFiniteDataError, DataError: `representative_data` has no samples, holds
+            NaN or infinity, or does not fit the model's inputs; or it leaves the logits so near
+            to zero that TFLM would abort.
+    """
+    path = pathlib.Path(path)
+    if not path.parent.is_dir() or path.is_dir():
+        raise OptionError(
+            "path", "a file in an existing directory", repr(str(path)), "Create the directory."
+        )
+    plain = _plain(model)
+    samples = _samples(plain, representative_data) if int8 else None
+    data = _convert(plain, samples)
+    if int8:
+        _check_softmax(data)
+    path.write_bytes(data)
+    return len(data)
+
+
+def _plain(model: keras.Model) -> keras.Model:
+    """The model as standard layers with normalisations folded."""
+    from tf_medyate.prepared.folding import prepare, strip
+    from tf_medyate.prepared.model import PreparedModel
+
+    return strip(model if isinstance(model, PreparedModel) else prepare(model))
+
+
+def _samples(model: keras.Model, data: Any) -> list[np.ndarray]:
+    """The representative data as float32 arrays [n, ...], one for each input."""
+    if data is None:
+        raise OptionError(
+            "representative_data",
+            "samples to measure the ranges of activations on",
+            "None with int8=True",
+            "Pass representative_data=x[:100], or int8=False.",
+        )
+    arrays = [np.asarray(a) for a in (data if isinstance(data, list | tuple) else [data])]
+    wanted = [tuple(tensor.shape[1:]) for tensor in model.inputs]
+    if [a.shape[1:] for a in arrays] != wanted or len({len(a) for a in arrays}) > 1:
+        raise DataError(
+            "representative_data",
+            f"as many samples of the shapes {wanted}",
+            f"arrays of the shapes {[a.shape for a in arrays]}",
+            "Give one array [n, ...] for each input of the model, as to model.fit.",
+        )
+    if not len(arrays[0]):
+        raise EmptyDataError(
+            "representative_data", "at least one sample", "none", "Pass some hundred samples."
+        )
+    if any(a.dtype.kind not in "biuf" for a in arrays):
+        received = str([str(a.dtype) for a in arrays])
+        raise DataError("representative_data", "numbers", received, "Convert it to float32.")
+    arrays = [a.astype(np.float32) for a in arrays]
+    if not all(np.isfinite(a).all() for a in arrays):
+        raise NonFiniteDataError(
+            "representative_data", "finite numbers", "NaN or infinity", "Clean the samples."
+        )
+    return arrays
+
+
+def _convert(model: keras.Model, samples: list[np.ndarray] | None) -> bytes:
+    """The flatbuffer; int8 throughout if there are samples."""
+    import tensorflow as tf
+
+    traced = _one_sample(model)
+    # The converter freezes the variables that it finds in a module; in a Keras model it misses
+    # some, and leaves READ_VARIABLE ops (TensorFlow 2.21 with Keras 3.15).
+    module = tf.Module()
+    module.held = [variable.value for variable in model.variables]
+    module.infer = traced
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([traced], module)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    if samples is not None:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: _one_by_one(samples)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = tf.int8
+        converter.inference_output_type = tf.int8
+    try:
+        with _quietly():
+            return converter.convert()
+    except Exception as error:  # the converter raises RuntimeError, ValueError and its own
+        raise UnsupportedLayerError(
+            f"model '{model.name}'",
+            "layers that TensorFlow Lite has built-in ops for",
+            str(error).strip().splitlines()[-1],
+            "Replace the layer that the message names.",
+        ) from error
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Keeps the converter's notes of its own progress off the screen; errors still raise."""
+    from absl import logging
+
+    verbosity = logging.get_verbosity()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        logging.set_verbosity(logging.ERROR)
+        os.dup2(nowhere, 2)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+        logging.set_verbosity(verbosity)
+
+
+def _check_softmax(data: bytes) -> None:
+    """Refuses logits without range, as of an untrained deep net whose activations vanish."""
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    model: Any = schema.ModelT.InitFromPackedBuf(data)
+    [graph] = model.subgraphs
+    for operator in graph.operators:
+        code = model.operatorCodes[operator.opcodeIndex].builtinCode
+        scale = graph.tensors[operator.inputs[0]].quantization.scale
+        if code == schema.BuiltinOperator.SOFTMAX and scale[0] < _SMALLEST_SOFTMAX_SCALE:
+            raise DataError(
+                "representative_data",
+                f"logits that reach {256 * _SMALLEST_SOFTMAX_SCALE:.1e} at least",
+                f"logits up to {256 * scale[0]:.1e}",
+                "Train the model first, and calibrate with real samples.",
+            )
+
+
+def _one_sample(model: keras.Model) -> Any:
+    """The model's inference as a traced function of inputs [1, ...] in the order of the model."""
+    import tensorflow as tf
+
+    specs = [
+        tf.TensorSpec((1, *tensor.shape[1:]), tf.float32, name=_input_name(index))
+        for index, tensor in enumerate(model.inputs)
+    ]
+
+    several = len(specs) > 1
+
+    @tf.function(input_signature=specs)
+    def infer(*inputs):
+        return model(list(inputs) if several else inputs[0], training=False)
+
+    return infer.get_concrete_function()
+
+
+def _input_name(index: int) -> str:
+    return f"input_{index}"
+
+
+def _one_by_one(samples: list[np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
+    """The samples by name: the converter may have put the inputs into another order."""
+    for index in range(len(samples[0])):
+        yield {_input_name(i): array[index : index + 1] for i, array in enumerate(samples)}

@@ -1,0 +1,233 @@
+"""The training step for TensorFlow Lite Micro on a board: its ops, and train.tflite as an array.
+
+Example:
+    >>> print(write_tflm_library("out/", "out/tflm/MeDyateTFLM"))
+    TFLM ops in out/tflm/MeDyateTFLM: 92 files, 14 ops, train.tflite of 9,876 bytes
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import pathlib
+import re
+from collections.abc import Iterable
+
+from tf_medyate.exporter.manifest import PLAN_FILE, TRAIN_FILE, Manifest, read_file, read_manifest
+from tf_medyate.exporter.memory.placing import ALIGNMENT_BYTES, align
+from tf_medyate.exporter.ops import schema as op_schema
+from tf_medyate.exporter.write.arduino_library import (
+    LICENSE,
+    PROPERTIES,
+    library_sources,
+    properties,
+    template_folder,
+    write_library,
+)
+from tf_medyate.exporter.write.cpp_text import NOTICE
+from tf_medyate.simulate.plugin import source_root
+
+LIBRARY = "MeDyateTFLM"
+HEADER = "medyate_tflm.h"
+MODEL_HEADER = "medyate_train_model.h"
+MODEL_SOURCE = "medyate_train_model.cpp"
+EXAMPLE = "train_step"
+_BYTES_A_LINE = 20
+_PLANNER_BYTES = 96  # of TFLM's planner, a tensor, while it allocates
+_OTHER_TENSORS = 64  # constants and variables, generously
+_KEYS = {op.name: op.key for op in op_schema.OPS}
+
+
+@dataclasses.dataclass(frozen=True)
+class TflmLibrary:
+    """What was written.
+
+    Attributes:
+        folder: Sources in `src/`, which is the include path.
+        files: All files, relative to it, sorted.
+        ops: Keys of the ops that the model uses, as in `RegisterDense`.
+        model_bytes: Size of train.tflite.
+    """
+
+    folder: pathlib.Path
+    files: tuple[str, ...]
+    ops: tuple[str, ...]
+    model_bytes: int
+
+    def __str__(self) -> str:
+        return (
+            f"TFLM ops in {self.folder}: {len(self.files)} files, {len(self.ops)} ops, "
+            f"{TRAIN_FILE} of {self.model_bytes:,} bytes"
+        )
+
+
+def write_tflm_library(
+    bundle: str | pathlib.Path, folder: str | pathlib.Path, name: str = LIBRARY
+) -> TflmLibrary:
+    """Writes our ops, ready to be registered in a MicroMutableOpResolver, and the training graph.
+
+    Args:
+        bundle: Folder that `md.export` wrote.
+        folder: Folder to write to, made if need be; an earlier export there is replaced.
+        name: Of the library.
+
+    Returns:
+        What was written.
+
+    Raises:
+        BundleError: The bundle is none, or was changed.
+        OptionError: `folder` holds something else.
+        PluginError: The C++ sources are not there.
+    """
+    bundle, folder = pathlib.Path(bundle), pathlib.Path(folder)
+    manifest = read_manifest(bundle / PLAN_FILE)
+    data = read_file(bundle, TRAIN_FILE, manifest)
+    ops = ops_of(data)
+    glue = template_folder() / "tflm"
+    texts = {
+        PROPERTIES: _properties(name),
+        "LICENSE.txt": LICENSE,
+        f"src/{HEADER}": _header(ops),
+        f"src/{MODEL_HEADER}": _model_header(manifest),
+        f"src/{MODEL_SOURCE}": _model_source(data),
+    }
+    files = {f"src/{place}": path for place, path in library_sources(kernel_sources()).items()}
+    files["src/tflm_ops/arduino/tflm/resolver.h"] = glue / "resolver.h"
+    files[f"examples/{EXAMPLE}/{EXAMPLE}.cpp"] = glue / f"{EXAMPLE}.cc"
+    write_library(folder, name, (EXAMPLE,), texts, files)
+    return TflmLibrary(folder, tuple(sorted([*texts, *files])), ops, len(data))
+
+
+def kernel_sources() -> list[pathlib.Path]:
+    """The ops, and whatever of tflm_ops they include, sorted."""
+    root = source_root()
+    found: set[pathlib.Path] = set()
+    waiting = [*(root / "tflm_ops/kernels").glob("*.cc"), *(root / "tflm_ops/kernels").glob("*.h")]
+    while waiting:
+        path = waiting.pop()
+        if path in found:
+            continue
+        found.add(path)
+        included = re.findall(r'(?m)^#include "(.*)"', path.read_text(encoding="utf-8"))
+        headers = [root / name for name in included]
+        twins = [header.with_suffix(".cc") for header in headers]
+        waiting += [*headers, *(twin for twin in twins if twin.is_file())]
+    return sorted(found)
+
+
+def ops_of(tflite: bytes) -> tuple[str, ...]:
+    """Keys of our ops that a .tflite uses, sorted."""
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    model = schema.Model.GetRootAs(tflite)
+    codes = [model.OperatorCodes(i) for i in range(model.OperatorCodesLength())]
+    names = {code.CustomCode() or b"" for code in codes if code}
+    return tuple(sorted(_KEYS[name.decode()] for name in names if name))
+
+
+def _properties(name: str) -> str:
+    text = properties(
+        name,
+        "Training ops for TensorFlow Lite Micro.",
+        "One exported training step and its custom ops, to be run by TFLM's interpreter, which is "
+        "not included. Written by tf_medyate.",
+    )
+    return text.replace(f"includes={name}.h", f"includes={HEADER}")
+
+
+def _header(ops: Iterable[str]) -> str:
+    every = _calls(op.key for op in op_schema.OPS)
+    return f"""#ifndef MEDYATE_TFLM_H_
+#define MEDYATE_TFLM_H_
+
+{NOTICE}
+
+//   static tflite::MicroMutableOpResolver<medyate::kTrainOps> resolver;
+//   if (medyate::AddOps(&resolver) != kTfLiteOk) ...
+
+#include "tflm_ops/arduino/tflm/resolver.h"
+#include "tflm_ops/schema/op_options.h"
+
+namespace medyate {{
+
+// How many ops train.tflite uses, and how many there are.
+constexpr unsigned kTrainOps = {len(list(ops))};
+constexpr unsigned kAllOps = {len(every)};
+
+// Adds the ops of train.tflite.
+template <unsigned N>
+TfLiteStatus AddOps(tflite::MicroMutableOpResolver<N>* resolver) {{
+  static_assert(N >= kTrainOps, "make the resolver larger");
+  const tflm::Registration ops[kTrainOps] = {{
+{_lines(_calls(ops))}
+  }};
+  return AddRegistrations(ops, kTrainOps, resolver);
+}}
+
+// Adds every op, for any model.
+template <unsigned N>
+TfLiteStatus AddAllOps(tflite::MicroMutableOpResolver<N>* resolver) {{
+  static_assert(N >= kAllOps, "make the resolver larger");
+  const tflm::Registration ops[kAllOps] = {{
+{_lines(every)}
+  }};
+  return AddRegistrations(ops, kAllOps, resolver);
+}}
+
+}}  // namespace medyate
+
+#endif  // MEDYATE_TFLM_H_
+"""
+
+
+def _calls(keys: Iterable[str]) -> list[str]:
+    return [f"Register{key}()," for key in keys]
+
+
+def _lines(calls: Iterable[str]) -> str:
+    return "\n".join(f"      {call}" for call in calls)
+
+
+def _model_header(manifest: Manifest) -> str:
+    inputs = math.prod(manifest.input_shape)
+    planner = _PLANNER_BYTES * (len(manifest.memory.tensors) + _OTHER_TENSORS)
+    arena_bytes = align(manifest.memory.arena_bytes + planner)
+    return f"""#ifndef MEDYATE_TRAIN_MODEL_H_
+#define MEDYATE_TRAIN_MODEL_H_
+
+{NOTICE}
+
+namespace medyate {{
+
+constexpr int kTrainInputFloats = {inputs};
+
+// Of TFLM's arena on a 64-bit host, with what its memory planner needs for a moment; a board needs
+// less.
+constexpr unsigned kTrainArenaBytes = {arena_bytes};
+
+extern const unsigned char kTrainModel[];
+extern const unsigned kTrainModelBytes;
+
+}}  // namespace medyate
+
+#endif  // MEDYATE_TRAIN_MODEL_H_
+"""
+
+
+def _model_source(data: bytes) -> str:
+    rows = (data[i : i + _BYTES_A_LINE] for i in range(0, len(data), _BYTES_A_LINE))
+    numbers = "\n".join(f"    {', '.join(str(byte) for byte in row)}," for row in rows)
+    return f"""{NOTICE}
+
+#include "{MODEL_HEADER}"
+
+namespace medyate {{
+
+// TFLM reads constants where they lie: the file's own alignment holds from here on.
+alignas({ALIGNMENT_BYTES}) extern const unsigned char kTrainModel[] = {{
+{numbers}
+}};
+extern const unsigned kTrainModelBytes = sizeof(kTrainModel);
+
+}}  // namespace medyate
+"""

@@ -1,0 +1,339 @@
+"""Puts an UpdatePlan into a prepared model, and takes what was learned out again.
+
+    attach    which layers may be drawn from; the pool and the optimizer's slots are made
+    load      commit the last draw, fill the pool with the new one
+    commit    live weights -> kernels (changes no output)
+
+Example:
+    >>> updater = ChannelUpdater(model, specs, kept=("conv_3",), train_bias=True)
+    >>> updater.attach(pool_elements=2048, optimizer=model.optimizer)
+    >>> updater.load(plan)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from tf_medyate.cost import CostModel
+from tf_medyate.errors import PlanError
+from tf_medyate.prepared.layers import FROZEN, FULL, SPARSE, ChannelMasked, masked_layers
+from tf_medyate.prepared.model import PreparedModel
+from tf_medyate.prepared.tensors import assign, read
+from tf_medyate.spec import LayerDraw, LayerSpec, UpdatePlan
+
+
+def pool_elements(specs: Sequence[LayerSpec], cost: CostModel, capacity: int) -> int:
+    """The most weights that any draw within `capacity` can hold, in elements.
+
+    An upper bound: capacity goes to the channels with most weights per cost first, the
+    last of them in part.
+
+    Args:
+        specs: The layers that may be drawn from.
+        cost: Cost model, in the unit of `capacity`.
+        capacity: What is left for drawn channels.
+    """
+    elements, left = 0.0, capacity
+    for spec in sorted(specs, key=lambda s: -s.weights_per_channel / cost.channel(s)):
+        channels = min(float(spec.channels), left / cost.channel(spec))
+        elements += channels * spec.weights_per_channel
+        left -= channels * cost.channel(spec)
+    return max(1, int(elements))
+
+
+class ChannelUpdater:
+    """Carries plans into a prepared model.
+
+    Args:
+        model: A prepared model.
+        specs: Its layers.
+        kept: Names of the layers that may be drawn from.
+        train_bias: The biases of kept layers are trained.
+        train_all: Every kernel and bias is trained: ordinary fine-tuning.
+        scaled: `load` is given step scales other than 1.
+    """
+
+    def __init__(
+        self,
+        model: PreparedModel,
+        specs: Sequence[LayerSpec],
+        kept: Sequence[str],
+        train_bias: bool,
+        train_all: bool = False,
+        scaled: bool = False,
+    ):
+        self.model = model
+        self.optimizer: Any = None
+        self._by_name = {layer.name: layer for layer in masked_layers(model)}
+        self._specs = tuple(specs)
+        self._kept = frozenset(kept)
+        self._train_bias = train_bias
+        self._train_all = train_all
+        self._scaled = scaled
+
+    @property
+    def kept_layers(self) -> list[ChannelMasked]:
+        """The layers that may be drawn from, in execution order."""
+        return [self._by_name[s.name] for s in self._specs if s.name in self._kept]
+
+    def attach(self, pool_elements: int, optimizer: keras.optimizers.Optimizer | None):
+        """Commits what was live, sets every layer's mode and makes the pool.
+
+        Args:
+            pool_elements: Size of the pool; 0 where no layer is kept.
+            optimizer: The optimizer that will train; its slots are made here. If it was built
+                for other variables already, a fresh one of the same settings takes its place.
+        """
+        # Under a distribution strategy every variable is to have a copy in each replica.
+        with self.model.distribute_strategy.scope():
+            self._attach(pool_elements, optimizer)
+
+    def _attach(self, pool_elements: int, optimizer):
+        self.model.commit()
+        state = self.model.training_state
+        if pool_elements:
+            kernels = [layer.kernel.shape for layer in self.kept_layers]
+            positions = [spec.index for spec in self._specs if spec.name in self._kept]
+            state.allocate(pool_elements, kernels, positions)
+        for spec in self._specs:
+            self._set_mode(spec)
+        for slot, layer in enumerate(self.kept_layers):
+            layer.slot = slot
+        if not pool_elements:
+            state.release()
+        state.scaled = self._scaled
+        known = self.model.attachment
+        known.owner = self
+        modes = (
+            self._scaled,
+            *((n, v.mode, v.bias_trainable) for n, v in self._by_name.items()),
+        )
+        if known.matches(modes, state.pool, optimizer):  # nothing that was traced has changed
+            self.optimizer = optimizer
+            self._reset_all_slots()
+            return
+        self.optimizer = self._adopt(optimizer)
+        self._retrace()
+        initials = {} if self.optimizer is None else self._slots_as_built(self.optimizer)
+        known.remember(modes, state.pool, self.optimizer, initials)
+
+    def _set_mode(self, spec: LayerSpec):
+        layer = self._by_name[spec.name]
+        whole = spec.is_head or self._train_all
+        if whole and spec.trainable:
+            layer.set_mode(FULL, train_bias=True)
+        elif spec.name in self._kept:
+            state = self.model.training_state
+            layer.set_mode(SPARSE, self._train_bias, lambda: state)
+        else:
+            layer.set_mode(FROZEN, train_bias=False)
+        assign(layer.channel_mask, np.full(spec.channels, layer.mode == FULL))
+
+    def _adopt(self, optimizer):
+        if optimizer is None:
+            return None
+        if optimizer.built:
+            fresh = type(optimizer).from_config(optimizer.get_config())
+            fresh.iterations.assign(optimizer.iterations)
+            if getattr(self.model, "optimizer", None) is optimizer:
+                self.model.optimizer = fresh
+            optimizer = fresh
+        optimizer.build(self.model.trainable_variables)
+        return optimizer
+
+    def _slots_as_built(self, optimizer) -> dict[str, float]:
+        pool = self.model.training_state.pool
+        trained = self.model.trainable_variables if pool is None else [pool]
+        return slot_initials(optimizer, trained[0]) if trained else {}
+
+    def _retrace(self):
+        if self.model.compiled:
+            self.model.make_train_function(force=True)
+            self.model.make_test_function(force=True)
+        self.model.make_predict_function(force=True)
+
+    def load(self, plan: UpdatePlan, step_scale: float = 1.0):
+        """Commits the last draw and makes the plan's channels live.
+
+        Args:
+            plan: The draw.
+            step_scale: What the gradients of drawn channels are multiplied by.
+
+        Raises:
+            PlanError: The plan names a layer that is not kept, or does not fit the pool.
+        """
+        self._check(plan)
+        self.model.commit()
+        state = self.model.training_state
+        if state.pool is None:
+            return
+        draws = [np.asarray(plan.channels_of(v.name), np.int64) for v in self.kept_layers]
+        state.lay_out(draws, plan.draw, step_scale)
+        self.model.reload_pool()
+        for layer, channels in zip(self.kept_layers, draws, strict=True):
+            mask = np.zeros(layer.channel_mask.shape, bool)
+            mask[channels] = True
+            assign(layer.channel_mask, mask)
+        self._load_importance()
+        if self.optimizer is not None:
+            # The pool's places belong to other weights now: their optimizer state starts anew.
+            self._reset_slots_of(state.pool, read(state.pool))
+
+    def _load_importance(self):
+        state = self.model.training_state
+        means = np.zeros(state.importance.shape, np.float32)
+        for layer, placement in zip(self.kept_layers, state.placements(), strict=True):
+            if placement.channels.size:
+                means[placement.importance] = read(layer.importance)[placement.channels]
+        assign(state.importance, means)
+
+    def _check(self, plan: UpdatePlan):
+        whole = {s.name for s in self._specs if s.is_head or self._train_all}
+        unknown = {entry.layer for entry in plan.layers} - self._kept - whole
+        if unknown:
+            raise PlanError(
+                "plan",
+                "channels of kept layers only",
+                f"channels of {sorted(unknown)}",
+                "Draw with the same kept layers that the model was attached with.",
+            )
+        state = self.model.training_state
+        sizes = {s.name: s.weights_per_channel for s in self._specs}
+        need = sum(len(d.channels) * sizes[d.layer] for d in plan.layers if d.layer in self._kept)
+        if state.pool is not None and need > state.pool.shape[0]:
+            raise PlanError(
+                "plan",
+                f"at most {state.pool.shape[0]} weights, the size of the pool",
+                f"{need} weights",
+                "Attach with the budget that the plan was drawn for.",
+            )
+
+    def _reset_slots_of(self, trained: keras.Variable, value: np.ndarray):
+        initials = self.model.attachment.slot_initials
+        for suffix, variable in _slots(self.optimizer, trained):
+            if suffix.endswith("average"):
+                assign(variable, value)  # an average of weights starts at the weights
+            else:
+                assign(variable, np.full(variable.shape, initials.get(suffix, 0.0), np.float32))
+
+    def _reset_all_slots(self):
+        """Fresh optimizer state for the pool and for everything else that is trained."""
+        if self.optimizer is None:
+            return
+        for trained in self.model.trainable_variables:
+            self._reset_slots_of(trained, read(trained))
+
+    def loaded_plan(self, template: UpdatePlan, cost: CostModel) -> UpdatePlan:
+        """The plan that the masks hold, as after restoring a checkpoint.
+
+        Args:
+            template: Gives seed, budget and fixed cost.
+            cost: Cost model in the budget's unit.
+        """
+        draws, used = [], 0
+        for spec in self._specs:
+            if spec.name in self._kept:
+                channels = np.flatnonzero(read(self._by_name[spec.name].channel_mask))
+                used += channels.size * cost.channel(spec)
+                if channels.size:
+                    draws.append(LayerDraw(spec.name, tuple(int(c) for c in channels)))
+        draw = self.model.training_state.draw
+        return UpdatePlan(draw, template.seed, template.budget, template.fixed, used, tuple(draws))
+
+    def importance(self) -> dict[str, np.ndarray]:
+        """Running mean of the gradient norm of each channel, by kept layer; commits first."""
+        self.model.commit()
+        return {layer.name: read(layer.importance) for layer in self.kept_layers}
+
+    def set_importance(self, values: Mapping[str, np.ndarray]):
+        """Overwrites the running means, as after calibration."""
+        for layer in self.kept_layers:
+            assign(layer.importance, np.asarray(values[layer.name], np.float32))
+        if self.model.training_state.pool is not None:
+            self._load_importance()
+
+    def snapshot(self) -> list[tuple[keras.Variable, np.ndarray]]:
+        """Everything that training changes, to go back to with `restore`."""
+        variables = [*self.model.trainable_variables, *(v.importance for v in self.kept_layers)]
+        if self.model.training_state.pool is not None:
+            variables.append(self.model.training_state.importance)
+        if self.optimizer is not None:
+            variables += self.optimizer.variables
+        return [(variable, read(variable)) for variable in variables]
+
+    @staticmethod
+    def restore(snapshot: list[tuple[keras.Variable, np.ndarray]]):
+        """Puts a snapshot back."""
+        for variable, value in snapshot:
+            assign(variable, value)
+
+    def first_non_finite(self) -> str | None:
+        """Path of a trained variable that holds NaN or infinity, None if all are finite."""
+        for variable in self.model.trainable_variables:
+            if not np.isfinite(read(variable)).all():
+                return variable.path
+        return None
+
+
+def _reference_name(variable) -> str:
+    """How Keras names a variable inside the names of its optimizer slots."""
+    return variable.path.replace("/", "_")
+
+
+def _slots(optimizer, trained: keras.Variable) -> list[tuple[str, keras.Variable]]:
+    """What a built optimizer keeps for a variable, each with the suffix of its name."""
+    key = _reference_name(trained)
+    return [
+        (slot.path.split(key)[-1], slot)
+        for slot in optimizer.variables
+        if key in slot.path and slot.shape == trained.shape
+    ]
+
+
+def probe_size(specs: Sequence[LayerSpec]) -> int:
+    """Size of a vector that the model has: TensorFlow keeps 37 KiB for each new shape."""
+    return next((spec.channels for spec in specs), 2)
+
+
+def slot_initials(
+    optimizer: keras.optimizers.Optimizer, trained: keras.Variable
+) -> dict[str, float]:
+    """What each slot of a freshly built optimizer starts from, by the suffix of the slot's name.
+
+    Args:
+        optimizer: The optimizer, before its first step.
+        trained: One of the variables that it was built for.
+    """
+    return {suffix: float(np.mean(read(slot))) for suffix, slot in _slots(optimizer, trained)}
+
+
+def optimizer_costs(
+    optimizer: keras.optimizers.Optimizer | None, size: int = 2
+) -> tuple[int, bool]:
+    """Values that an optimizer keeps for each weight, found by building a twin of it.
+
+    Args:
+        optimizer: The optimizer; it stays as it is.
+        size: Of the vector that is tried; `probe_size` is best.
+
+    Returns:
+        (slots per weight, whether it also accumulates gradients over several steps).
+    """
+    if optimizer is None:
+        return 0, False
+    accumulates = bool(getattr(optimizer, "gradient_accumulation_steps", None))
+    twin = type(optimizer).from_config(optimizer.get_config())
+    probe = keras.Variable(np.zeros(size, np.float32), name="medyate_probe")
+    twin.build([probe])
+    return len(_slots(twin, probe)) - int(accumulates), accumulates
+
+
+def full_plan(specs: Sequence[LayerSpec], cost: CostModel, template: UpdatePlan) -> UpdatePlan:
+    """The plan of ordinary fine-tuning: every channel of every layer."""
+    draws = tuple(LayerDraw(s.name, tuple(range(s.channels))) for s in specs if s.trainable)
+    total = sum(cost.layer(s) for s in specs if s.trainable)
+    return UpdatePlan(0, template.seed, template.budget, 0, total, draws)

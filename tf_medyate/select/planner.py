@@ -1,0 +1,248 @@
+"""From a strategy, a model and calibration data to plans: what the callback asks before an epoch.
+
+    Planner.survey   once: specs, costs, ranking, kept layers, first importances
+    Planner.plan     before each draw: an UpdatePlan that fits the budget
+
+Example:
+    >>> planner = Planner(md.PRESETS["medyate"], md.MemoryBudget(8192))
+    >>> importance = planner.survey(model, [(x, y)], optimizer=None, loss=None)
+    >>> print(planner.plan(importance, draw=0))
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from tf_medyate.cost import CostModel
+from tf_medyate.errors import OptionError
+from tf_medyate.prepared.folding import layer_specs
+from tf_medyate.prepared.model import PreparedModel, check_data, take_batches
+from tf_medyate.prepared.update import full_plan, optimizer_costs, pool_elements, probe_size
+from tf_medyate.select.ranking import ChannelGradients, GradientProbe, rank_layers
+from tf_medyate.select.sampling import fitting_sharpness, sample_channels, strengths
+from tf_medyate.select.strategies import AUTO, MAX_STEP_SCALE, WHOLE_NET, Strategy
+from tf_medyate.select.velocity import VelocityProbe
+from tf_medyate.spec import BYTES, LayerRanking, LayerSpec, MemoryBudget, UpdatePlan
+
+Importance = Mapping[str, np.ndarray]
+Batches = Sequence[tuple[Any, Any]]
+
+
+class Planner:
+    """Decides which channels are trained; changes no model.
+
+    Args:
+        strategy: What to choose by.
+        budget: The bound; None only for the strategies "head" and "full".
+        seed: Seed of the sampler.
+        layers: Names of the layers to draw from, instead of the ranking's.
+        device_batch: Samples whose activations the device stores at once.
+
+    Attributes:
+        strategy: What was asked for; after `survey` with the sharpness found for "auto".
+        seed: Seed of the sampler.
+        specs, cost, ranking, kept, budget: What plans are made from; set by `survey`.
+    """
+
+    def __init__(
+        self,
+        strategy: Strategy,
+        budget: MemoryBudget | None,
+        seed: int = 0,
+        layers: Sequence[str] | None = None,
+        device_batch: int = 1,
+    ):
+        self._asked_strategy, self.strategy = strategy, strategy
+        self._asked = budget
+        self.seed = seed
+        self._layers = None if layers is None else tuple(layers)
+        self._device_batch = device_batch
+        self._probe: Callable[[], Importance] | None = None
+
+    @property
+    def trains_all(self) -> bool:
+        """Ordinary fine-tuning of everything."""
+        return self.strategy.sampling == "full"
+
+    @property
+    def needs_data(self) -> bool:
+        """`survey` must be given batches."""
+        return self.strategy.needs_gradients or self.strategy.sampling == "velocity"
+
+    def survey(
+        self,
+        model: PreparedModel,
+        batches: Batches,
+        optimizer: keras.optimizers.Optimizer | None,
+        loss: Callable | None,
+        progress: Callable[[int], None] | None = None,
+    ) -> Importance:
+        """Measures the model and fixes everything that stays the same from draw to draw.
+
+        Args:
+            model: A prepared model.
+            batches: Calibration batches (x, y); may be empty where `needs_data` is False.
+            optimizer: Its slots are counted.
+            loss: Loss to calibrate with; None takes the compiled one.
+            progress: Called with the number of batches done.
+
+        Returns:
+            The importance that the first draw goes by, float [channels] by layer name.
+        """
+        self.specs: tuple[LayerSpec, ...] = layer_specs(model)
+        slots, accumulate = optimizer_costs(optimizer, probe_size(self.specs))
+        unit = self._asked.unit if self._asked else BYTES
+        self.cost = CostModel(
+            unit, slots, accumulate, self._device_batch, train_bias=self.strategy.train_bias
+        )
+        gradients = self._measure(model, batches, loss, progress)
+        self.ranking = self._rank(gradients)
+        self.kept = self._keep()
+        everything = sum(self.cost.layer(spec) for spec in self.specs if spec.trainable)
+        least = self.cost.fixed(self.specs, self.kept)
+        self.budget = self._asked or MemoryBudget(everything if self.trains_all else least, unit)
+        if gradients is not None:
+            found: Importance = gradients.norm
+        else:
+            room = [spec for spec in self.specs if spec.name in self.kept]
+            found = {spec.name: np.ones(spec.channels, np.float32) for spec in room}
+        self.strategy = self._resolved(found)
+        return found
+
+    def _measure(self, model, batches, loss, progress) -> ChannelGradients | None:
+        if self.strategy.sampling == "velocity":
+            inputs = [x for x, _ in batches]
+            joined = keras.tree.map_structure(lambda *parts: np.concatenate(parts), *inputs)
+            self._probe = VelocityProbe(model, joined)
+        if not self.strategy.needs_gradients:
+            return None
+        if self.strategy.ranking == "fisher":  # a mean over samples of a square
+            batches = [single for batch in batches for single in _singles(*batch)]
+        probe = GradientProbe(model, loss)
+        if self.strategy.sampling == "oracle":
+            self._probe = lambda: probe(batches).norm
+        return probe(batches, progress)
+
+    def _rank(self, gradients: ChannelGradients | None) -> LayerRanking:
+        method, top_k = self.strategy.ranking, self.strategy.top_k
+        if method == "last_k":
+            return rank_layers(self.specs, None, method, top_k)
+        if method == WHOLE_NET or gradients is None:
+            whole = rank_layers(self.specs, None, "last_k", 1.0)
+            return LayerRanking(WHOLE_NET, whole.order, whole.scores, whole.kept)
+        return rank_layers(self.specs, gradients, method, top_k, self.cost)
+
+    def _keep(self) -> tuple[str, ...]:
+        if self.strategy.sampling in ("head", "full"):
+            return ()
+        if self._layers is not None:
+            return self._layers
+        return tuple(spec.name for spec in self.specs if spec.name in self.ranking.kept)
+
+    def _resolved(self, importance: Importance) -> Strategy:
+        asked = self._asked_strategy
+        if asked.sharpness != AUTO:
+            return asked
+        room = [spec for spec in self.specs if spec.name in self.kept and not spec.is_head]
+        costs = np.concatenate([np.full(s.channels, self.cost.channel(s)) for s in room] or [[]])
+        norms = np.concatenate([importance[spec.name] for spec in room] or [[]])
+        drawn = 1 - asked.core  # the core's share of the room is not drawn
+        capacity = int(drawn * (self.budget.amount - self.cost.fixed(self.specs, self.kept)))
+        strength = strengths(norms, costs, asked.weighting)
+        return dataclasses.replace(asked, sharpness=fitting_sharpness(strength, costs, capacity))
+
+    def pool_elements(self) -> int:
+        """Weights that the pool must have room for, 0 if nothing is drawn."""
+        room = [spec for spec in self.specs if spec.name in self.kept]
+        fixed = self.cost.fixed(self.specs, self.kept)
+        return pool_elements(room, self.cost, self.budget.amount - fixed) if room else 0
+
+    def current_importance(self, running: Importance) -> Importance:
+        """What the next draw goes by: the running means, or what the strategy measures anew."""
+        return running if self._probe is None else self._probe()
+
+    def plan(self, importance: Importance, draw: int) -> UpdatePlan:
+        """Draws; the plan never exceeds the budget.
+
+        Raises:
+            BudgetTooSmallError: Not a single channel fits beside what is always trained.
+            UnknownLayerError: A layer to draw from does not exist.
+        """
+        s = self.strategy
+        weighting = {"uniform": "uniform", "velocity": "norm"}.get(s.sampling, s.weighting)
+        plan = sample_channels(
+            self.specs,
+            importance,
+            self.budget,
+            kept=self.kept,
+            cost=self.cost,
+            seed=self.seed,
+            draw=draw,
+            weighting=weighting,
+            sharpness=float(s.sharpness),
+            core=s.core,
+            order="greedy" if s.sampling in ("greedy", "oracle", "velocity") else "random",
+            allow_empty=s.sampling in ("head", "full"),
+        )
+        return full_plan(self.specs, self.cost, plan) if self.trains_all else plan
+
+    def empty_plan(self, draw: int) -> UpdatePlan:
+        """A plan without channels, to be filled with those that a checkpoint holds."""
+        fixed = self.cost.fixed(self.specs, self.kept)
+        return UpdatePlan(draw, self.seed, self.budget, fixed, 0, ())
+
+    @property
+    def scales_steps(self) -> bool:
+        """`step_scale` can be another number than 1."""
+        weighted = self.strategy.sampling not in ("velocity", "uniform")
+        return self.strategy.step == "matched" and weighted
+
+    def step_scale(self, importance: Importance, plan: UpdatePlan) -> float:
+        """What makes an update of the drawn channels as long as one of all kept channels."""
+        if not self.scales_steps:
+            return 1.0
+        every = sum(float(np.square(importance[name]).sum()) for name in self.kept)
+        drawn = sum(
+            float(np.square(importance[d.layer][list(d.channels)]).sum()) for d in plan.layers
+        )
+        return min(MAX_STEP_SCALE, math.sqrt(every / drawn)) if drawn > 0 else 1.0
+
+
+def calibration_batches(model: PreparedModel, given: Any, count: int) -> Batches:
+    """Up to `count` checked batches: of the calibration data given, or of what `fit` runs on.
+
+    Raises:
+        OptionError: There are none: `fit` is not running, or on data that are read only once.
+        DataError: They cannot be used.
+    """
+    if given is not None:
+        batches = take_batches(given, count)
+        found = list(batches if batches is not None else given)
+    else:
+        offered = model.offered_batches(count)
+        if offered is None:
+            raise OptionError(
+                "calibration",
+                "data to measure gradients on",
+                "None, and no data from fit that could be read twice",
+                "Pass calibration=(x, y), for example a few hundred samples.",
+            )
+        found = list(offered)
+    for x, y in found:
+        check_data(model, x, y, "calibration")
+    return found
+
+
+def _singles(x, y) -> Batches:
+    count = len(keras.tree.flatten(x)[0])
+    return [(_row(x, index), _row(y, index)) for index in range(count)]
+
+
+def _row(values, index: int) -> Any:
+    return keras.tree.map_structure(lambda a: np.asarray(a)[index : index + 1], values)

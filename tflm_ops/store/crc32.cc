@@ -1,0 +1,26 @@
+#include "tflm_ops/store/crc32.h"
+
+namespace medyate {
+namespace {
+
+// The remainders of the 16 values of a nibble, polynomial 0x04C11DB7 with its bits reversed.
+const uint32_t kNibble[16] = {
+    0x00000000u, 0x1db71064u, 0x3b6e20c8u, 0x26d930acu, 0x76dc4190u, 0x6b6b51f4u,
+    0x4db26158u, 0x5005713cu, 0xedb88320u, 0xf00f9344u, 0xd6d6a3e8u, 0xcb61b38cu,
+    0x9b64c2b0u, 0x86d3d2d4u, 0xa00ae278u, 0xbdbdf21cu,
+};
+
+}  // namespace
+
+uint32_t Crc32(uint32_t crc, const void* data, size_t bytes) {
+  const uint8_t* byte = static_cast<const uint8_t*>(data);
+  crc = ~crc;
+  for (size_t i = 0; i < bytes; ++i) {
+    crc ^= byte[i];
+    crc = (crc >> 4) ^ kNibble[crc & 15];
+    crc = (crc >> 4) ^ kNibble[crc & 15];
+  }
+  return ~crc;
+}
+
+}  // namespace medyate

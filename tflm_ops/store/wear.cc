@@ -1,0 +1,38 @@
+#include "tflm_ops/store/wear.h"
+
+namespace medyate {
+namespace {
+
+const uint32_t kMarkWords = 2;
+
+uint32_t Largest(const uint32_t* counts, uint32_t n) {
+  uint32_t largest = 0;
+  for (uint32_t i = 0; i < n; ++i) largest = counts[i] > largest ? counts[i] : largest;
+  return largest;
+}
+
+}  // namespace
+
+uint64_t CommitMicroseconds(const FlashTraits& traits, uint32_t images, uint32_t head_words) {
+  const uint64_t erases = 2 * uint64_t{images} + 1;
+  // Marks: a note for the journal, a note for the weights, commit and done.
+  const uint64_t words = 2 * uint64_t{images} * (traits.page_bytes / 4) + head_words +
+                         kMarkWords * (images > 0 ? 4 : 3);
+  return erases * traits.erase_microseconds + words * traits.write_microseconds;
+}
+
+uint32_t CommitsLeft(const FlashTraits& traits, const uint32_t* counts, uint32_t weight_pages,
+                     uint32_t journal_pages, uint32_t images) {
+  const uint32_t weights_worst = Largest(counts, weight_pages);
+  const uint32_t journal_worst = Largest(counts + weight_pages, journal_pages);
+  if (journal_worst >= traits.cycles || (images > 0 && weights_worst >= traits.cycles)) return 0;
+  // Each commit erases 1 + images journal pages in turn. Only in a ring shorter than two commits do
+  // they have to go round the last head, and even then no page is erased twice a commit.
+  const uint64_t pages = uint64_t{images} + 1, erases = traits.cycles - journal_worst;
+  const uint64_t by_journal = 2 * pages <= journal_pages ? erases * journal_pages / pages : erases;
+  const uint64_t by_weights = images > 0 ? traits.cycles - weights_worst : by_journal;
+  const uint64_t commits = by_journal < by_weights ? by_journal : by_weights;
+  return commits > 0xffffffffu ? 0xffffffffu : static_cast<uint32_t>(commits);
+}
+
+}  // namespace medyate

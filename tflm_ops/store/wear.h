@@ -1,0 +1,37 @@
+#ifndef TFLM_OPS_STORE_WEAR_H_
+#define TFLM_OPS_STORE_WEAR_H_
+
+// How long commits take and how long the flash lasts. Plain arithmetic on data-sheet figures.
+
+#include <stdint.h>
+
+namespace medyate {
+
+struct FlashTraits {
+  uint32_t page_bytes;
+  uint32_t erase_microseconds;  // Of a page.
+  uint32_t write_microseconds;  // Of a word.
+  uint32_t cycles;              // Erases that a page endures.
+};
+
+constexpr FlashTraits kNrf52840Traits = {4096, 85000, 41, 10000};
+
+// Time of one commit, while the CPU mostly halts: images and head into the journal, images into the
+// weights, and the marks.
+//
+// Args:
+//   images: weight pages that it changes.
+//   head_words: size of its head.
+uint64_t CommitMicroseconds(const FlashTraits& traits, uint32_t images, uint32_t head_words);
+
+// At least so many commits until the first page reaches its limit, if each changes so many weight
+// pages, always among them the one that is worn most.
+//
+// Args:
+//   counts: erases so far, [weight_pages + journal_pages], as WeightStore::EraseCounts has them.
+uint32_t CommitsLeft(const FlashTraits& traits, const uint32_t* counts, uint32_t weight_pages,
+                     uint32_t journal_pages, uint32_t images);
+
+}  // namespace medyate
+
+#endif  // TFLM_OPS_STORE_WEAR_H_

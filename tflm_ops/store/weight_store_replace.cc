@@ -1,0 +1,113 @@
+// The weight store's replacement of all weights by words that come in parts.
+
+#include <string.h>
+
+#include "tflm_ops/math/fp_exact.h"
+#include "tflm_ops/math/scalar.h"
+#include "tflm_ops/store/crc32.h"
+#include "tflm_ops/store/flash_io.h"
+#include "tflm_ops/store/weight_store.h"
+
+namespace medyate {
+namespace {
+
+// One run over all weights: touches every page.
+class AllWeights final : public RunList {
+ public:
+  explicit AllWeights(uint32_t words) : words_(words) {}
+  uint32_t count() const override { return 1; }
+  WeightRun run(uint32_t) const override { return {0, 0, words_}; }
+
+ private:
+  uint32_t words_;
+};
+
+bool AreFinite(const uint32_t* words, uint32_t count) {
+  for (uint32_t i = 0; i < count; ++i) {
+    float weight;
+    memcpy(&weight, &words[i], sizeof(weight));
+    if (!math::IsFinite(weight)) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+uint32_t WeightStore::WeightWords() const {
+  return config_.weight_pages * (flash_->page_bytes() / 4);
+}
+
+StoreStatus WeightStore::Abandon(StoreStatus status) {
+  is_replacing_ = false;
+  return status;
+}
+
+StoreStatus WeightStore::BeginReplace() {
+  is_replacing_ = false;
+  if (blocked_ != StoreStatus::kOk) return blocked_;
+  detail_ = {};
+  const AllWeights all(WeightWords());
+  const Change change = {&all, RunMode::kSet, nullptr, 0, nullptr, 0};
+  StoreStatus status = CheckRoom(change);
+  if (status == StoreStatus::kOk) status = CheckWear(change);
+  if (status != StoreStatus::kOk) return status;
+  replace_noted_ = false;
+  if (!OpenJournal(&replace_noted_)) return StoreStatus::kJournalFailed;
+  replace_words_ = replace_crc_ = 0;
+  is_replacing_ = true;
+  return StoreStatus::kOk;
+}
+
+StoreStatus WeightStore::Replace(const uint32_t* words, uint32_t count) {
+  if (!is_replacing_) return blocked_ != StoreStatus::kOk ? blocked_ : StoreStatus::kBadRuns;
+  if (count > WeightWords() - replace_words_) return Abandon(StoreStatus::kBadRuns);
+  if (!AreFinite(words, count)) return Abandon(StoreStatus::kNotFinite);
+  const uint32_t page_words = flash_->page_bytes() / 4;
+  while (count > 0) {
+    const uint32_t room = page_words - replace_words_ % page_words;
+    const uint32_t part = count < room ? count : room;
+    const StoreStatus status = WriteWords(words, part);
+    if (status != StoreStatus::kOk) return Abandon(status);
+    words += part;
+    count -= part;
+  }
+  return StoreStatus::kOk;
+}
+
+// Words of one page. It is erased before its first word.
+StoreStatus WeightStore::WriteWords(const uint32_t* words, uint32_t count) {
+  const uint32_t page_words = flash_->page_bytes() / 4;
+  const uint32_t word = replace_words_ % page_words;
+  const uint32_t offset = Journal(NextImage(replace_words_ / page_words));
+  if ((word == 0 && !ErasePage(flash_, offset)) ||
+      !WriteVerified(flash_, offset + 4 * word, words, count)) {
+    return Failed(StoreStatus::kJournalFailed, offset);
+  }
+  replace_crc_ = Crc32(replace_crc_, words, 4 * count);
+  replace_words_ += count;
+  return StoreStatus::kOk;
+}
+
+StoreStatus WeightStore::FinishReplace(const RecordChange* records, uint32_t record_count) {
+  if (!is_replacing_) return blocked_ != StoreStatus::kOk ? blocked_ : StoreStatus::kBadRuns;
+  if (replace_words_ != WeightWords()) return Abandon(StoreStatus::kBadRuns);
+  if (!AreValid(records, record_count)) return Abandon(StoreStatus::kBadRecord);
+  const AllWeights all(WeightWords());
+  const Change change = {&all, RunMode::kSet, nullptr, 0, records, record_count};
+  const StoreStatus status = CheckRoom(change);
+  if (status != StoreStatus::kOk) return status;  // kHeadFull
+  is_replacing_ = false;
+  if (!ImagesAreRight()) return Failed(StoreStatus::kJournalFailed, Journal(NextImage(0)));
+  return WriteHead(change, false, replace_noted_);
+}
+
+// Whether the journal still holds what came.
+bool WeightStore::ImagesAreRight() const {
+  uint32_t crc = 0;
+  for (uint32_t p = 0; p < config_.weight_pages; ++p) {
+    if (!FlashCrc(*flash_, Journal(NextImage(p)), flash_->page_bytes(), &crc)) return false;
+  }
+  return crc == replace_crc_;
+}
+
+}  // namespace medyate

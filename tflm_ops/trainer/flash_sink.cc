@@ -1,0 +1,116 @@
+#include "tflm_ops/trainer/flash_sink.h"
+
+#include "tflm_ops/store/crc32.h"
+
+namespace medyate {
+namespace {
+
+const uint32_t kPageFloats = 1024;
+const uint32_t kPageBytes = 4 * kPageFloats;
+
+bool HasRightPages(const Flash* flash) { return flash && flash->page_bytes() == kPageBytes; }
+
+}  // namespace
+
+FlashSink::FlashSink(const StaticModel& model, const FlashPlace& place)
+    : model_(model),
+      place_(place),
+      images_(model.weights_floats / kPageFloats),
+      store_(place.flash, ConfigOf(), page_) {}
+
+StoreConfig FlashSink::ConfigOf() const {
+  return {{model_.hash[0], model_.hash[1]},
+          place_.weights_offset,
+          model_.weights_floats / kPageFloats,
+          place_.journal_offset,
+          place_.journal_pages,
+          place_.cycle_limit,
+          true,
+          model_.weights_crc};
+}
+
+StoreStatus FlashSink::Open(ForeignState foreign) {
+  counts_ = false;
+  if (!place_.flash) {
+    status_ = StoreStatus::kNotOpen;
+  } else {
+    status_ = HasRightPages(place_.flash) ? store_.Open(foreign) : StoreStatus::kBadConfig;
+  }
+  return status_;
+}
+
+StoreStatus FlashSink::Change(const medyate::Change& change) {
+  counts_ = false;
+  // A store that cannot be used stays so; it says why.
+  if (!HasRightPages(place_.flash)) return status_;
+  const uint32_t before = store_.sequence();
+  status_ = store_.Commit(change);
+  // From its commit mark on a change counts, whatever fails behind it; the next start finds it, or
+  // what was to be put in place is safe in the journal.
+  counts_ = status_ == StoreStatus::kOk || store_.sequence() != before;
+  return status_;
+}
+
+CommitResult FlashSink::Commit(const CommitRequest& request) {
+  const uint32_t bytes = 4 * request.importance_floats;
+  const bool has_importance = bytes > 0 && bytes <= kMostRecordBytes;
+  const RecordChange no_importance = {kImportanceRecord, nullptr, 0};
+  RecordChange records[] = {{kProgressRecord, &request.progress, sizeof(request.progress)},
+                            {kImportanceRecord, request.importance, bytes}};
+  if (!has_importance) records[1] = no_importance;
+  const medyate::Change change = {request.runs,        request.mode, request.pool,
+                                  request.pool_floats, records,       2};
+  StoreStatus status = Change(change);
+  if (status == StoreStatus::kHeadFull && has_importance) {
+    records[1] = no_importance;
+    status = Change(change);
+  }
+  if (counts_) {
+    images_ = store_.detail().images;
+    return CommitResult::kOk;
+  }
+  return status == StoreStatus::kNotFinite ? CommitResult::kNotFinite : CommitResult::kFailed;
+}
+
+const float* FlashSink::weights() const {
+  // What lies there changes, whatever `const` says: no compiler may see an initialiser behind it.
+  const float* volatile hidden = place_.flash && place_.weights ? place_.weights : model_.weights;
+  return hidden;
+}
+
+bool FlashSink::ReadProgress(Progress* progress) const {
+  Progress read;
+  uint32_t bytes = 0;
+  if (!store_.ReadRecord(kProgressRecord, &read, sizeof(read), &bytes) || bytes != sizeof(read)) {
+    return false;
+  }
+  *progress = read;
+  return true;
+}
+
+bool FlashSink::ReadImportance(float* importance, uint32_t floats) const {
+  uint32_t bytes = 0;
+  if (!store_.ReadRecord(kImportanceRecord, nullptr, 0, &bytes) || bytes != 4 * floats) {
+    return false;
+  }
+  return store_.ReadRecord(kImportanceRecord, importance, bytes, &bytes);
+}
+
+bool FlashSink::are_weights_sound() const {
+  if (status_ == StoreStatus::kOk) return true;
+  if (HasRightPages(place_.flash) && store_.AreWeightsRight()) return true;
+  return Crc32(0, weights(), 4 * model_.weights_floats) == model_.weights_crc;
+}
+
+uint32_t FlashSink::CommitsLeft() {
+  if (!HasRightPages(place_.flash)) return 0;
+  if (place_.cycle_limit == 0) return 0xffffffffu;
+  FlashTraits traits = kNrf52840Traits;
+  traits.cycles = place_.cycle_limit;
+  const uint32_t* counts = store_.EraseCounts();
+  if (!counts) return 0;
+  return medyate::CommitsLeft(traits, counts, model_.weights_floats / kPageFloats,
+                              place_.journal_pages, images_);
+}
+
+}  // namespace medyate

@@ -1,0 +1,352 @@
+#include "tflm_ops/trainer/step_trainer.h"
+
+#include <string.h>
+
+#include "tflm_ops/schema/op_options.h"
+#include "tflm_ops/math/fp_exact.h"
+#include "tflm_ops/math/losses.h"
+#include "tflm_ops/math/scalar.h"
+
+namespace medyate {
+namespace {
+
+bool AreFinite(const float* values, int n) {
+  for (int i = 0; i < n; ++i) {
+    if (!math::IsFinite(values[i])) return false;
+  }
+  return true;
+}
+
+TrainerStatus StatusOf(RunnerStatus status) {
+  switch (status) {
+    case RunnerStatus::kOk:
+      return TrainerStatus::kOk;
+    case RunnerStatus::kNotInitialised:
+      return TrainerStatus::kNotInitialised;
+    case RunnerStatus::kNoArena:
+      return TrainerStatus::kNoArena;
+    case RunnerStatus::kArenaNotAligned:
+      return TrainerStatus::kArenaNotAligned;
+    case RunnerStatus::kArenaTooSmall:
+      return TrainerStatus::kArenaTooSmall;
+    case RunnerStatus::kBadModel:
+    case RunnerStatus::kPrepareFailed:
+      return TrainerStatus::kBadModel;
+    case RunnerStatus::kInvokeFailed:
+      return TrainerStatus::kOpFailed;
+  }
+  return TrainerStatus::kOpFailed;
+}
+
+// SoftmaxCrossEntropyForward without memory for the probabilities; the same bits.
+float CrossEntropy(const float* logits, int classes, int label) {
+  float largest = logits[0];
+  for (int i = 1; i < classes; ++i) {
+    if (logits[i] > largest) largest = logits[i];
+  }
+  float sum = 0.0f;
+  for (int i = 0; i < classes; ++i) sum += math::Exp(logits[i] - largest);
+  return math::Log(sum) - (logits[label] - largest);
+}
+
+}  // namespace
+
+TrainerStatus StepTrainer::Init(const StaticModel& model, void* arena, size_t arena_bytes,
+                                CommitSink* sink) {
+  model_ = nullptr;
+  sink_ = sink;
+  schedule_ = model.schedule;
+  samples_ = updates_ = epochs_ = pending_ = 0;
+  is_sound_ = true;
+  const RunnerStatus status =
+      runner_.Init(model, arena, arena_bytes, sink ? sink->weights() : nullptr);
+  if (status != RunnerStatus::kOk) return StatusOf(status);
+  model_ = &model;
+  // The control op's first run copies the prior and draws.
+  const TrainerStatus drawn = RunControl(kCommandDiscard);
+  if (drawn == TrainerStatus::kOk) return drawn;
+  model_ = nullptr;
+  return TrainerStatus::kBadModel;
+}
+
+TrainerStatus StepTrainer::Resume(const Progress& progress, const float* importance,
+                                  uint32_t importance_floats) {
+  if (!model_) return TrainerStatus::kNotInitialised;
+  const int floats = runner_.Elements(model_->importance);
+  if (progress.draw < 0 || importance_floats != static_cast<uint32_t>(floats)) {
+    return TrainerStatus::kBadProgress;
+  }
+  if (floats > 0 && !importance) return TrainerStatus::kNullArgument;
+  for (int i = 0; i < floats; ++i) {
+    if (!math::IsFinite(importance[i]) || importance[i] < 0.0f) return TrainerStatus::kBadProgress;
+  }
+  if (floats > 0 && importance != Floats(model_->importance)) {
+    memcpy(Floats(model_->importance), importance, sizeof(float) * floats);
+  }
+  samples_ = progress.samples;
+  updates_ = progress.updates;
+  epochs_ = progress.epochs;
+  pending_ = 0;
+  if (progress.draw == draw()) return TrainerStatus::kOk;  // Init's own draw, from the prior.
+  int32_t* selection = static_cast<int32_t*>(runner_.Data(model_->selection));
+  selection[kStateWordDraw] = progress.draw - 1;
+  return RunControl(kCommandDraw);
+}
+
+TrainerStatus StepTrainer::Step(const float* sample, int label, float* loss) {
+  TrainerStatus status = CheckLabel(label);
+  if (status == TrainerStatus::kOk) status = SetSample(sample);
+  if (status != TrainerStatus::kOk) return status;
+  *static_cast<int32_t*>(runner_.Data(model_->label)) = label;
+  return Learn(loss);
+}
+
+TrainerStatus StepTrainer::Step(const float* sample, const float* target, float* loss) {
+  TrainerStatus status = CheckTarget(target);
+  if (status == TrainerStatus::kOk) status = SetSample(sample);
+  if (status != TrainerStatus::kOk) return status;
+  memcpy(Floats(model_->label), target, sizeof(float) * runner_.Elements(model_->label));
+  return Learn(loss);
+}
+
+void StepTrainer::ReportLabel(int most, int label) {
+  runner_.Report("label: expected 0 to %d, received %d", most, label);
+}
+
+TrainerStatus StepTrainer::CheckLabel(int label) {
+  if (!model_) return TrainerStatus::kNotInitialised;
+  if (model_->classes == 0) return TrainerStatus::kLabelOfOtherKind;
+  if (label >= 0 && label < model_->classes) return TrainerStatus::kOk;
+  ReportLabel(model_->classes - 1, label);
+  return TrainerStatus::kLabelOutOfRange;
+}
+
+TrainerStatus StepTrainer::CheckTarget(const float* target) const {
+  if (!model_) return TrainerStatus::kNotInitialised;
+  if (model_->classes != 0) return TrainerStatus::kLabelOfOtherKind;
+  if (!target) return TrainerStatus::kNullArgument;
+  return AreFinite(target, runner_.Elements(model_->label)) ? TrainerStatus::kOk
+                                                            : TrainerStatus::kTargetNotFinite;
+}
+
+TrainerStatus StepTrainer::CheckSample(const float* sample) {
+  if (!model_) return TrainerStatus::kNotInitialised;
+  if (!sample) return TrainerStatus::kNullArgument;
+  if (AreFinite(sample, runner_.Elements(model_->sample))) return TrainerStatus::kOk;
+  runner_.Report("sample: expected finite numbers, received NaN or infinity");
+  return TrainerStatus::kSampleNotFinite;
+}
+
+TrainerStatus StepTrainer::SetSample(const float* sample) {
+  const TrainerStatus status = CheckSample(sample);
+  if (status == TrainerStatus::kOk && sample != Floats(model_->sample)) {
+    memcpy(Floats(model_->sample), sample, sizeof(float) * runner_.Elements(model_->sample));
+  }
+  return status;
+}
+
+// Learns from the sample and the label that are set.
+TrainerStatus StepTrainer::Learn(float* loss) {
+  const bool full = pending_ + 1 >= model_->batch_size;
+  const bool steps = full && !model_->clips_norm;
+  const TrainerStatus status = Run(steps ? kCommandStep : kCommandAccumulate, model_->node_count);
+  if (loss && (status == TrainerStatus::kOk || status == TrainerStatus::kLossNotFinite)) {
+    *loss = *Floats(model_->loss);
+  }
+  if (status != TrainerStatus::kOk) return status;
+  ++pending_;
+  if (steps) {
+    pending_ = 0;
+    ++updates_;
+  } else if (full) {
+    const TrainerStatus applied = Apply();
+    if (applied != TrainerStatus::kOk) return applied;
+  }
+  ++samples_;
+  return TrainerStatus::kOk;
+}
+
+// Runs the first `nodes` ops under a command. Sample and label are set, or not looked at.
+TrainerStatus StepTrainer::Run(int command, int nodes) {
+  const float rate = LearningRate(schedule_, samples_);
+  *Floats(model_->learning_rate) = rate;
+  *static_cast<int32_t*>(runner_.Data(model_->command)) = command;
+  const RunnerStatus status = runner_.InvokeFirst(nodes);
+  if (status != RunnerStatus::kInvokeFailed) return StatusOf(status);
+  const int failed = runner_.failed_node();
+  const int* outputs = model_->nodes[failed].outputs;
+  const bool at_loss = outputs[0] > 0 && outputs[1] == model_->loss;
+  if (at_loss && !math::IsFinite(*Floats(model_->loss))) {
+    return Unsound(TrainerStatus::kLossNotFinite);
+  }
+  // With a good rate and something accumulated, the control op refuses APPLY for this reason alone.
+  const bool applies = command == kCommandApply && rate >= 0.0f && math::IsFinite(rate);
+  if (applies && failed == 0 && pending_ > 0 && model_->clips_norm) {
+    return Unsound(TrainerStatus::kGradientsNotFinite);
+  }
+  return TrainerStatus::kOpFailed;
+}
+
+// Whatever does not concern a sample is done by the control op alone: the others would have nothing
+// to do, but compute the forward pass first.
+TrainerStatus StepTrainer::RunControl(int command) { return Run(command, 1); }
+
+// For a command without a sample: nothing in it is slow or infinite then.
+void StepTrainer::ClearSample() {
+  memset(Floats(model_->sample), 0, sizeof(float) * runner_.Elements(model_->sample));
+}
+
+TrainerStatus StepTrainer::Apply() {
+  ClearSample();
+  const TrainerStatus status = Run(kCommandApply, model_->node_count);
+  if (status != TrainerStatus::kOk) return status;
+  pending_ = 0;
+  ++updates_;
+  return status;
+}
+
+TrainerStatus StepTrainer::Unsound(TrainerStatus status) {
+  is_sound_ = false;
+  return status;
+}
+
+TrainerStatus StepTrainer::Flush() {
+  if (!model_) return TrainerStatus::kNotInitialised;
+  if (pending_ == 0 || (!is_sound_ && guard_)) return TrainerStatus::kOk;
+  return Apply();
+}
+
+TrainerStatus StepTrainer::EndEpoch() {
+  const TrainerStatus applied = Flush();
+  if (applied != TrainerStatus::kOk && (is_sound_ || !guard_)) return applied;
+  const Progress next = NextEpoch();
+  const TrainerStatus status = CommitOrDiscard(next);
+  if (status != TrainerStatus::kOk && status != TrainerStatus::kEpochDiscarded) return status;
+  const TrainerStatus begun = BeginEpoch(next);
+  return begun == TrainerStatus::kOk ? status : begun;
+}
+
+TrainerStatus StepTrainer::DropEpoch() {
+  const TrainerStatus dropped = Discard();
+  if (dropped != TrainerStatus::kOk) return dropped;
+  const TrainerStatus begun = BeginEpoch(NextEpoch());
+  return begun == TrainerStatus::kOk ? TrainerStatus::kEpochDiscarded : begun;
+}
+
+// Progress once this epoch is over.
+Progress StepTrainer::NextEpoch() const {
+  const uint32_t epochs = epochs_ + 1;
+  return {samples_, updates_, epochs, draw() + (DrawsAfter(epochs) ? 1 : 0)};
+}
+
+TrainerStatus StepTrainer::BeginEpoch(const Progress& next) {
+  epochs_ = next.epochs;
+  return next.draw == draw() ? TrainerStatus::kOk : RunControl(kCommandDraw);
+}
+
+TrainerStatus StepTrainer::CommitOrDiscard(const Progress& next) {
+  if (is_sound_ || !guard_) {
+    const TrainerStatus status = CommitAs(next);
+    if (status == TrainerStatus::kOk || is_sound_ || !guard_) return status;
+  }
+  const TrainerStatus status = Discard();
+  return status == TrainerStatus::kOk ? TrainerStatus::kEpochDiscarded : status;
+}
+
+bool StepTrainer::DrawsAfter(uint32_t epochs) const {
+  return model_->resample_every > 0 && epochs % model_->resample_every == 0;
+}
+
+// Computes the logits; learns nothing.
+TrainerStatus StepTrainer::Forward(const float* sample) {
+  const TrainerStatus status = SetSample(sample);
+  return status == TrainerStatus::kOk ? Run(kCommandPredict, model_->node_count) : status;
+}
+
+TrainerStatus StepTrainer::Loss(const float* sample, int label, float* loss) {
+  TrainerStatus status = CheckLabel(label);
+  if (status == TrainerStatus::kOk && !loss) status = TrainerStatus::kNullArgument;
+  if (status == TrainerStatus::kOk) status = Forward(sample);
+  if (status != TrainerStatus::kOk) return status;
+  *loss = CrossEntropy(Floats(model_->logits), runner_.Elements(model_->logits), label);
+  return math::IsFinite(*loss) ? TrainerStatus::kOk : TrainerStatus::kLossNotFinite;
+}
+
+TrainerStatus StepTrainer::Loss(const float* sample, const float* target, float* loss) {
+  TrainerStatus status = CheckTarget(target);
+  if (status == TrainerStatus::kOk && !loss) status = TrainerStatus::kNullArgument;
+  if (status == TrainerStatus::kOk) status = Forward(sample);
+  if (status != TrainerStatus::kOk) return status;
+  *loss = math::MeanSquaredErrorForward(Floats(model_->logits), target,
+                                        runner_.Elements(model_->logits));
+  return math::IsFinite(*loss) ? TrainerStatus::kOk : TrainerStatus::kLossNotFinite;
+}
+
+TrainerStatus StepTrainer::Predict(const float* sample, float* scores) {
+  if (!model_) return TrainerStatus::kNotInitialised;
+  if (!scores) return TrainerStatus::kNullArgument;
+  const TrainerStatus status = Forward(sample);
+  if (status != TrainerStatus::kOk) return status;
+  const float* logits = Floats(model_->logits);
+  const int elements = runner_.Elements(model_->logits);
+  if (model_->ends_in_softmax) {
+    math::Softmax(logits, elements, scores);
+  } else {
+    memcpy(scores, logits, sizeof(float) * elements);
+  }
+  return TrainerStatus::kOk;
+}
+
+TrainerStatus StepTrainer::Commit() {
+  if (!model_) return TrainerStatus::kNotInitialised;
+  return CommitAs({samples_, updates_, epochs_, draw()});
+}
+
+// Commits; `next` is what a restart goes on with.
+TrainerStatus StepTrainer::CommitAs(const Progress& next) {
+  if (!sink_) return TrainerStatus::kNothingToCommitTo;
+  // The control op looks at the slots before anybody follows them: memory may have been damaged.
+  ClearSample();
+  const TrainerStatus intact = RunControl(kCommandPredict);
+  if (intact != TrainerStatus::kOk) return intact;
+  const int32_t* selection = static_cast<const int32_t*>(runner_.Data(model_->selection));
+  const SelectionRuns runs(model_->layers, model_->layer_count, selection);
+  const CommitRequest request = {&runs,
+                                 RunMode::kAdd,
+                                 Floats(model_->pool),
+                                 static_cast<uint32_t>(runner_.Elements(model_->pool)),
+                                 next,
+                                 Floats(model_->importance),
+                                 static_cast<uint32_t>(runner_.Elements(model_->importance))};
+  switch (sink_->Commit(request)) {
+    case CommitResult::kOk:
+      break;
+    case CommitResult::kNotFinite:
+      return Unsound(TrainerStatus::kCommitFailed);
+    case CommitResult::kFailed:
+      return TrainerStatus::kCommitFailed;
+  }
+  is_sound_ = true;
+  return RunControl(kCommandCommit);
+}
+
+TrainerStatus StepTrainer::Discard() {
+  if (!model_) return TrainerStatus::kNotInitialised;
+  pending_ = 0;
+  is_sound_ = true;
+  return RunControl(kCommandDiscard);
+}
+
+void StepTrainer::ForgetBias(uint32_t bias) {
+  if (!model_ || model_->layer_count == 0) return;
+  const TrainedLayer& layer = model_->layers[model_->layer_count - 1];
+  if (bias < layer.biases) Floats(model_->pool)[layer.bias_pool_offset + bias] = 0.0f;
+}
+
+int StepTrainer::draw() const {
+  const int32_t* selection =
+      static_cast<const int32_t*>(runner_.Data(model_ ? model_->selection : -1));
+  return selection ? static_cast<int>(selection[kStateWordDraw]) : -1;
+}
+
+}  // namespace medyate

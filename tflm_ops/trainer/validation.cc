@@ -1,0 +1,63 @@
+#include "tflm_ops/trainer/validation.h"
+
+#include <string.h>
+
+#include "tflm_ops/math/fp_exact.h"
+#include "tflm_ops/math/scalar.h"
+
+namespace medyate {
+
+constexpr float ValidationRing::kNoLoss;
+
+void ValidationRing::Init(uint32_t* memory, uint32_t words, uint32_t sample_floats,
+                          uint32_t label_words) {
+  memory_ = memory;
+  sample_floats_ = sample_floats;
+  label_words_ = label_words;
+  capacity_ = memory ? words / EntryWords(sample_floats, label_words) : 0;
+  count_ = next_ = 0;
+}
+
+ValidationRing::Held ValidationRing::held(uint32_t i) const {
+  uint32_t* const entry = memory_ + i * EntryWords(sample_floats_, label_words_);
+  float* const losses = reinterpret_cast<float*>(entry + sample_floats_ + label_words_);
+  return {reinterpret_cast<float*>(entry), entry + sample_floats_, losses, losses + 1};
+}
+
+bool ValidationRing::Add(const float* sample, const void* label) {
+  if (capacity_ == 0) return false;
+  const Held entry = held(next_);
+  memcpy(entry.sample, sample, sizeof(float) * sample_floats_);
+  memcpy(entry.label, label, sizeof(uint32_t) * label_words_);
+  *entry.loss = *entry.new_loss = kNoLoss;
+  next_ = (next_ + 1) % capacity_;
+  if (count_ < capacity_) ++count_;
+  return true;
+}
+
+bool ValidationRing::IsWorse(float share) const {
+  float before = 0.0f, after = 0.0f;
+  uint32_t samples = 0;
+  for (uint32_t i = 0; i < count_; ++i) {
+    const Held entry = held(i);
+    if (*entry.loss < 0.0f) continue;
+    before += *entry.loss;
+    after += *entry.new_loss;
+    ++samples;
+  }
+  // Of as many samples on both sides, so sums do for means.
+  return samples > 0 && (!math::IsFinite(after) || after > before + share * before);
+}
+
+void ValidationRing::TakeNewLosses() {
+  for (uint32_t i = 0; i < count_; ++i) {
+    const Held entry = held(i);
+    *entry.loss = math::IsFinite(*entry.new_loss) ? *entry.new_loss : kNoLoss;
+  }
+}
+
+void ValidationRing::ForgetLosses() {
+  for (uint32_t i = 0; i < count_; ++i) *held(i).loss = kNoLoss;
+}
+
+}  // namespace medyate

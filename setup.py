@@ -28,6 +28,12 @@ def _plugin_module():
     return module
 
 
+def _sources_module():
+    """tf_medyate/cpp_sources.py; importing the package imports nothing else."""
+    sys.path.insert(0, str(ROOT))
+    return importlib.import_module("tf_medyate.cpp_sources")
+
+
 class BuildWithOps(build_py):
     """Copies the C++ sources into the package and compiles them."""
 
@@ -36,9 +42,9 @@ class BuildWithOps(build_py):
         super().run()
         if self.editable_mode:
             return  # the checkout is used as it is
-        plugin = _plugin_module()
-        target = pathlib.Path(self.build_lib) / "tf_medyate" / plugin.PACKAGED
-        for source in plugin.packaged_files(ROOT):
+        plugin, sources = _plugin_module(), _sources_module()
+        target = pathlib.Path(self.build_lib) / "tf_medyate" / sources.PACKAGED
+        for source in sources.packaged_files(ROOT):
             copy = target / source.relative_to(ROOT)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, copy)
@@ -54,9 +60,9 @@ class WheelWithOps(bdist_wheel):
     def get_tag(self):
         """The tag, with the platform that the library really needs."""
         platform = super().get_tag()[2]
-        plugin = _plugin_module()
+        plugin, sources = _plugin_module(), _sources_module()
         build_lib = pathlib.Path(self.get_finalized_command("build").build_lib)
-        library = build_lib / "tf_medyate" / plugin.PACKAGED / plugin.LIBRARY
+        library = build_lib / "tf_medyate" / sources.PACKAGED / plugin.LIBRARY
         if not library.exists():
             return "py3", "none", "any"
         return "py3", "none", _platform(library.read_bytes(), platform)

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from tf_medyate.callback import MeDyate
     from tf_medyate.cost import CostModel
     from tf_medyate.exporter.board.firmware import FirmwareOptions
-    from tf_medyate.exporter.bundle import export_model as export
-    from tf_medyate.exporter.write.class_names import add_spare_classes
+    from tf_medyate.exporter.bundle import export
     from tf_medyate.prepared import layers
     from tf_medyate.prepared.folding import layer_specs, prepare, strip
+    from tf_medyate.prepared.spare_classes import add_spare_classes
     from tf_medyate.select import strategies
     from tf_medyate.select.ranking import measure_gradients, rank_layers
     from tf_medyate.select.sampling import sample_channels
@@ -37,22 +37,31 @@ if TYPE_CHECKING:
 _HOMES = {
     "MeDyate": "callback",
     "CostModel": "cost",
-    "FirmwareOptions": "export.firmware",
-    "add_spare_classes": "export.classes",
-    "layer_specs": "folding",
-    "prepare": "folding",
-    "strip": "folding",
-    "measure_gradients": "ranking",
-    "rank_layers": "ranking",
-    "sample_channels": "sampling",
+    "FirmwareOptions": "exporter.board.firmware",
+    "export": "exporter.bundle",
+    "layer_specs": "prepared.folding",
+    "prepare": "prepared.folding",
+    "strip": "prepared.folding",
+    "add_spare_classes": "prepared.spare_classes",
+    "measure_gradients": "select.ranking",
+    "rank_layers": "select.ranking",
+    "sample_channels": "select.sampling",
+    "PRESETS": "select.strategies",
+    "Strategy": "select.strategies",
     "LayerRanking": "spec",
     "LayerSpec": "spec",
     "MemoryBudget": "spec",
     "UpdatePlan": "spec",
-    "PRESETS": "strategies",
-    "Strategy": "strategies",
 }
-_MODULES = ("device", "errors", "export", "layers", "simulate", "spec", "strategies", "zoo")
+_MODULES = {
+    "device": "device",
+    "errors": "errors",
+    "layers": "prepared.layers",
+    "simulate": "simulate",
+    "spec": "spec",
+    "strategies": "select.strategies",
+    "zoo": "zoo",
+}
 
 __all__ = [
     "PRESETS",
@@ -87,7 +96,7 @@ def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(importlib.import_module(f"tf_medyate.{_HOMES[name]}"), name)
     if name in _MODULES:
-        return importlib.import_module(f"tf_medyate.{name}")
+        return importlib.import_module(f"tf_medyate.{_MODULES[name]}")
     raise AttributeError(f"module 'tf_medyate' has no attribute {name!r}")
 
 

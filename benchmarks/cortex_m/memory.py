@@ -10,7 +10,7 @@ import re
 _RAM = 0x20000000
 _SECTION = re.compile(r"^ (\.\S+)(?:\s+0x([0-9a-f]+)\s+0x([0-9a-f]+)\s+(\S.*))?$")
 _REST = re.compile(r"^\s+0x([0-9a-f]+)\s+0x([0-9a-f]+)\s+(\S.*)$")
-_PARTS = ("math", "kernels", "runtime")
+_PARTS = ("math", "draw", "store", "kernels", "trainer")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -84,7 +84,7 @@ def measure_step(net: Net, folder: pathlib.Path) -> Step:
     predicted = export_net(net, model)
     step = ROOT / "benchmarks/cortex_m/step.cc"
     generated = (model / "medyate_model.cc", model / "medyate_weights.cc")
-    ours = sources("math", "kernels", "runtime")
+    ours = sources("math", "draw", "store", "kernels", "trainer")
     program = build(folder / f"{net.build}.elf", (step, *generated, *ours), (model,))
     run = trace(program)
     printed = dict(line.split() for line in run.output.splitlines())

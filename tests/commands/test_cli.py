@@ -6,14 +6,10 @@ import sys
 import keras
 import numpy as np
 import pytest
+from command_line import medyate
 from random_models import random_data, small_net
 
-from tf_medyate import cli
 from tf_medyate.commands import common
-
-
-def medyate(*words):
-    return cli.main(cli._parse(["medyate", *map(str, words)]))
 
 
 @pytest.fixture

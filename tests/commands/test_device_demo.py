@@ -3,8 +3,8 @@
 import dataclasses
 
 import keras
+from command_line import medyate
 from cpp_build import CORTEX_M4F
-from test_cli import medyate
 
 from tf_medyate.data import leave_one_out
 from tf_medyate.zoo.watch import watch_cnn

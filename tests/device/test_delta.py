@@ -11,8 +11,8 @@ import hypothesis.strategies as st
 import keras
 import numpy as np
 import pytest
+from exported import attached, lower
 from random_models import small_net
-from test_export_training import attached, lower
 
 import tf_medyate as md
 from tf_medyate.commands.device import _apply

@@ -28,10 +28,10 @@ from tf_medyate.device import (
     protocol_header,
     read_delta,
 )
-from tf_medyate.device.applying import write_layout
 from tf_medyate.device.remedies import REMEDIES
 from tf_medyate.device.transport import open_transport
 from tf_medyate.errors import DataError, LabelError, NonFiniteDataError, OptionError
+from tf_medyate.exporter.write.region import write_layout
 
 # Of the session in device_host.cc: 128 words without header and checksum.
 ROOM = 4 * 128 - 16

@@ -167,7 +167,7 @@ def test_the_sketch_in_the_documentation_compiles(built, tmp_path):
 
 def test_the_documentation_names_what_there_is():
     text = (STAND_INS.parents[1] / "docs/arduino.md").read_text()
-    headers = ("runtime/step_trainer.h", "runtime/weight_store.h")
+    headers = ("trainer/step_trainer.h", "store/weight_store.h")
     source = "".join((STAND_INS.parents[1] / "tflm_ops" / name).read_text() for name in headers)
     named = set(re.findall(r"`[^`\n]*\b(k[A-Z]\w+)`", text)) - {"kTrainOps", "kArenaBytes"}
     assert named <= set(re.findall(r"\bk[A-Z]\w+", source)), "names that are there"

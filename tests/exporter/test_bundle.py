@@ -1,7 +1,6 @@
 """The exported folder: its files, its limits, and what happens when they are damaged or wrong."""
 
 import json
-import pathlib
 
 import hypothesis
 import hypothesis.strategies as st
@@ -9,7 +8,8 @@ import keras
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter as LiteRt
-from random_models import random_data, small_net
+from exported import ready
+from random_models import small_net
 
 import tf_medyate as md
 from tf_medyate.errors import MedyateError, NotPreparedError, OptionError, UnsupportedLayerError
@@ -18,19 +18,6 @@ from tf_medyate.exporter.manifest import BundleError, read_file, read_manifest
 
 L = keras.layers
 PLAN, TRAIN = "plan.json", "train.tflite"
-
-
-def ready(base=None, budget="6KiB", optimizer=None, loss=None, **options):
-    """A prepared model and an attached callback."""
-    base = base or small_net()
-    model = md.prepare(base)
-    model.compile(
-        optimizer or keras.optimizers.SGD(0.05), loss or "sparse_categorical_crossentropy"
-    )
-    x, y = random_data(model, 16)
-    medyate = md.MeDyate(budget=budget, calibration=(x, y), verbose=0, **options)
-    medyate.set_model(model)
-    return model, medyate, x
 
 
 @pytest.fixture(scope="module")
@@ -227,9 +214,3 @@ def test_several_outputs_are_refused(tmp_path):
     medyate.set_model(model)
     with pytest.raises(MedyateError, match=r"model\.loss"):
         md.export(model, tmp_path, plan=medyate)
-
-
-def test_the_package_can_be_called_and_read():
-    assert callable(md.export)
-    assert "md.export" in (md.export.__doc__ or "")
-    assert pathlib.Path(md.export.__file__).name == "__init__.py"

@@ -6,16 +6,16 @@ import pathlib
 from typing import Any
 
 import keras
+import make_static_model
 import numpy as np
 import pytest
+from cases import SGD, Case, make_case
 from cpp_build import CORTEX_M4F, HOST, Toolchain, symbol, undefined_symbols
 from cpp_training import Exported, assert_as_in_tflm, export_both, read_output
-from golden import make_static_model
+from exported import attached
 from hypothesis import given
 from hypothesis import strategies as st
 from random_models import random_model
-from test_export_training import attached
-from test_simulate_trainer import SGD, Case, make_case
 
 from tf_medyate.errors import OptionError, PlanError
 from tf_medyate.exporter.memory.planner import plan_memory

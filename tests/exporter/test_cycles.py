@@ -2,14 +2,15 @@
 
 import numpy as np
 import pytest
+from exported import attached
 from hypothesis import given
 from hypothesis import strategies as st
 from random_models import random_model
-from test_export_training import attached
 
 from tf_medyate.exporter.board import cycles
 from tf_medyate.exporter.board.cycles import CYCLES_PER_ELEMENT, CYCLES_PER_MAC, step_cycles
-from tf_medyate.exporter.ir.graph import Graph, Op, Tensor
+from tf_medyate.exporter.ir.graph import Graph
+from tf_medyate.exporter.ir.nodes import Op, Tensor
 from tf_medyate.exporter.lower.recipe import recipe_of
 from tf_medyate.exporter.lower.step import lower_training
 from tf_medyate.exporter.ops import schema as op_schema

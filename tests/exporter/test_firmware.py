@@ -7,15 +7,15 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from exported import ready
 from random_models import random_data, small_net
-from test_export_bundle import ready
 
 import tf_medyate as md
 from tf_medyate.device.applying import read_layout, region_of
 from tf_medyate.errors import OptionError
 from tf_medyate.exporter.board.board import NANO_33_BLE, BoardError
-from tf_medyate.exporter.write.class_names import SPARE_BIAS
 from tf_medyate.exporter.write.cpp_text import cpp_string
+from tf_medyate.prepared.spare_classes import SPARE_BIAS
 
 L = keras.layers
 

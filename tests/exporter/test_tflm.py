@@ -56,8 +56,8 @@ def test_nothing_is_missing_and_nothing_is_from_the_static_runner(library):
     for path in src.rglob("*.*"):
         for name in re.findall(r'(?m)^#include "(tflm_ops.*)"', path.read_text()):
             assert (src / name).is_file(), f"{path.name}: {name}"
-    runtime = {path.name for path in kernel_sources() if path.parent.name == "runtime"}
-    assert runtime == {"sampler.cc", "sampler.h", "training_state.cc", "training_state.h"}
+    draw = {path.name for path in kernel_sources() if path.parent.name == "draw"}
+    assert draw == {"sampler.cc", "sampler.h", "training_state.cc", "training_state.h"}
     assert "examples/train_step/train_step.cpp" in library.files
     assert "12 ops" in str(library)
 

@@ -5,6 +5,7 @@ import hypothesis.strategies as st
 import keras
 import numpy as np
 import tensorflow as tf
+from exported import RATE, attached, lower
 from random_models import CLASSES, random_model
 
 import tf_medyate as md
@@ -17,38 +18,7 @@ from tf_medyate.exporter.write.tflite import to_tflite
 from tf_medyate.simulate import Interpreter
 
 L = keras.layers
-RATE = 0.25
 seeds = st.integers(0, 2**32 - 1)
-
-
-def attached(base, seed=0, strategy="medyate", share=0.4):
-    """A prepared model and a callback that trains a share of it."""
-    model = md.prepare(base)
-    softmax = getattr(model.layers[-1], "activation", None) is keras.activations.softmax
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=not softmax)
-    model.compile(keras.optimizers.SGD(RATE), loss)
-    rng = np.random.default_rng(seed)
-    x = rng.normal(size=(8, *model.input_shape[1:])).astype(np.float32)
-    y = rng.integers(0, model.output_shape[-1], 8)
-    cost = md.CostModel()
-    specs = md.layer_specs(model)
-    least = cost.fixed(specs, [s.name for s in specs]) + max(cost.channel(s) for s in specs)
-    budget = max(int(cost.full(specs) * share), least)
-    medyate = md.MeDyate(
-        budget=None if strategy == "full" else budget,
-        strategy=strategy,
-        calibration=(x, y),
-        seed=seed % 1000,
-        verbose=0,
-    )
-    medyate.set_model(model)
-    return model, medyate, x, y
-
-
-def lower(model, medyate, **options):
-    training = lower_training(model, recipe_of(model, medyate), **options)
-    plan = plan_memory(training.graph, training.in_place)
-    return training, plan
 
 
 def run(interpreter, training, sample, label, command):

@@ -1,9 +1,9 @@
 """Writes sampler.json: what every implementation of the sampler is held to, bit for bit.
 
-The specification is the docstring of tf_medyate/select/sampling.py. This is its plainest reading, one
-channel at a time with Python integers and single float32 operations; it shares no code with
-tf_medyate. Both the vectorised sampler (tests/select/test_sampling.py) and the C++ twin that runs on
-the device (Cortex-M4F, no libm, no double) must reproduce every number of the file.
+The specification is the docstring of tf_medyate/select/sampling.py. This is its plainest reading,
+one channel at a time with Python integers and single float32 operations; it shares no code with
+tf_medyate. Both the vectorised sampler (tests/select/test_sampling.py) and the C++ twin that runs
+on the device (Cortex-M4F, no libm, no double) must reproduce every number of the file.
 
 Integers of at most 32 bits are JSON numbers, 64-bit ones (seed, draw, stream, e58) are hex
 strings; *_bits are the IEEE bit patterns of float32 values. The sections, in building order:

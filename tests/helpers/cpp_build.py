@@ -13,14 +13,14 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 STRICT = ("-Wall", "-Wextra", "-Werror", "-fno-exceptions", "-fno-rtti")
 # All but the weight store, which needs a flash.
 RUNTIME = (
-    "ram_sink",
-    "sampler",
-    "schedule",
-    "static_runner",
-    "step_trainer",
-    "trainer_status",
-    "training_state",
-    "weight_runs",
+    "draw/sampler",
+    "draw/schedule",
+    "draw/training_state",
+    "store/weight_runs",
+    "trainer/ram_sink",
+    "trainer/static_runner",
+    "trainer/step_trainer",
+    "trainer/trainer_status",
 )
 CORTEX_M = ROOT / "tests/tflm_ops/cortex_m"
 
@@ -54,7 +54,7 @@ class Toolchain:
 
     def library(self, folder: pathlib.Path) -> pathlib.Path:
         """The ops, the runner and the trainer as a static library."""
-        runtime = [ROOT / f"tflm_ops/runtime/{name}.cc" for name in RUNTIME]
+        runtime = [ROOT / f"tflm_ops/{name}.cc" for name in RUNTIME]
         parts = {
             "kernels": sorted(ROOT.glob("tflm_ops/kernels/*.cc")),
             "math": sorted(ROOT.glob("tflm_ops/math/*.cc")),

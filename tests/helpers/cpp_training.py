@@ -4,7 +4,7 @@ import dataclasses
 import pathlib
 
 import numpy as np
-from test_simulate_trainer import Case
+from cases import Case
 
 import tf_medyate as md
 from tf_medyate.exporter.lower.recipe import recipe_of

@@ -4,9 +4,9 @@ import dataclasses
 import pathlib
 
 import numpy as np
+from cases import make_case
 from cpp_build import CORTEX_M4F
 from cpp_training import Exported, export_both
-from test_simulate_trainer import make_case
 
 import tf_medyate as md
 from tf_medyate.device import DeviceClient, Region

@@ -7,6 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 _FLAGS = ("-std=c++14", "-O1", "-Wall", "-Wextra", "-Werror", "-fno-exceptions", "-fno-rtti")
+_ROOMS = ("draw", "store", "trainer")
 _DEVICE = ("framing", "session", "class_names", "trainer_handler", "trainer_handler_status")
 
 
@@ -16,7 +17,7 @@ def build_library(folder):
         "kernels": sorted(ROOT.glob("tflm_ops/kernels/*.cc")),
         "math": sorted(ROOT.glob("tflm_ops/math/*.cc")),
         "rest": [
-            *sorted(ROOT.glob("tflm_ops/runtime/*.cc")),
+            *(path for room in _ROOMS for path in sorted((ROOT / "tflm_ops" / room).glob("*.cc"))),
             *(ROOT / f"tflm_ops/device/{name}.cc" for name in _DEVICE),
         ],
     }

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from simulate_graph import Graph
 
+from tf_medyate import cpp_sources
 from tf_medyate.errors import OptionError
 from tf_medyate.exporter.ops import header as op_header
 from tf_medyate.exporter.ops import schema as op_schema
@@ -23,10 +24,10 @@ def test_the_committed_header_is_the_generated_one():
 
 def test_no_op_name_is_written_anywhere_else():
     quoted = [f'"{op.name}"' for op in op_schema.OPS]
-    home = {"op_schema.py", "op_options.h"}
+    home = {"tf_medyate/exporter/ops/schema.py", "tflm_ops/schema/op_options.h"}
     for folder, ending in [("tf_medyate", "py"), ("tflm_ops", "cc"), ("tflm_ops", "h")]:
         for path in (ROOT / folder).rglob(f"*.{ending}"):
-            if path.name not in home:
+            if path.relative_to(ROOT).as_posix() not in home:
                 assert not [name for name in quoted if name in path.read_text()], path
 
 
@@ -92,7 +93,8 @@ def test_build_errors_teach(tmp_path, monkeypatch):
     monkeypatch.setenv("CXX", compiler(tmp_path, "echo too old >&2; exit 3"))
     with pytest.raises(PluginError, match="status 3:\ntoo old"):
         plugin.build_plugin()
-    monkeypatch.setattr(plugin, "_PACKAGE", tmp_path / "tf_medyate")
+    monkeypatch.setattr(cpp_sources, "PACKAGE", tmp_path / "tf_medyate")
+    monkeypatch.setattr(plugin, "PACKAGE", tmp_path / "tf_medyate")
     with pytest.raises(PluginError, match="op sources"):
         plugin.plugin_path()
 

@@ -26,7 +26,8 @@ check() {
     echo "FAILED $name: the control shows no fused instruction"
     failures=$((failures + 1))
   fi
-  for source in tflm_ops/math/*.cc tflm_ops/kernels/*.cc tflm_ops/runtime/*.cc; do
+  for source in tflm_ops/math/*.cc tflm_ops/draw/*.cc tflm_ops/store/*.cc tflm_ops/kernels/*.cc \
+  tflm_ops/trainer/*.cc; do
     for level in -O2 -Os; do
       "$@" -S "$source" -std=gnu++14 $level "$contract" -I. -fno-exceptions -fno-rtti \
         -o "$scratch/out.s" || exit 1

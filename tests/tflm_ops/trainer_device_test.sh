@@ -39,7 +39,8 @@ sources="$scratch/main.cc tests/tflm_ops/static_model/medyate_model.cc
   tests/tflm_ops/static_model/medyate_weights.cc tflm_ops/device/nrf52840_flash.cc"
 mkdir "$scratch/objects"
 number=0
-for source in $sources tflm_ops/math/*.cc tflm_ops/kernels/*.cc tflm_ops/runtime/*.cc; do
+for source in $sources tflm_ops/math/*.cc tflm_ops/draw/*.cc tflm_ops/store/*.cc tflm_ops/kernels/*.cc \
+  tflm_ops/trainer/*.cc; do
   number=$((number + 1))
   arm-none-eabi-g++ -mcpu=cortex-m4 -mthumb -mfloat-abi=hard -mfpu=fpv4-sp-d16 -std=gnu++14 -Os \
     -Wall -Wextra -Werror -Wframe-larger-than=512 -fno-exceptions -fno-rtti \

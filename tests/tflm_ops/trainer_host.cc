@@ -2,7 +2,7 @@
 // file, and the serial protocol over TCP.
 //
 //   c++ -std=c++14 -O2 -I. -Iout/cpp tests/tflm_ops/trainer_host.cc out/cpp/*.cc tflm_ops/math/*.cc
-//     tflm_ops/kernels/*.cc tflm_ops/runtime/*.cc
+//     tflm_ops/kernels/*.cc tflm_ops/draw/*.cc tflm_ops/trainer/*.cc tflm_ops/store/*.cc
 //     tflm_ops/device/{framing,session,class_names,trainer_handler}.cc -o trainer_host
 //   trainer_host FLASH [HOLD_EVERY]     prints its port; one host after the other
 //

@@ -35,12 +35,8 @@ int main() {
   return medyate::CommitsLeft(medyate::kNrf52840Traits, store.EraseCounts(), 19, 24, 19) > 0;
 }
 END
-store="crc32 flash_io head_page records sparse_delta wear weight_runs weight_store
-  weight_store_commit weight_store_replace"
 sources="$scratch/main.cc tflm_ops/math/scalar.cc tflm_ops/device/nrf52840_flash.cc"
-for name in $store; do
-  sources="$sources tflm_ops/runtime/$name.cc"
-done
+sources="$sources $(echo tflm_ops/store/*.cc)"
 # shellcheck disable=SC2086
 arm-none-eabi-g++ -mcpu=cortex-m4 -mthumb -mfloat-abi=hard -mfpu=fpv4-sp-d16 -std=gnu++14 -Os \
   -Wall -Wextra -Werror -Wframe-larger-than=400 -fno-exceptions -fno-rtti \

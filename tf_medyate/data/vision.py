@@ -7,8 +7,8 @@
 
 Arrays are made once, kept under ~/.cache/tf_medyate/vision, and mapped from there: Food-101 takes
 15 GB. The random crops and flips of the papers' training are the bench's
-(tf_medyate/bench/run/augment.py). They cut from these arrays, where the papers cut from the full-sized
-pictures: a small box is blurred here.
+(tf_medyate/bench/run/augment.py). They cut from these arrays, where the papers cut from the
+full-sized pictures: a small box is blurred here.
 
 Visual Wake Words is not in tensorflow-datasets. It is derived from COCO 2014 by the published
 rule (Chowdhery et al., arXiv 1906.05721): a picture is of class 1 if some person's box covers more

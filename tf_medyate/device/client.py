@@ -19,8 +19,8 @@ import numpy as np
 from tf_medyate.device import protocol
 from tf_medyate.device.framing import Frame
 from tf_medyate.device.info import DeviceCounters, DeviceInfo, Expected, refusal
-from tf_medyate.device.learned import read_names
 from tf_medyate.device.link import DeviceError, Link
+from tf_medyate.device.names import read_names
 from tf_medyate.device.protocol import DeviceStatus, Region, RequestKind
 from tf_medyate.device.transport import BAUD_RATE, LinkError, Transport, open_transport
 from tf_medyate.errors import DataError, LabelError, NonFiniteDataError, OptionError

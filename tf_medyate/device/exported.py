@@ -15,8 +15,9 @@ import zlib
 
 import numpy as np
 
-from tf_medyate.device.applying import RegionLayout, read_layout
+from tf_medyate.device.applying import read_layout
 from tf_medyate.device.delta import DeltaError
+from tf_medyate.exporter.write.region import RegionLayout
 
 LAYOUT_FILE = "weights.json"
 

@@ -15,17 +15,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tf_medyate.device.client import DeviceClient
 from tf_medyate.device.delta import DeltaError, DeltaKind, SparseDelta, encode_delta
 from tf_medyate.device.exported import Exported
 from tf_medyate.device.link import DeviceError
+from tf_medyate.device.names import names_text
 from tf_medyate.device.protocol import DeviceStatus, Region
-
-if TYPE_CHECKING:
-    from tf_medyate.device.client import DeviceClient
 
 Progress = Callable[[int, int], object]
 _LEAST_BIAS = -100.0
@@ -44,27 +42,6 @@ class Learned:
 
     delta: SparseDelta
     names: Mapping[int, str] = dataclasses.field(default_factory=dict)
-
-
-def names_text(names: Mapping[int, str]) -> str:
-    """Names of classes as a board sends and takes them: a line "label<tab>name" for each."""
-    return "".join(f"{label}\t{name}\n" for label, name in sorted(names.items()))
-
-
-def read_names(text: str) -> dict[int, str]:
-    """Reads what `names_text` wrote.
-
-    Raises:
-        DeltaError: A line is something else.
-    """
-    names = {}
-    for line in filter(None, text.split("\n")):
-        label, tab, name = line.partition("\t")
-        if not tab or not label.isdecimal() or not name:
-            remedy = "Write a label, a tab and a name in each line."
-            raise DeltaError("names", "lines of label and name", repr(line), remedy)
-        names[int(label)] = name
-    return names
 
 
 def pull_learned(

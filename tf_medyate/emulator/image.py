@@ -17,11 +17,11 @@ import os
 import pathlib
 import tempfile
 
+from tf_medyate.cpp_sources import source_root
 from tf_medyate.emulator import toolchain
 from tf_medyate.emulator.toolchain import EmulatorError
 from tf_medyate.exporter.write.cpp_text import HEADER_FILE, MODEL_FILE, WEIGHTS_FILE
 from tf_medyate.exporter.write.sources import device_sources
-from tf_medyate.simulate.plugin import source_root
 from tf_medyate.spec import format_bytes
 
 FLASH_BYTES = 1 << 20

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-import tf_medyate
 from tf_medyate import notebook
+from tf_medyate._version import __version__
 from tf_medyate.callback import MeDyate
 from tf_medyate.errors import OptionError
 from tf_medyate.exporter.board.firmware import Firmware, FirmwareOptions, plan_firmware
@@ -93,7 +93,7 @@ class Bundle:
         )
 
 
-def export_model(
+def export(
     model: PreparedModel,
     out: str | pathlib.Path,
     plan: MeDyate,
@@ -193,7 +193,7 @@ def _manifest(
     versions = {name: importlib.metadata.version(name) for name in names}
     return Manifest(
         model=model.name,
-        versions={"tf_medyate": tf_medyate.__version__, **versions},
+        versions={"tf_medyate": __version__, **versions},
         op_schema_version=op_schema.VERSION,
         files=files,
         input_shape=list(model.inputs[0].shape[1:]),

@@ -17,12 +17,10 @@ import typing
 from typing import Any
 
 from tf_medyate.errors import MedyateError
+from tf_medyate.exporter.ir.values import SOFTMAX_CROSS_ENTROPY
 from tf_medyate.exporter.ops import schema as op_schema
 
 FORMAT = "tf_medyate plan"
-SOFTMAX_CROSS_ENTROPY = "softmax_cross_entropy"
-MEAN_SQUARED_ERROR = "mean_squared_error"
-"""The losses that can be exported, by name."""
 FORMAT_VERSION = 1
 PLAN_FILE = "plan.json"
 TRAIN_FILE = "train.tflite"

@@ -17,15 +17,11 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from tf_medyate.errors import MedyateError
+from tf_medyate.cpp_sources import PACKAGE, PACKAGED, SourcesError, source_root
 
-PACKAGED = "_cpp"
-"""Folder of an installed package with the sources and the library."""
 LIBRARY = "libmedyate_ops.so"
 
-_PACKAGE = Path(__file__).resolve().parents[1]
-_FOLDERS = ("math", "runtime", "kernels", "host")
-_PACKAGED_SUFFIXES = (".cc", ".h", ".ld", ".ino", ".properties", ".txt", ".in")
+_FOLDERS = ("schema", "math", "draw", "kernels", "host")
 _FLAGS = (
     "-std=c++14",
     "-O2",
@@ -40,14 +36,8 @@ _FLAGS = (
 )
 
 
-class PluginError(MedyateError, RuntimeError):
+class PluginError(SourcesError):
     """The op library cannot be built or loaded: no compiler, no sources, or a failed build."""
-
-
-def source_root() -> Path:
-    """The folder that holds `tflm_ops`: the checkout, or the installed package's copy."""
-    packaged = _PACKAGE / PACKAGED
-    return packaged if packaged.is_dir() else _PACKAGE.parent
 
 
 def source_files(root: Path) -> list[Path]:
@@ -64,19 +54,13 @@ def source_files(root: Path) -> list[Path]:
     return sorted(files)
 
 
-def packaged_files(root: Path) -> list[Path]:
-    """All of tflm_ops that an installed package needs: the library's sources and a board's."""
-    files = (p for p in (root / "tflm_ops").rglob("*") if p.is_file())
-    return sorted(p for p in files if p.suffix in _PACKAGED_SUFFIXES)
-
-
 def plugin_path() -> Path:
     """Where the op library of the present sources lies, built or not.
 
     Raises:
         PluginError: No compiler, or no sources.
     """
-    built = _PACKAGE / PACKAGED / LIBRARY
+    built = PACKAGE / PACKAGED / LIBRARY
     if built.exists():
         return built
     root = source_root()

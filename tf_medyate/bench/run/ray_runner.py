@@ -78,8 +78,8 @@ def run_on_ray(
         runs: The grid.
         store: Where results are kept; on this machine.
         cluster: Where to run; None for this machine.
-        execute: From a run to its result; None for `tf_medyate.bench.run.execute.Executor`, of which
-            every worker makes its own.
+        execute: From a run to its result; None for `tf_medyate.bench.run.execute.Executor`: every
+            worker makes its own.
         console: Where the progress is shown.
 
     Raises:

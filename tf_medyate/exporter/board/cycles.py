@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from tf_medyate.exporter.ir.graph import Graph, Op
+from tf_medyate.exporter.ir.graph import Graph
+from tf_medyate.exporter.ir.nodes import Op
 from tf_medyate.exporter.lower.state import POOL
 from tf_medyate.exporter.ops import schema as op_schema
 

@@ -12,7 +12,6 @@ import dataclasses
 import pathlib
 from collections.abc import Sequence
 
-from tf_medyate.device.applying import RegionLayout, write_layout
 from tf_medyate.errors import OptionError
 from tf_medyate.exporter.board.board import NANO_33_BLE, Board, BoardFit, check_fit, journal_pages
 from tf_medyate.exporter.board.cycles import step_cycles
@@ -25,6 +24,7 @@ from tf_medyate.exporter.write import tflm_library
 from tf_medyate.exporter.write.cpp import CppModel, CppSources, cpp_sources
 from tf_medyate.exporter.write.cpp_model import DeviceParts
 from tf_medyate.exporter.write.cpp_text import FLASH_PAGE_BYTES
+from tf_medyate.exporter.write.region import RegionLayout, write_layout
 from tf_medyate.spec import format_bytes
 
 CPP_FOLDER = "cpp"

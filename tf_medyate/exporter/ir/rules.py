@@ -1,4 +1,4 @@
-"""The rules that every training graph keeps; `values.Graph` checks them when it is built.
+"""The rules that every training graph keeps; `graph.Graph` checks them when it is built.
 
 1. Names are unique; every name that is used is declared, every declared one is used.
 2. A tensor is produced by one op, before any op reads it. Constants, inputs and variables are
@@ -10,49 +10,53 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from tf_medyate.exporter.ir import values
-
-if TYPE_CHECKING:
-    from tf_medyate.exporter.ir.graph import Graph, Op
+from tf_medyate.exporter.ir.nodes import Op, Tensor
 
 
-def check_graph(graph: Graph) -> None:
-    """Checks a graph.
+def check_graph(
+    name: str,
+    tensors: Sequence[Tensor],
+    ops: Sequence[Op],
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+) -> None:
+    """Checks the parts of a `Graph`.
 
     Raises:
         GraphError: A rule above is broken; the error names the op and the tensor.
     """
-    _check_names(graph)
-    kinds = {tensor.name: tensor.kind for tensor in graph.tensors}
+    if not ops:
+        _refuse(f"graph '{name}'", "at least one op", "none", "Lower a model with layers.")
+    _check_names(name, tensors, inputs, outputs)
+    kinds = {tensor.name: tensor.kind for tensor in tensors}
     held = (values.INPUT, values.CONSTANT, values.VARIABLE)
     ready = {name for name, kind in kinds.items() if kind in held}
     made: set[str] = set()
-    for index, op in enumerate(graph.ops):
+    for index, op in enumerate(ops):
         _check_op(f"op {index} {op.kind}", op, kinds, ready, made)
         made.update((*op.outputs, *op.scratch))
         ready.update(op.outputs)
-    for name, kind in kinds.items():
-        if kind not in held and name not in made:
-            _refuse(f"{kind} '{name}'", "an op that produces it", "none", "Remove the tensor.")
+    for tensor, kind in kinds.items():
+        if kind not in held and tensor not in made:
+            _refuse(f"{kind} '{tensor}'", "an op that produces it", "none", "Remove the tensor.")
 
 
-def _check_names(graph: Graph) -> None:
-    if not graph.ops:
-        _refuse(f"graph '{graph.name}'", "at least one op", "none", "Lower a model with layers.")
-    names = [tensor.name for tensor in graph.tensors]
+def _check_names(
+    graph: str, tensors: Sequence[Tensor], inputs: Sequence[str], outputs: Sequence[str]
+) -> None:
+    names = [tensor.name for tensor in tensors]
     repeated = sorted({name for name in names if names.count(name) > 1}) if _clash(names) else []
     if repeated:
         _refuse("tensors", "unique names", f"'{repeated[0]}' twice", "Rename one of them.")
-    for kind, listed in ((values.INPUT, graph.inputs), (values.OUTPUT, graph.outputs)):
-        of_kind = sorted(tensor.name for tensor in graph.tensors if tensor.kind == kind)
-        shown = {
-            t.name for t in graph.tensors if kind == values.OUTPUT and t.kind == values.VARIABLE
-        }
+    for kind, listed in ((values.INPUT, inputs), (values.OUTPUT, outputs)):
+        of_kind = sorted(tensor.name for tensor in tensors if tensor.kind == kind)
+        shown = {t.name for t in tensors if kind == values.OUTPUT and t.kind == values.VARIABLE}
         if sorted(name for name in listed if name not in shown) != of_kind:
             _refuse(
-                f"{kind}s of graph '{graph.name}'",
+                f"{kind}s of graph '{graph}'",
                 f"the tensors of kind {kind}, each once: {of_kind}",
                 str(list(listed)),
                 "Give these tensors this kind, and no others.",

@@ -32,6 +32,10 @@ SCRATCH = "scratch"
 KINDS = (INPUT, OUTPUT, CONSTANT, VARIABLE, ACTIVATION, SCRATCH)
 PLANNED_KINDS = (INPUT, OUTPUT, ACTIVATION, SCRATCH)
 
+SOFTMAX_CROSS_ENTROPY = "softmax_cross_entropy"
+MEAN_SQUARED_ERROR = "mean_squared_error"
+"""The losses that can be exported, by name."""
+
 ABSENT = ""
 """Stands in an op's inputs for an optional tensor that is not there, such as a bias."""
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from tf_medyate.errors import UnsupportedLayerError
-from tf_medyate.exporter.ir.graph import Op
+from tf_medyate.exporter.ir.nodes import Op
 from tf_medyate.exporter.ir.values import ABSENT, SCRATCH
 from tf_medyate.exporter.lower.builder import Builder
 from tf_medyate.exporter.lower.state import COMMAND, POOL, SELECTION

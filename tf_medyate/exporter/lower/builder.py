@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from tf_medyate.exporter.ir.graph import Graph, Op, Tensor
+from tf_medyate.exporter.ir.graph import Graph
+from tf_medyate.exporter.ir.nodes import Op, Tensor
 from tf_medyate.exporter.ir.values import ACTIVATION, CONSTANT, OUTPUT
 from tf_medyate.exporter.ops import schema as op_schema
 from tf_medyate.exporter.ops.options import CUSTOM_OPTIONS

@@ -19,7 +19,7 @@ import numpy as np
 from tf_medyate.callback import MeDyate
 from tf_medyate.cost import CostModel
 from tf_medyate.errors import NotPreparedError, OptionError, PlanError
-from tf_medyate.exporter.manifest import MEAN_SQUARED_ERROR, SOFTMAX_CROSS_ENTROPY
+from tf_medyate.exporter.ir.values import MEAN_SQUARED_ERROR, SOFTMAX_CROSS_ENTROPY
 from tf_medyate.prepared.layers import masked_layers
 from tf_medyate.prepared.model import PreparedModel
 from tf_medyate.select.strategies import Strategy

@@ -22,12 +22,20 @@ import numpy as np
 
 from tf_medyate.errors import OptionError
 from tf_medyate.exporter.ir.graph import Graph
-from tf_medyate.exporter.ir.values import ABSENT, INPUT, OUTPUT, SCRATCH, VARIABLE
+from tf_medyate.exporter.ir.values import (
+    ABSENT,
+    INPUT,
+    MEAN_SQUARED_ERROR,
+    OUTPUT,
+    SCRATCH,
+    SOFTMAX_CROSS_ENTROPY,
+    VARIABLE,
+)
 from tf_medyate.exporter.lower import geometry
 from tf_medyate.exporter.lower.backward import IMPORTANCE, LEARNING_RATE, OPTIMIZER, append_backward
 from tf_medyate.exporter.lower.builder import Builder
 from tf_medyate.exporter.lower.forward import Forward, lower_forward, stash_positions
-from tf_medyate.exporter.lower.recipe import MEAN_SQUARED_ERROR, SOFTMAX_CROSS_ENTROPY, Recipe
+from tf_medyate.exporter.lower.recipe import Recipe
 from tf_medyate.exporter.lower.state import COMMAND, POOL, SELECTION
 from tf_medyate.exporter.lower.training_layout import Layout, lay_out
 from tf_medyate.exporter.ops import schema as op_schema

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from tf_medyate.errors import OptionError
-from tf_medyate.exporter.ir.graph import Op
+from tf_medyate.exporter.ir.nodes import Op
 
 # Built-in op -> (table of its options or None, version in float32, version in int8).
 # Versions: tensorflow/lite/tools/versioning/op_version.cc.

@@ -181,7 +181,7 @@ def write_arduino(
 
     Raises:
         OptionError: `cpp` holds no model, or `folder` holds something else.
-        PluginError: The C++ sources are not there.
+        SourcesError: The C++ sources are not there.
     """
     model = cpp.folder if isinstance(cpp, CppModel) else pathlib.Path(cpp)
     parts = [model / name for name in (HEADER_FILE, MODEL_FILE, WEIGHTS_FILE)]

@@ -15,9 +15,9 @@ import re
 import shutil
 from collections.abc import Mapping, Sequence
 
-from tf_medyate import __version__
+from tf_medyate._version import __version__
+from tf_medyate.cpp_sources import SourcesError, source_root
 from tf_medyate.errors import OptionError
-from tf_medyate.simulate.plugin import PluginError, source_root
 
 PROPERTIES = "library.properties"
 
@@ -39,12 +39,12 @@ def template_folder() -> pathlib.Path:
     """Sketches and headers that are written beside the ops: tflm_ops/arduino.
 
     Raises:
-        PluginError: It is not there.
+        SourcesError: It is not there.
     """
     folder = source_root() / "tflm_ops" / "arduino"
     if not (folder / "board_flash.h").is_file():
         remedy = "Install tf_medyate from a checkout: pip install ."
-        raise PluginError("Arduino sources", f"sketches under {folder}", "none", remedy)
+        raise SourcesError("Arduino sources", f"sketches under {folder}", "none", remedy)
     return folder
 
 

@@ -1,6 +1,6 @@
 """The training step as C++ constants, for the static runner: no flatbuffer, no TFLM.
 
-Three files: `medyate_model.h` and `medyate_model.cc` describe the model (tflm_ops/runtime/
+Three files: `medyate_model.h` and `medyate_model.cc` describe the model (tflm_ops/trainer/
 static_model.h), `medyate_weights.cc` holds its constants. Weights that can be trained lie together
 in whole flash pages of their own, so that a commit can patch them; they stand in a translation unit
 of their own, so that no compiler folds them into code.

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from tf_medyate.errors import OptionError
-from tf_medyate.exporter.ir.graph import Tensor
+from tf_medyate.exporter.ir.nodes import Tensor
 from tf_medyate.exporter.ir.values import ABSENT
 from tf_medyate.exporter.lower.backward import IMPORTANCE, LEARNING_RATE
 from tf_medyate.exporter.lower.state import COMMAND, POOL, SELECTION

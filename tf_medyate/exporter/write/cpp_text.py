@@ -13,7 +13,8 @@ import re
 import numpy as np
 
 from tf_medyate.errors import OptionError
-from tf_medyate.exporter.ir.graph import Graph, Tensor
+from tf_medyate.exporter.ir.graph import Graph
+from tf_medyate.exporter.ir.nodes import Tensor
 from tf_medyate.exporter.lower.step import TrainingGraph
 from tf_medyate.exporter.lower.training_layout import FLOAT_BYTES
 from tf_medyate.exporter.memory.placing import ALIGNMENT_BYTES, align

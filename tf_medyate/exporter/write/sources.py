@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import pathlib
 
-from tf_medyate.simulate.plugin import PluginError, source_root
+from tf_medyate.cpp_sources import SourcesError, source_root
 
-DEVICE_FOLDERS = ("math", "kernels", "runtime", "device")
+DEVICE_FOLDERS = ("schema", "math", "draw", "store", "kernels", "trainer", "device")
 """Folders of tflm_ops that are compiled for a board."""
 
 _HOST_ONLY = "_reference.h"
@@ -21,7 +21,7 @@ def device_sources() -> list[pathlib.Path]:
     """Sources and headers, sorted; included as "tflm_ops/FOLDER/FILE" from `source_root()`.
 
     Raises:
-        PluginError: There are none.
+        SourcesError: There are none.
     """
     base = source_root() / "tflm_ops"
     files = [
@@ -32,5 +32,5 @@ def device_sources() -> list[pathlib.Path]:
     ]
     if not any(path.parent.name == "device" for path in files):
         remedy = "Install tf_medyate from a checkout: pip install ."
-        raise PluginError("device sources", f"C++ files under {base}", "none", remedy)
+        raise SourcesError("device sources", f"C++ files under {base}", "none", remedy)
     return sorted(files)

@@ -17,7 +17,8 @@ import flatbuffers
 import numpy as np
 
 from tf_medyate.errors import PlanError
-from tf_medyate.exporter.ir.graph import Graph, Op, Tensor
+from tf_medyate.exporter.ir.graph import Graph
+from tf_medyate.exporter.ir.nodes import Op, Tensor
 from tf_medyate.exporter.ir.values import ABSENT, DTYPES, VARIABLE
 from tf_medyate.exporter.memory.placing import ALIGNMENT_BYTES
 from tf_medyate.exporter.memory.planner import MemoryPlan

@@ -13,6 +13,7 @@ import pathlib
 import re
 from collections.abc import Iterable
 
+from tf_medyate.cpp_sources import source_root
 from tf_medyate.exporter.manifest import PLAN_FILE, TRAIN_FILE, Manifest, read_file, read_manifest
 from tf_medyate.exporter.memory.placing import ALIGNMENT_BYTES, align
 from tf_medyate.exporter.ops import schema as op_schema
@@ -25,7 +26,6 @@ from tf_medyate.exporter.write.arduino_library import (
     write_library,
 )
 from tf_medyate.exporter.write.cpp_text import NOTICE
-from tf_medyate.simulate.plugin import source_root
 
 LIBRARY = "MeDyateTFLM"
 HEADER = "medyate_tflm.h"
@@ -77,7 +77,7 @@ def write_tflm_library(
     Raises:
         BundleError: The bundle is none, or was changed.
         OptionError: `folder` holds something else.
-        PluginError: The C++ sources are not there.
+        SourcesError: The C++ sources are not there.
     """
     bundle, folder = pathlib.Path(bundle), pathlib.Path(folder)
     manifest = read_manifest(bundle / PLAN_FILE)

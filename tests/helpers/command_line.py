@@ -1,0 +1,7 @@
+"""The commands, as a user types them, in this process."""
+
+from tf_medyate import cli
+
+
+def medyate(*words):
+    return cli.main(cli._parse(["medyate", *map(str, words)]))

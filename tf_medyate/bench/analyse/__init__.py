@@ -1,0 +1,1 @@
+"""Results become statistics, claims, tables, charts and pages."""

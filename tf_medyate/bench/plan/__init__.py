@@ -1,0 +1,1 @@
+"""What is compared: suites, budgets, recipes, and the grid of runs."""

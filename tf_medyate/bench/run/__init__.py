@@ -1,0 +1,1 @@
+"""Runs become results: material, execution, storage, here or on many machines."""

@@ -1,0 +1,14 @@
+"""An ordinary Keras model becomes one with channel masks and a live pool, and back.
+
+graph          a Keras model as nodes and edges; LayerSpecs from it
+supported      which layers can be fine-tuned, and refusals
+folding        prepare and strip
+tensors        small TensorFlow helpers: gradients, gathers, assignments
+pool_layout    which channel owns which run of the pool
+state          the pool and its bookkeeping, in Keras variables
+layers         Conv2D, DepthwiseConv2D, ... with channel masks
+model          the prepared model: fit, its data, its commit
+update         loads a plan into the model; optimizer slots
+host_memory    gives freed pages back
+spare_classes  outputs that a device names later
+"""

@@ -1,0 +1,76 @@
+"""Spare classes: outputs of a classifier that a device names once it meets what they stand for.
+
+A spare output has no weights and a bias of -10,000: its softmax is 0 to the last bit, and so is its
+gradient, so that a model with spare classes trains as it would without. The device gives it the
+mean bias of the other classes when it is enrolled (tflm_ops/trainer/trainer.h).
+
+Example:
+    >>> wider = add_spare_classes(base, 2)
+    >>> model = md.prepare(wider)
+    >>> md.export(model, "out/", medyate, cpp=True, spare_classes=2, class_names=["sit", "walk"])
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from tf_medyate.errors import OptionError
+
+SPARE_BIAS = -1e4
+
+
+def add_spare_classes(model: keras.Model, count: int) -> keras.Model:
+    """A copy of a classifier whose head has more outputs, without use until a device enrols them.
+
+    Args:
+        model: A built Sequential or functional model that ends in a Dense layer with a bias, with
+            or without a softmax behind; not prepared yet.
+        count: Spare classes, 1 or more.
+
+    Returns:
+        A new model [..., classes + count] with the same outputs for the classes that there were.
+
+    Raises:
+        OptionError: `count` is below 1, or the model has another head.
+    """
+    if count < 1:
+        raise OptionError("count", "1 or more", str(count), "Say how many classes may come.")
+    if not model.built:
+        remedy = "Give it an Input, or call it once."
+        raise OptionError("model", "a built model", "one that is not built", remedy)
+    head = _head(model)
+
+    def widen(layer: Any) -> Any:
+        config = layer.get_config()
+        if layer is head:
+            config["units"] += count
+        return layer.__class__.from_config(config)
+
+    wider: Any = keras.models.clone_model(model, clone_function=widen)
+    for old, new in zip(model.layers, wider.layers, strict=True):
+        values = old.get_weights()
+        if old is head:
+            kernel, bias = values
+            values = [
+                np.pad(kernel, ((0, 0), (0, count))),
+                np.pad(bias, (0, count), constant_values=SPARE_BIAS),
+            ]
+        new.set_weights(values)
+    return wider
+
+
+def _head(model: keras.Model) -> keras.layers.Dense:
+    weighted = [layer for layer in model.layers if layer.weights]
+    head = weighted[-1] if weighted else None
+    if isinstance(head, keras.layers.Dense) and head.use_bias:
+        return head
+    received = "none" if head is None else f"'{head.name}', a {type(head).__name__}"
+    raise OptionError(
+        "model",
+        "a model whose last layer with weights is a Dense layer with a bias",
+        received,
+        "Spare classes need such a head: give the model one, before md.prepare.",
+    )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tf_medyate.bench.plan.grid import Run
 from tf_medyate.bench.plan.recipe import Recipe
 from tf_medyate.bench.plan.suites import get_suite
-from tf_medyate.bench.run.augment import crops, distort
+from tf_medyate.bench.run.augment import crops, distort, recolour
 from tf_medyate.bench.run.execute import Executor
 from tf_medyate.bench.run.material import Stream, batches
 from tf_medyate.data.registry import Task
@@ -96,6 +96,43 @@ def test_a_flip_is_the_image_or_its_mirror_image():
     assert 30 < sum(same) < 70
 
 
+def test_colours_change_by_the_factors_that_were_drawn():
+    x = np.random.default_rng(0).uniform(-0.5, 0.5, (4, 6, 6, 3)).astype(np.float32)
+    ones = np.ones((3, 4, 1, 1, 1))
+
+    def factors(place, value):
+        changed = ones.copy()
+        changed[place] = value
+        return changed
+
+    np.testing.assert_allclose(recolour(x, ones), x, atol=1e-6)
+    bright = recolour(x, factors(0, 0.6))
+    np.testing.assert_allclose(bright + 1, (x + 1) * 0.6, atol=1e-6)
+    grey = np.array([0.299, 0.587, 0.114])
+    flat = recolour(x, factors(1, 0.6))
+    np.testing.assert_allclose((flat @ grey).mean((1, 2)), (x @ grey).mean((1, 2)), atol=1e-6)
+    np.testing.assert_allclose(np.ptp(flat, axis=(1, 2)), 0.6 * np.ptp(x, axis=(1, 2)), atol=1e-6)
+    pale = recolour(x, factors(2, 0.6))
+    np.testing.assert_allclose(pale @ grey, x @ grey, atol=1e-6)
+    np.testing.assert_allclose(np.ptp(pale, axis=3), 0.6 * np.ptp(x, axis=3), atol=1e-6)
+    assert np.abs(recolour(np.ones_like(x), 1.4 * ones)).max() <= 1
+
+
+def test_crops_with_colours_are_the_crops_with_colours():
+    x = np.random.default_rng(0).uniform(-1, 1, (50, 8, 8, 3)).astype(np.float32)
+    plain, coloured = (
+        distort(x, kind, np.random.default_rng(1)) for kind in ("crop", "crop and colour")
+    )
+    assert coloured.shape == x.shape
+    assert coloured.dtype == np.float32
+    assert np.abs(coloured).max() <= 1
+    moved = [np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(plain, coloured, strict=True)]
+    assert min(moved) > 0.7  # the same boxes, in other colours
+    assert not np.isclose(plain, coloured).all((1, 2, 3)).any()
+    with pytest.raises(OptionError, match=r"three colours.*\"crop\""):
+        distort(x[..., :1], "crop and colour", np.random.default_rng(0))
+
+
 def test_a_stream_distorts_anew_every_epoch_and_the_same_whenever_it_is_asked():
     x, y = np.random.default_rng(0).random((20, 8, 8, 1), np.float32), np.arange(20)
     x[:, 0, 0] = y[:, None]  # not used by the stream; only to tell the images apart
@@ -136,7 +173,6 @@ def test_a_run_with_crops_is_another_run_and_can_be_repeated():
     run = dataclasses.replace(plain, recipe=dataclasses.replace(RECIPE, augment="crop"))
     assert run.key != plain.key
     assert Run.from_dict(run.to_dict()) == run
-    assert "augment" not in plain.to_dict()["recipe"]
     first, second, without = (Executor()(r) for r in (run, run, plain))
     assert first.curve == second.curve
     assert first.accuracy_after == second.accuracy_after
@@ -154,6 +190,6 @@ def test_what_cannot_be_distorted_is_refused():
 def test_only_suite_paper_distorts_and_flips_where_a_crop_may_lose_the_person():
     kinds = {case.dataset: case.recipe.augment for case in get_suite("paper").cases}
     assert kinds.pop("vww") == "flip"
-    assert set(kinds.values()) == {"crop"}
+    assert set(kinds.values()) == {"crop and colour"}
     for name in ("tiny", "smoke"):
         assert not any(case.recipe.augment for case in get_suite(name).cases)

@@ -20,6 +20,7 @@ from tf_medyate.bench.analyse import tables
 from tf_medyate.bench.analyse.panel import Panel
 from tf_medyate.bench.analyse.report import write
 from tf_medyate.bench.plan.budgets import Budget
+from tf_medyate.bench.plan.choice import seeds_of
 from tf_medyate.bench.plan.grid import Run, grid, parse_strategy, split_strategies
 from tf_medyate.bench.plan.recipe import Recipe
 from tf_medyate.bench.plan.suites import STATIC_TWIN, SUITES, get_suite
@@ -37,23 +38,24 @@ SILENT = Console(quiet=True)
 # --- recipe and grid
 
 
-@given(epochs=st.integers(1, 200), rate=st.floats(1e-4, 1.0))
-def test_rate_rises_then_falls_to_zero_and_never_leaves_its_bounds(epochs, rate):
-    recipe = Recipe(epochs, 8, rate)
-    rates = [recipe.rate(t) for t in np.linspace(0, epochs, 101)]
+@given(epochs=st.integers(1, 200), warmup=st.integers(0, 20), rate=st.floats(1e-4, 1.0))
+def test_rate_rises_then_falls_to_zero_and_never_leaves_its_bounds(epochs, warmup, rate):
+    recipe = Recipe(epochs, 8, rate, warmup)
+    assert recipe.total_epochs == warmup + epochs  # the warm-up comes on top
+    rates = [recipe.rate(t) for t in np.linspace(0, recipe.total_epochs, 101)]
     assert all(0 <= r <= rate for r in rates)
     top = int(np.argmax(rates))
     assert rates == sorted(rates[: top + 1]) + sorted(rates[top + 1 :], reverse=True)
-    assert rates[0] == 0.0
+    assert rates[0] == (0 if warmup else rate)
     assert rates[-1] == 0.0
-    assert recipe.warmup_epochs == min(5, epochs / 10)
-    assert recipe.rate(recipe.warmup_epochs) == rate
+    assert recipe.rate(warmup) == rate
+    assert recipe.rate(warmup + epochs / 2) == pytest.approx(rate / 2)
 
 
 def test_keys_hold_still_and_follow_everything_a_result_depends_on():
     run = fake_run()
     # Pinned: another key would make every stored result of older benches unfindable.
-    assert run.key == "830f10923a7f97cc"
+    assert run.key == "d7a21818018f7987"
     other = {"published": False, "augment": "flip"}
     others = [
         dataclasses.replace(run, **change)
@@ -105,14 +107,38 @@ def test_wrong_strategies_are_explained(text, words):
 
 def test_grid_is_whole_without_repetition_and_keeps_groups_together():
     suite = get_suite("tiny")
-    runs = grid(suite, ["medyate", "head", "medyate"], seeds=2)
+    runs = grid(suite, ["medyate", "head", "medyate"], seeds=range(2))
     expected = sum(len(c.folds) * 2 * (len(c.budgets) + 1) for c in suite.cases)
     assert len({run.key for run in runs}) == len(runs) == expected
     groups = [run.group for run in runs]
     assert sum(a != b for a, b in itertools.pairwise(groups)) + 1 == len(set(groups))
     assert all((run.budget is None) == (run.strategy == "head") for run in runs)
-    with pytest.raises(OptionError, match="seeds"):
-        grid(suite, ["medyate"], seeds=0)
+
+
+def test_full_fine_tuning_has_a_rate_of_its_own_where_it_needs_one():
+    case = dataclasses.replace(get_suite("smoke").cases[0], full_rate=0.003)
+    suite = dataclasses.replace(get_suite("smoke"), cases=(case,))
+    rates = {run.strategy: run.recipe.learning_rate for run in grid(suite, ["head", "full"], [0])}
+    assert rates == {"head": case.recipe.learning_rate, "full": 0.003}
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"),
+    [("", (0, 42, 100)), ("2", (0, 42)), ("5", (0, 42, 100, 101, 102)), ("7,8", (7, 8))],
+)
+def test_seeds_by_number_or_by_name(text, seeds):
+    assert seeds_of(text, get_suite("paper")) == seeds
+
+
+def test_the_papers_recipe():
+    suite = get_suite("paper")
+    found = {c.dataset: (c.recipe.epochs, c.recipe.warmup, c.recipe.augment) for c in suite.cases}
+    assert found["cifar10"] == (100, 5, "crop and colour")
+    assert found["vww"] == (50, 5, "flip")
+    assert {name for name, (epochs, *_) in found.items() if epochs == 200} == {
+        "cub200", "flowers102", "pets",
+    }  # fmt: skip
+    assert suite.seeds == (0, 42, 100)
 
 
 def test_suites_name_strategies_that_exist():
@@ -190,7 +216,7 @@ def test_readers_never_see_half_a_result_while_others_write(tmp_path):
 def test_results_of_another_version_are_refused():
     text = fake_result(fake_run()).to_json()
     for old, new in (
-        ('"format": 2', '"format": 1'),
+        ('"format": 3', '"format": 2'),
         ('"accuracy_after": 0.', '"accuracy_after": 7.'),
         ('"seconds":', '"minutes":'),
         ('"curve": {', '"curve": 3, "c": {'),
@@ -347,6 +373,7 @@ def medyate_bench(*words):
         (["--datasets", "imagenet"], ["--datasets", "watch", "imagenet"]),
         (["--networks", "resnet8", "--datasets", "watch"], ["--networks and --datasets"]),
         (["--seeds", "-1"], ["seeds", "-1"]),
+        (["--seeds", "0"], ["seeds", "'0'", "100,101"]),
         (["--runner", "slurm"], ["--runner", "auto | local | ray", "slurm"]),
         (["--report_only"], ["--out", "Leave out --report_only"]),
         (["--weights_dir", "/no/where"], ["--weights_dir: expected a folder", "extending.md"]),
@@ -364,11 +391,11 @@ def test_command_fits_the_command_line():
     parser = argparse.ArgumentParser()
     command.add(parser.add_subparsers(dest="command"))
     args = parser.parse_args(["bench", "--suite", "smoke", "--seeds", "2"])
-    assert (args.run, args.command, args.suite, args.seeds) == (command.run, "bench", "smoke", 2)
+    assert (args.run, args.command, args.suite, args.seeds) == (command.run, "bench", "smoke", "2")
 
 
 def test_report_only_reports_what_is_there(tmp_path, capsys):
-    store, runs = Store(tmp_path), grid(get_suite("smoke"), ["medyate", "head", "full"], 2)
+    store, runs = Store(tmp_path), grid(get_suite("smoke"), ["medyate", "head", "full"], range(2))
     for run in runs[:-1]:
         store.write(fake_result(run))
     words = ["--suite", "smoke", "--strategies", "medyate,head,full", "--seeds", 2]
@@ -402,7 +429,7 @@ def test_list_and_help_name_suites_and_strategies(capsys):
 
 
 def test_whoever_stops_it_is_told_what_is_kept(tmp_path, capsys, monkeypatch):
-    runs = grid(get_suite("smoke"), ["head"], 1)
+    runs = grid(get_suite("smoke"), ["head"], [0])
     Store(tmp_path).write(fake_result(runs[0]))
 
     def stop(*args, **options):

@@ -49,7 +49,7 @@ def test_result_agrees_with_the_net_it_is_of(results):
     assert result.budget_bytes == int(0.1 * full)
     assert 0.5 * result.budget_bytes < result.used_bytes <= result.budget_bytes
     assert result.used_elements <= result.used_bytes // 4  # one float an element
-    assert len(result.curve["loss"]) == len(result.curve["accuracy"]) == RECIPE.epochs
+    assert len(result.curve["loss"]) == len(result.curve["accuracy"]) == RECIPE.total_epochs
     assert (result.train_samples, result.test_samples) == (48, 60)
     assert result.accuracy_after * 60 == pytest.approx(round(result.accuracy_after * 60))
     assert set(result.layer_scores) == {spec.name for spec in specs if not spec.is_head}
@@ -74,7 +74,7 @@ def test_a_run_that_diverges_is_a_result_and_says_so():
     wild = dataclasses.replace(RECIPE, learning_rate=1e6)
     result = Executor()(dataclasses.replace(RUN, recipe=wild))
     assert result.diverged
-    assert len(result.curve["loss"]) < RECIPE.epochs
+    assert len(result.curve["loss"]) < RECIPE.total_epochs
     assert result.used_bytes <= result.budget_bytes
 
 
@@ -131,7 +131,7 @@ def test_stream_gives_every_sample_once_an_epoch_in_another_order():
 def test_data_too_large_to_hold_are_streamed(monkeypatch):
     monkeypatch.setattr("tf_medyate.bench.run.material._MOST_AT_ONCE_BYTES", 0)
     result = Executor()(dataclasses.replace(RUN, strategy="head", budget=None))
-    assert len(result.curve["loss"]) == RECIPE.epochs
+    assert len(result.curve["loss"]) == RECIPE.total_epochs
     assert result.curve["loss"][1] < result.curve["loss"][0]
 
 

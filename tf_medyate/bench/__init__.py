@@ -15,5 +15,5 @@ Example:
     >>> from tf_medyate.bench.run.runner import run_here
     >>> from tf_medyate.bench.run.store import Store
     >>> from tf_medyate.bench.plan.suites import get_suite
-    >>> outcome = run_here(grid(get_suite("smoke"), ["medyate", "head"], seeds=1), Store("runs"))
+    >>> outcome = run_here(grid(get_suite("smoke"), ["medyate", "head"], [0]), Store("runs"))
 """

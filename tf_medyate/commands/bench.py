@@ -19,7 +19,7 @@ from absl import app
 from absl.flags import argparse_flags
 from rich.console import Console
 
-from tf_medyate.bench.plan.choice import changed, choose
+from tf_medyate.bench.plan.choice import changed, choose, seeds_of
 from tf_medyate.bench.plan.grid import Run, grid, split_strategies
 from tf_medyate.bench.plan.suites import OWN, OWN_SUMMARY, SUITES, Suite
 from tf_medyate.bench.run.runner import Outcome, run_here, use_one_thread
@@ -78,7 +78,8 @@ def add_flags(parser: argparse.ArgumentParser):
     add = parser.add_argument_group("what is compared").add_argument
     add("--suite", default="tiny", help="paper, tiny, smoke or own; see below")
     add("--strategies", default="", help="comma-separated, see below; else the suite's own")
-    add("--seeds", type=int, default=0, help="runs of each kind; else the suite's own number")
+    add("--seeds", default="", help="how many runs of each kind, or which seeds: \"100,101\"; else "
+        "the suite's own")  # fmt: skip
     add("--networks", default="", help="only these of the suite's nets, comma-separated")
     add("--datasets", default="", help="only these of the suite's data sets, comma-separated")
     add("--folds", type=int, default=0, help="only so many folds of each data set; else all")
@@ -117,7 +118,7 @@ def run(args: argparse.Namespace):
     suite = choose(args.suite, _names(args.networks), _names(args.datasets))
     suite = changed(suite, args.recipe, args.budgets, args.folds)
     names = split_strategies(args.strategies) if args.strategies else list(suite.strategies)
-    runs = grid(suite, names, args.seeds or suite.seeds)
+    runs = grid(suite, names, seeds_of(args.seeds, suite))
     if args.list:
         print(f"{suite}\n\n{len(runs)} runs")
         return

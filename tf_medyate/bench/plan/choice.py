@@ -9,6 +9,7 @@ Example:
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 
 from tf_medyate.bench.plan.budgets import Budget
@@ -78,13 +79,13 @@ def _own(networks: Sequence[str], datasets: Sequence[str]) -> Suite:
     )
     packages = tuple(dict.fromkeys(one.needs for one in data))
     summary = f"{', '.join(networks)} on {', '.join(datasets)}"
-    return Suite(OWN, summary, cases, (*PEERS, *TWINS), seeds=3, packages=packages)
+    return Suite(OWN, summary, cases, (*PEERS, *TWINS), packages=packages)
 
 
 def _recipe(trained: bool) -> Recipe:
     """Suite tiny's, on all samples; a net without weights learns from the source data first."""
     first = 0 if trained else 5
-    return Recipe(10, 16, 0.02, published=trained, pretrain_epochs=first, renormalise=256)
+    return Recipe(9, 16, 0.02, warmup=1, published=trained, pretrain_epochs=first, renormalise=256)
 
 
 def changed(suite: Suite, recipe: str = "", budgets: str = "", folds: int = 0) -> Suite:
@@ -118,3 +119,24 @@ def changed(suite: Suite, recipe: str = "", budgets: str = "", folds: int = 0) -
         for case in suite.cases
     )
     return dataclasses.replace(suite, cases=cases)
+
+
+def seeds_of(text: str, suite: Suite) -> tuple[int, ...]:
+    """The seeds that a flag names.
+
+    Args:
+        text: "3" for the suite's first three, and on from there; "100,101" for these; empty for
+            the suite's own.
+        suite: Whose.
+
+    Raises:
+        OptionError: It is neither.
+    """
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not all(part.isdecimal() for part in parts) or parts == ["0"]:
+        remedy = "Write 3 for three runs of each kind, or 100,101 for these two seeds."
+        raise OptionError("--seeds", "a number of at least 1, or several seeds", repr(text), remedy)
+    if len(parts) != 1:
+        return tuple(dict.fromkeys(map(int, parts))) or suite.seeds
+    more = itertools.count(max(suite.seeds) + 1)
+    return tuple(itertools.islice(itertools.chain(suite.seeds, more), int(parts[0])))

@@ -4,7 +4,7 @@ A run's key is a hash of everything that its result depends on, the recipe inclu
 recipe is another run, and a finished run is found again wherever it was made.
 
 Example:
-    >>> runs = grid(get_suite("smoke"), ["medyate", "head"], seeds=3)
+    >>> runs = grid(get_suite("smoke"), ["medyate", "head"], seeds=range(3))
     >>> print(runs[0], runs[0].key)
 """
 
@@ -23,7 +23,7 @@ from tf_medyate.bench.plan.suites import Case, Suite
 from tf_medyate.errors import OptionError
 from tf_medyate.select.strategies import Strategy, strategy
 
-FORMAT = 2  # raised whenever `execute`, or a preset, changes what a run means
+FORMAT = 3  # raised whenever `execute`, or a preset, changes what a run means
 ZERO_SHOT = "zero-shot"
 _TRUTH = {"True": True, "False": False}
 
@@ -62,10 +62,7 @@ class Run:
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values, for JSON."""
-        recipe = dataclasses.asdict(self.recipe)
-        if not self.recipe.augment:  # so that keys from before there was such a thing still hold
-            del recipe["augment"]
-        return dataclasses.asdict(self) | {"recipe": recipe, "format": FORMAT}
+        return dataclasses.asdict(self) | {"format": FORMAT}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Run:
@@ -156,19 +153,17 @@ def has_budget(text: str) -> bool:
     return preset_of(text).sampling not in ("head", "full")
 
 
-def grid(suite: Suite, strategies: Sequence[str], seeds: int) -> tuple[Run, ...]:
+def grid(suite: Suite, strategies: Sequence[str], seeds: Sequence[int]) -> tuple[Run, ...]:
     """Every run of a suite, in an order in which a traced model can be used again.
 
     Args:
         suite: What to run on.
         strategies: How to choose channels, as for `parse_strategy`.
-        seeds: Seeds of each run, from 0.
+        seeds: Seeds of each run.
 
     Raises:
-        OptionError: No seed, or an unknown strategy.
+        OptionError: An unknown strategy.
     """
-    if seeds < 1:
-        raise OptionError("seeds", "at least 1", repr(seeds), "Take 3 for means and deviations.")
     runs: dict[str, Run] = {}
     for case in suite.cases:
         for run in _of_case(case, strategies, seeds):
@@ -176,11 +171,12 @@ def grid(suite: Suite, strategies: Sequence[str], seeds: int) -> tuple[Run, ...]
     return tuple(runs.values())
 
 
-def _of_case(case: Case, strategies: Iterable[str], seeds: int) -> Iterable[Run]:
+def _of_case(case: Case, strategies: Iterable[str], seeds: Sequence[int]) -> Iterable[Run]:
     for name in strategies:
+        recipe = case.recipe
+        if case.full_rate and preset_of(name).sampling == "full":
+            recipe = dataclasses.replace(recipe, learning_rate=case.full_rate)
         for budget in case.budgets if has_budget(name) else (None,):
             for fold in case.folds:
-                for seed in range(seeds):
-                    yield Run(
-                        case.network, case.dataset, fold, seed, name, budget, case.recipe
-                    )  # fmt: skip
+                for seed in seeds:
+                    yield Run(case.network, case.dataset, fold, seed, name, budget, recipe)

@@ -1,11 +1,11 @@
 """How a net is fine-tuned in the bench: the papers' recipe, and its learning rate.
 
-SGD without momentum or weight decay; the rate rises from 0 over the first epochs, then falls
-with half a cosine to 0, changed before every step.
+SGD without momentum or weight decay; the rate rises from 0 over a few epochs of warm-up, then falls
+with half a cosine to 0 over all the others, changed before every step.
 
 Example:
-    >>> Recipe(epochs=50, batch=32, learning_rate=0.05).rate(epoch=2.5)
-    0.025
+    >>> Recipe(epochs=50, batch=32, learning_rate=0.125, warmup=5).rate(epoch=2.5)
+    0.0625
 """
 
 from __future__ import annotations
@@ -15,12 +15,10 @@ import math
 
 from tf_medyate.errors import OptionError
 
-WARMUP_EPOCHS = 5.0
-LEAST_EPOCHS_PER_WARMUP = 10  # 5 of 50 or more, as in the papers, but 1 of 10
-CROP, FLIP = "crop", "flip"
-AUGMENTATIONS = ("", FLIP, CROP)
-_LEAST = {"epochs": 1, "batch": 1, "calibration": 1, "pretrain_epochs": 0, "renormalise": 0,
-          "most_train": 0, "most_test": 0, "pixels": 0}  # fmt: skip
+CROP, FLIP, COLOUR = "crop", "flip", "crop and colour"
+AUGMENTATIONS = ("", FLIP, CROP, COLOUR)
+_LEAST = {"epochs": 1, "batch": 1, "warmup": 0, "calibration": 1, "pretrain_epochs": 0,
+          "renormalise": 0, "most_train": 0, "most_test": 0, "pixels": 0}  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,9 +26,10 @@ class Recipe:
     """Everything that fine-tuning depends on beside net, data, strategy, budget and seed.
 
     Attributes:
-        epochs: Passes over the training samples.
+        epochs: Passes over the training samples, without the warm-up.
         batch: Samples in a batch.
         learning_rate: The highest rate.
+        warmup: Passes before these, over which the rate rises.
         calibration: Samples that gradients are measured on before the first draw, in batches
             of `batch`; from the task's source data where it has them.
         published: Start from the net's published weights, if it has any; else from fresh ones.
@@ -41,13 +40,15 @@ class Recipe:
         most_train: Train on at most so many samples, evenly spaced; 0 for all.
         most_test: Test on at most so many samples, evenly spaced; 0 for all.
         pixels: Height and width of the net's input; 0 for the net's own.
-        augment: "crop" for random resized crops and flips of the training images, "flip" for
-            flips alone, "" for neither; see augment.py.
+        augment: "crop" for random resized crops and flips of the training images, "crop and
+            colour" for another brightness, contrast and saturation as well, "flip" for flips
+            alone, "" for none; see augment.py.
     """
 
     epochs: int
     batch: int
     learning_rate: float
+    warmup: int = 0
     calibration: int = 256
     published: bool = True
     pretrain_epochs: int = 0
@@ -74,21 +75,20 @@ class Recipe:
             raise OptionError("augment", allowed, repr(self.augment), "Choose one of these.")
 
     @property
-    def warmup_epochs(self) -> float:
-        """Epochs over which the rate rises: the papers' 5, fewer in short runs."""
-        return min(WARMUP_EPOCHS, self.epochs / LEAST_EPOCHS_PER_WARMUP)
+    def total_epochs(self) -> int:
+        """Passes over the training samples, the warm-up included."""
+        return self.warmup + self.epochs
 
     def rate(self, epoch: float) -> float:
-        """The learning rate at a time in epochs, 0 to `epochs`."""
-        warmup = self.warmup_epochs
-        if epoch < warmup:
-            return self.learning_rate * epoch / warmup
-        progress = (epoch - warmup) / (self.epochs - warmup)
+        """The learning rate at a time in epochs, 0 to `total_epochs`."""
+        if epoch < self.warmup:
+            return self.learning_rate * epoch / self.warmup
+        progress = (epoch - self.warmup) / self.epochs
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
     def __str__(self) -> str:
-        augment = f", random {self.augment}s" if self.augment else ""
+        augment = f", random {self.augment}" if self.augment else ""
         return (
-            f"{self.epochs} epochs, batch {self.batch}, SGD {self.learning_rate:g}, "
-            f"{self.warmup_epochs:g} warm-up{augment}"
+            f"{self.warmup} + {self.epochs} epochs, batch {self.batch}, "
+            f"SGD {self.learning_rate:g}{augment}"
         )

@@ -152,7 +152,7 @@ def _fit(model: Any, run: Run, task: Task) -> _Training:
         verbose=0,
         **options,
     )
-    batch, epochs = run.recipe.batch, run.recipe.epochs
+    batch, epochs = run.recipe.batch, run.recipe.total_epochs
     rate = FollowRate(run.recipe, math.ceil(len(task.train_x) / batch))
     keras.utils.set_random_seed(run.seed)
     diverged = False

@@ -119,7 +119,8 @@ class MeDyate(keras.callbacks.Callback):
         self._log_dir = log_dir
         self._verbose = verbose
         self._updater: ChannelUpdater | None = None
-        self._epoch = -1
+        self._epoch = self._done = -1
+        self._shift: int | None = None
         self._traced = False
         self._records: list[EpochRecord] = []
         self.plan: UpdatePlan | None = None
@@ -129,8 +130,9 @@ class MeDyate(keras.callbacks.Callback):
     def set_model(self, model: keras.Model):
         """Ranks the layers and readies the model; Keras calls this at the start of `fit`.
 
-        Calling it again with the same model goes on where it stopped, unless another callback has
-        trained the model in between.
+        Calling it again with the same model goes on where it stopped. It starts anew if another
+        callback has trained the model since, or if the model was compiled again or a layer frozen,
+        made trainable or renamed: costs, ranking and optimizer slots rest on all of these.
 
         Raises:
             NotPreparedError: The model did not come from `prepare`, or has no loss.
@@ -140,15 +142,14 @@ class MeDyate(keras.callbacks.Callback):
         """
         super().set_model(model)
         prepared = require_prepared(model)
+        optimizer = self._given_optimizer or getattr(model, "optimizer", None)
         updater = self._updater
-        ours = updater is not None and updater.model is prepared
-        if not ours or prepared.attachment.owner is not updater:
-            self._attach(prepared)
+        if updater is None or updater.model is not prepared or not updater.in_force(optimizer):
+            self._attach(prepared, optimizer)
 
-    def _attach(self, model: PreparedModel):
+    def _attach(self, model: PreparedModel, optimizer: keras.optimizers.Optimizer | None):
         host_memory.collect()  # what building the model left behind
         planner = self._planner
-        optimizer = self._given_optimizer or getattr(model, "optimizer", None)
         batches: Batches = ()
         if planner.needs_data:
             batches = calibration_batches(model, self._calibration, self._calibration_batches)
@@ -168,7 +169,7 @@ class MeDyate(keras.callbacks.Callback):
         updater.attach(planner.pool_elements(), optimizer)
         updater.set_importance(importance)
         self._updater, self.plan, self._records, self._epoch = updater, None, [], -1
-        self._traced = False
+        self._traced, self._done = False, -1
 
     @property
     def attached_model(self) -> PreparedModel | None:
@@ -250,6 +251,7 @@ class MeDyate(keras.callbacks.Callback):
         if broken is not None:
             self._undo(f"NaN or infinity in {broken} after epoch {self._epoch + 1}")
         updater.model.commit()
+        self._done = self._epoch
         assert self.plan is not None
         seconds = time.perf_counter() - self._started
         self._records.append(EpochRecord(self._epoch, self.plan, dict(logs or {}), seconds))
@@ -279,9 +281,15 @@ class MeDyate(keras.callbacks.Callback):
 
     # --- what Keras calls
 
+    def on_train_begin(self, logs=None):
+        """Keras's hook: epochs are counted from here."""
+        self._shift = None
+
     def on_epoch_begin(self, epoch: int, logs=None):
-        """Keras's hook for `begin_epoch`."""
-        self.begin_epoch(epoch)
+        """Keras's hook for `begin_epoch`; a second `fit` counts on, if Keras begins at 0 again."""
+        if self._shift is None:
+            self._shift = max(0, self._done + 1 - epoch)
+        self.begin_epoch(epoch + self._shift)
 
     def on_train_batch_end(self, batch: int, logs=None):
         """Stops on a loss that is no number; the weights of the last good epoch come back."""

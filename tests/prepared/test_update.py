@@ -1,6 +1,5 @@
-"""Plans in and out of a model; optimizer slots; the size of the pool."""
+"""Plans in and out of a model; the size of the pool."""
 
-import keras
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,7 +8,7 @@ from random_models import small_net
 
 import tf_medyate as md
 from tf_medyate import errors
-from tf_medyate.prepared.update import ChannelUpdater, optimizer_costs, pool_elements, slot_initials
+from tf_medyate.prepared.update import ChannelUpdater, pool_elements
 from tf_medyate.spec import LayerDraw
 
 KEPT = ("stem", "body", "point")
@@ -63,38 +62,6 @@ def test_plans_that_do_not_fit_are_refused(updater):
         updater.load(plan(**{"separable.depthwise": (1,)}))
     with pytest.raises(errors.PlanError, match="1000 weights"):
         updater.load(plan(body=tuple(range(12))))
-
-
-@pytest.mark.parametrize(
-    ("optimizer", "expected"),
-    [
-        (keras.optimizers.SGD(), (0, False)),
-        (keras.optimizers.SGD(momentum=0.9), (1, False)),
-        (keras.optimizers.Adam(), (2, False)),
-        (keras.optimizers.Adam(amsgrad=True), (3, False)),
-        (keras.optimizers.RMSprop(momentum=0.5, centered=True), (3, False)),
-        (keras.optimizers.SGD(gradient_accumulation_steps=4), (0, True)),
-        (keras.optimizers.SGD(use_ema=True), (1, False)),
-        (None, (0, False)),
-    ],
-)
-def test_optimizer_slots_are_counted(optimizer, expected):
-    assert optimizer_costs(optimizer) == expected
-    assert optimizer_costs(optimizer, size=7) == expected
-
-
-def test_slots_start_where_keras_starts_them():
-    optimizer = keras.optimizers.Adagrad(initial_accumulator_value=0.3)
-    optimizer.build([trained := keras.Variable(np.zeros(3, np.float32))])
-    assert slot_initials(optimizer, trained) == {"_accumulator": pytest.approx(0.3)}
-    model = md.prepare(small_net())
-    model.compile(keras.optimizers.Adagrad(0.1, initial_accumulator_value=0.3), "mse")
-    updater = ChannelUpdater(model, md.layer_specs(model), KEPT, train_bias=True)
-    updater.attach(500, model.optimizer)
-    slot = next(v for v in model.optimizer.variables if v.shape == (500,))
-    slot.assign(np.full(500, 7.0))
-    updater.load(plan(stem=(0,)))
-    np.testing.assert_allclose(slot, 0.3)
 
 
 specs = st.lists(

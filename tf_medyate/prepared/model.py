@@ -7,7 +7,7 @@ inherited.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import keras
@@ -96,18 +96,18 @@ class Attachment:
 
     Attributes:
         owner: Who set the modes: another has to do it anew.
-        slot_initials: What the optimizer's slots start from, by the suffix of their names.
+        slots: What the optimizer keeps for the variables that it trains, if there is one.
     """
 
     def __init__(self):
         self._modes, self._pool, self._optimizer = None, None, None
         self.owner: object = None
-        self.slot_initials: Mapping[str, float] = {}
+        self.slots: Any = None
 
-    def remember(self, modes: tuple, pool, optimizer, slot_initials: Mapping[str, float]):
-        """Notes the layers' modes, the pool variable, the optimizer and how it begins."""
+    def remember(self, modes: tuple, pool, optimizer, slots):
+        """Notes the layers' modes, the pool variable, the optimizer and its slots."""
         self._modes, self._pool, self._optimizer = modes, pool, optimizer
-        self.slot_initials = slot_initials
+        self.slots = slots
 
     def matches(self, modes: tuple, pool, optimizer) -> bool:
         """The same modes, and the very same variable and optimizer."""

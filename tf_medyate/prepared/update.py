@@ -22,6 +22,7 @@ from tf_medyate.cost import CostModel
 from tf_medyate.errors import PlanError
 from tf_medyate.prepared.layers import FROZEN, FULL, SPARSE, ChannelMasked, masked_layers
 from tf_medyate.prepared.model import PreparedModel
+from tf_medyate.prepared.slots import Slots, renew
 from tf_medyate.prepared.tensors import assign, read
 from tf_medyate.spec import LayerDraw, LayerSpec, UpdatePlan
 
@@ -85,8 +86,8 @@ class ChannelUpdater:
 
         Args:
             pool_elements: Size of the pool; 0 where no layer is kept.
-            optimizer: The optimizer that will train; its slots are made here. If it was built
-                for other variables already, a fresh one of the same settings takes its place.
+            optimizer: The optimizer that will train; its slots are made here, anew if it was
+                built before.
         """
         # Under a distribution strategy every variable is to have a copy in each replica.
         with self.model.distribute_strategy.scope():
@@ -112,14 +113,43 @@ class ChannelUpdater:
             self._scaled,
             *((n, v.mode, v.bias_trainable) for n, v in self._by_name.items()),
         )
+        self.optimizer = optimizer
         if known.matches(modes, state.pool, optimizer):  # nothing that was traced has changed
-            self.optimizer = optimizer
-            self._reset_all_slots()
-            return
-        self.optimizer = self._adopt(optimizer)
-        self._retrace()
-        initials = {} if self.optimizer is None else self._slots_as_built(self.optimizer)
-        known.remember(modes, state.pool, self.optimizer, initials)
+            if optimizer is not None:
+                known.slots.restart_all()
+        else:
+            known.remember(modes, state.pool, optimizer, self._build(optimizer))
+            self._retrace()
+        if self.model.compiled:
+            self.model.make_train_function()  # unless it is there
+        self._left = self._border()
+
+    def _build(self, optimizer) -> Slots | None:
+        if optimizer is None:
+            return None
+        if optimizer.built:
+            renew(optimizer)
+        return Slots(optimizer, self.model.trainable_variables)
+
+    def in_force(self, optimizer: keras.optimizers.Optimizer | None) -> bool:
+        """Everything is still as `attach` left it.
+
+        Args:
+            optimizer: The one that is to train now.
+
+        Returns:
+            False if another updater has taken the model since, if it was compiled again, or if a
+            layer was frozen, made trainable or renamed.
+        """
+        ours = self.model.attachment.owner is self and self.optimizer is optimizer
+        return ours and self._left == self._border()
+
+    def _border(self) -> tuple:
+        """What the user can change from outside, and training rests on."""
+        model = self.model
+        flags = [(id(v), v.trainable) for v in model.variables]
+        names = [(id(layer), layer.name, layer.trainable) for layer in model.layers]
+        return getattr(model, "train_function", None), flags, names
 
     def _set_mode(self, spec: LayerSpec):
         layer = self._by_name[spec.name]
@@ -132,23 +162,6 @@ class ChannelUpdater:
         else:
             layer.set_mode(FROZEN, train_bias=False)
         assign(layer.channel_mask, np.full(spec.channels, layer.mode == FULL))
-
-    def _adopt(self, optimizer):
-        if optimizer is None:
-            return None
-        if optimizer.built:
-            fresh = type(optimizer).from_config(optimizer.get_config())
-            fresh.iterations.assign(optimizer.iterations)
-            if getattr(self.model, "optimizer", None) is optimizer:
-                self.model.optimizer = fresh
-            optimizer = fresh
-        optimizer.build(self.model.trainable_variables)
-        return optimizer
-
-    def _slots_as_built(self, optimizer) -> dict[str, float]:
-        pool = self.model.training_state.pool
-        trained = self.model.trainable_variables if pool is None else [pool]
-        return slot_initials(optimizer, trained[0]) if trained else {}
 
     def _retrace(self):
         if self.model.compiled:
@@ -181,7 +194,7 @@ class ChannelUpdater:
         self._load_importance()
         if self.optimizer is not None:
             # The pool's places belong to other weights now: their optimizer state starts anew.
-            self._reset_slots_of(state.pool, read(state.pool))
+            self.model.attachment.slots.restart(state.pool, read(state.pool))
 
     def _load_importance(self):
         state = self.model.training_state
@@ -211,21 +224,6 @@ class ChannelUpdater:
                 f"{need} weights",
                 "Attach with the budget that the plan was drawn for.",
             )
-
-    def _reset_slots_of(self, trained: keras.Variable, value: np.ndarray):
-        initials = self.model.attachment.slot_initials
-        for suffix, variable in _slots(self.optimizer, trained):
-            if suffix.endswith("average"):
-                assign(variable, value)  # an average of weights starts at the weights
-            else:
-                assign(variable, np.full(variable.shape, initials.get(suffix, 0.0), np.float32))
-
-    def _reset_all_slots(self):
-        """Fresh optimizer state for the pool and for everything else that is trained."""
-        if self.optimizer is None:
-            return
-        for trained in self.model.trainable_variables:
-            self._reset_slots_of(trained, read(trained))
 
     def loaded_plan(self, template: UpdatePlan, cost: CostModel) -> UpdatePlan:
         """The plan that the masks hold, as after restoring a checkpoint.
@@ -277,59 +275,6 @@ class ChannelUpdater:
             if not np.isfinite(read(variable)).all():
                 return variable.path
         return None
-
-
-def _reference_name(variable) -> str:
-    """How Keras names a variable inside the names of its optimizer slots."""
-    return variable.path.replace("/", "_")
-
-
-def _slots(optimizer, trained: keras.Variable) -> list[tuple[str, keras.Variable]]:
-    """What a built optimizer keeps for a variable, each with the suffix of its name."""
-    key = _reference_name(trained)
-    return [
-        (slot.path.split(key)[-1], slot)
-        for slot in optimizer.variables
-        if key in slot.path and slot.shape == trained.shape
-    ]
-
-
-def probe_size(specs: Sequence[LayerSpec]) -> int:
-    """Size of a vector that the model has: TensorFlow keeps 37 KiB for each new shape."""
-    return next((spec.channels for spec in specs), 2)
-
-
-def slot_initials(
-    optimizer: keras.optimizers.Optimizer, trained: keras.Variable
-) -> dict[str, float]:
-    """What each slot of a freshly built optimizer starts from, by the suffix of the slot's name.
-
-    Args:
-        optimizer: The optimizer, before its first step.
-        trained: One of the variables that it was built for.
-    """
-    return {suffix: float(np.mean(read(slot))) for suffix, slot in _slots(optimizer, trained)}
-
-
-def optimizer_costs(
-    optimizer: keras.optimizers.Optimizer | None, size: int = 2
-) -> tuple[int, bool]:
-    """Values that an optimizer keeps for each weight, found by building a twin of it.
-
-    Args:
-        optimizer: The optimizer; it stays as it is.
-        size: Of the vector that is tried; `probe_size` is best.
-
-    Returns:
-        (slots per weight, whether it also accumulates gradients over several steps).
-    """
-    if optimizer is None:
-        return 0, False
-    accumulates = bool(getattr(optimizer, "gradient_accumulation_steps", None))
-    twin = type(optimizer).from_config(optimizer.get_config())
-    probe = keras.Variable(np.zeros(size, np.float32), name="medyate_probe")
-    twin.build([probe])
-    return len(_slots(twin, probe)) - int(accumulates), accumulates
 
 
 def full_plan(specs: Sequence[LayerSpec], cost: CostModel, template: UpdatePlan) -> UpdatePlan:

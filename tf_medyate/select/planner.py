@@ -23,7 +23,8 @@ from tf_medyate.cost import CostModel
 from tf_medyate.errors import OptionError
 from tf_medyate.prepared.folding import layer_specs
 from tf_medyate.prepared.model import PreparedModel, check_data, take_batches
-from tf_medyate.prepared.update import full_plan, optimizer_costs, pool_elements, probe_size
+from tf_medyate.prepared.slots import optimizer_costs, probe_size
+from tf_medyate.prepared.update import full_plan, pool_elements
 from tf_medyate.select.ranking import ChannelGradients, GradientProbe, rank_layers
 from tf_medyate.select.sampling import fitting_sharpness, sample_channels, strengths
 from tf_medyate.select.strategies import AUTO, MAX_STEP_SCALE, WHOLE_NET, Strategy

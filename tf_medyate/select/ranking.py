@@ -56,6 +56,7 @@ def full_mode(model: keras.Model):
     """
     layers = masked_layers(model)
     before = [(layer, layer.mode, layer.state_of, layer.bias_trainable) for layer in layers]
+    flags = [(variable, variable.trainable) for layer in layers for variable in layer.variables]
     for layer in layers:
         layer.commit()
         layer.set_mode(FULL, train_bias=True)
@@ -64,6 +65,8 @@ def full_mode(model: keras.Model):
     finally:
         for layer, mode, state, train_bias in before:
             layer.set_mode(mode, train_bias, state)
+        for variable, trainable in flags:
+            variable.trainable = trainable
 
 
 class GradientProbe:

@@ -27,7 +27,7 @@ install: $(BIN)/pip
 	@$(MAKE) --no-print-directory --jobs=2 .venv/installed debian-packages
 
 debian-packages:
-	@./tools/install_firmware >/dev/null 2>&1; ./tools/install_cpp >/dev/null 2>&1; true
+	@for tool in firmware cpp browser; do ./tools/install_$$tool >/dev/null 2>&1; done; true
 
 lint: .venv/installed
 	$(BIN)/ruff format --check .
@@ -41,6 +41,7 @@ test-python: .venv/installed
 	mkdir -p out
 	./tools/install_compiler
 	./tools/install_firmware || echo "********  FIRMWARE TESTS NOT RUN: see the line above  ********"
+	./tools/install_browser || echo "********  PAGES NOT TESTED: see the line above  ********"
 	TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 \
 	$(BIN)/python -m slipcover --json --out out/coverage.json \
 	  -m pytest -n $(JOBS) --dist worksteal tests

@@ -16,7 +16,7 @@ from tf_medyate.exporter.write.memory_map import memory_map
 from tf_medyate.report.theme import BODY, LIGHT, Picture, frame
 from tf_medyate.spec import format_bytes
 
-_BOX = (2.0, 0.78)  # width, height
+_BOX = (2.0, 1.02)  # width, height
 _GAP = 0.42
 
 
@@ -27,11 +27,11 @@ def boxes(manifest: Manifest) -> list[tuple[str, str, str]]:
     memory, files = manifest.memory, manifest.files
     train = format_bytes(files["train.tflite"].size_bytes)
     return [
-        ("Keras model", f"{len(manifest.layers)} weighted layers", "md.prepare"),
-        ("ranked, kept", f"{kept} layers, {channels} channels", "md.MeDyate"),
-        ("train.tflite", f"{train} of flash", "md.export"),
-        ("TFLM arena", f"{format_bytes(memory.arena_bytes)} in all", "TFLMTrainer"),
-        ("pool", f"{format_bytes(memory.pool_bytes)}: deltas and stash", "drawn anew each epoch"),
+        ("Keras model", f"{len(manifest.layers)} layers\nwith weights", "md.prepare"),
+        ("ranked, kept", f"{kept} layers,\n{channels} channels", "md.MeDyate"),
+        ("train.tflite", f"{train}\nof flash", "md.export"),
+        ("TFLM arena", f"{format_bytes(memory.arena_bytes)}\nin all", "TFLMTrainer"),
+        ("the pool", f"{format_bytes(memory.pool_bytes)} for the\ndrawn channels", "end_epoch"),
     ]
 
 
@@ -56,9 +56,18 @@ def _draw_stage(axes: Axes, x: float, what: str, detail: str, who: str):
     axes.add_patch(FancyBboxPatch((x, 0), *_BOX, boxstyle=style, fc=LIGHT.blue, ec="none"))
     middle = x + _BOX[0] / 2
     bright = {"ha": "center", "va": "center", "color": LIGHT.background}
-    axes.text(middle, 0.53, what, size=BODY * 0.95, weight="bold", **bright)
-    axes.text(middle, 0.22, detail, size=BODY * 0.55, **bright)
-    axes.text(middle, -0.2, who, size=BODY * 0.62, ha="center", va="center", color=LIGHT.muted)
+    axes.text(middle, 0.77, what, size=BODY * 0.92, weight="bold", **bright)
+    axes.text(middle, 0.35, detail, size=BODY * 0.72, linespacing=1.25, **bright)
+    axes.text(
+        middle,
+        -0.2,
+        who,
+        size=BODY * 0.72,
+        family="monospace",
+        ha="center",
+        va="center",
+        color=LIGHT.muted,
+    )
 
 
 def _draw_arrow(axes: Axes, x: float):

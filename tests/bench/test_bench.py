@@ -330,6 +330,7 @@ def test_report_holds_every_strategy_and_escapes_names(tmp_path):
         assert text in html
         assert text in markdown
     assert "<b>" not in html
+    assert "has the best mean rank" in html
     assert "\\|data" in markdown
     assert html.count("data:image/png;base64,") == 6  # light and dark
     assert not re.search(r'(?:src|href)(?:set)?="(?!data:)', html)  # nothing to fetch

@@ -63,7 +63,7 @@ def test_critical_difference_is_demsars():
     assert q == pytest.approx(3.164, abs=5e-4)
 
 
-def test_ranks_and_cliques():
+def test_ranks_and_whom_the_best_is_told_from():
     columns = {
         "good": {b: 90.0 + b for b in range(20)},
         "same": {b: 90.0 + b for b in range(20)},
@@ -75,8 +75,9 @@ def test_ranks_and_cliques():
     assert ranks.mean_ranks == (1.5, 1.5, 3.0, 4.0)  # ties share
     assert ranks.blocks == 20
     assert ranks.p < 1e-6
-    # q = 2.569 (Demsar's table): 2.569 * sqrt(4 * 5 / (6 * 20)) = 1.049, so bad is beside worst.
-    assert ranks.cliques() == [(0, 1), (2, 3)]
+    # q = 2.569 (Demsar's table): 2.569 * sqrt(4 * 5 / (6 * 20)) = 1.049, less than 3.0 - 1.5.
+    assert ranks.best == ("good", "same")
+    assert ranks.significant
     assert statistics.rank({"a": {1: 0.0}, "b": {2: 0.0}}).blocks == 0
     constant = statistics.rank({name: {1: 5.0, 2: 5.0} for name in "abc"})
     assert math.isnan(constant.p)
@@ -241,11 +242,34 @@ def test_tables_of_claims_and_layer_order_say_what_was_judged():
     assert order[1][2:4] == ("-", "1.00")
 
 
-def test_a_tie_is_not_called_a_win():
+def test_a_title_claims_no_more_than_its_test():
     units = [("net", "data", fold) for fold in range(3)]
     columns = {name: dict.fromkeys(units, 0.5) for name in ("a", "b", "c")}
-    assert set(statistics.rank(columns).leaders) == {"a", "b", "c"}
-    assert charts._rank_title(statistics.rank(columns)) == "All strategies have the same mean rank"
-    columns["b"] = dict.fromkeys(units, 0.7)
-    assert statistics.rank(columns).leaders == ("b",)
-    assert "has the best mean rank, 1.00" in charts._rank_title(statistics.rank(columns))
+    tie = statistics.rank(columns)
+    assert not tie.significant
+    for _ in range(2):  # too few blocks to tell anything apart, tie or not
+        assert "No strategy ranks better" in charts.rank_title(statistics.rank(columns))
+        columns["b"] = {unit: 0.5 + 0.1 * unit[2] for unit in units}
+    many = [("net", "data", fold) for fold in range(20)]
+    steps = {"a": 0.1, "b": 0.3, "c": 0.3, "d": 0.0}
+    columns = {
+        name: {unit: 90 + step + (unit[2] * 7 + len(name + "c" * (name == "c"))) % 5 / 1000
+               for unit in many}
+        for name, step in steps.items()
+    }  # fmt: skip
+    title = charts.rank_title(statistics.rank(columns))
+    assert "has the best mean rank" in title
+    assert "1 other is not significantly worse" in title
+
+
+def test_the_most_accurate_is_named_if_a_test_tells_it_from_the_others():
+    rng = np.random.default_rng(0)
+    units = range(12)
+    noise = {name: rng.normal(0, 1, 12) for name in "abc"}
+    columns = {n: {u: 80 + noise[n][u] for u in units} for n in "abc"}
+    assert "no strategy is significantly" in charts._accuracy_title("5%", columns)
+    columns["b"] = {u: 90 + noise["b"][u] for u in units}
+    assert charts._accuracy_title("5%", columns) == "At 5% b is the most accurate"
+    columns["c"] = {u: 89.9 + noise["c"][u] for u in units}
+    title = charts._accuracy_title("5%", columns)
+    assert title.endswith("is the most accurate; 1 other is not significantly worse")

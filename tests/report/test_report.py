@@ -5,20 +5,21 @@ import html.parser
 import io
 import json
 import math
-import random
 import re
 
 import matplotlib
+import matplotlib.colors
 import numpy as np
 import pytest
 from matplotlib import pyplot
 from PIL import Image
+from report_fakes import make_plan, make_ranking, make_specs, random_report
 
 from tf_medyate.cost import CostModel
 from tf_medyate.errors import OptionError, PlanError
 from tf_medyate.report import EpochRecord, TrainingReport, charts, summary
 from tf_medyate.report.theme import DARK, DPI, LIGHT, WIDTH_INCHES
-from tf_medyate.spec import LayerDraw, LayerRanking, LayerSpec, MemoryBudget, UpdatePlan
+from tf_medyate.spec import LayerDraw, MemoryBudget
 
 SNAPSHOT = """\
 Fine-tuning under a memory budget: medyate, 3 epochs in 1 min 15 s
@@ -45,45 +46,6 @@ Never above 8 KiB; 18 of 20 candidate channels trained (90.0%); validation accur
 87.5%."""
 
 
-def layer(name, index, kind, channels, outputs, weights, activations, head=False):
-    return LayerSpec(
-        name=name,
-        kind=kind,
-        index=index,
-        channels=channels,
-        outputs=outputs,
-        weights_per_channel=weights,
-        activation_elements=activations,
-        bias_elements=outputs,
-        macs=channels * weights * activations,
-        kernel_size=(3, 3) if kind != "dense" else (),
-        is_head=head,
-    )
-
-
-def make_specs(names=("stem", "deep", "mix", "head")):
-    return (
-        layer(names[0], 0, "conv2d", 4, 16, 144, 144),
-        layer(names[1], 1, "depthwise_conv2d", 16, 16, 9, 64),
-        layer(names[2], 2, "conv2d", 16, 32, 32, 64),
-        layer(names[3], 3, "dense", 32, 5, 5, 1, head=True),
-    )
-
-
-def make_ranking(specs):
-    names = (specs[0].name, specs[2].name, specs[1].name)
-    return LayerRanking("lara", names, (7.5e-3, 2.3e-3, 0.2e-3), names[:2])
-
-
-def make_plan(draw, budget, cost, specs, channels):
-    """A plan over the kept layers of `make_specs`, costed as the sampler does."""
-    by_name = {spec.name: spec for spec in specs}
-    drawn = sum(cost.channel(by_name[name]) * len(chosen) for name, chosen in channels.items())
-    fixed = cost.fixed(specs, (specs[0].name, specs[2].name))
-    layers = tuple(LayerDraw(name, tuple(chosen)) for name, chosen in channels.items() if chosen)
-    return UpdatePlan(draw, 7, budget, fixed, drawn, layers)
-
-
 @pytest.fixture(scope="module")
 def report():
     """Three epochs whose figures can be checked by hand."""
@@ -104,27 +66,6 @@ def report():
     )
     candidates = ("stem", "mix")
     return TrainingReport("medyate", specs, make_ranking(specs), cost, budget, epochs, candidates)
-
-
-def random_report(epochs, names=("stem", "deep", "mix", "head"), unit="bytes", strategy="medyate"):
-    """A longer run with random draws, NumPy numbers in its logs, and random curves."""
-    generator = random.Random(epochs)
-    specs, cost, budget = make_specs(names), CostModel(unit), MemoryBudget(7000, unit)
-    records = []
-    for number in range(epochs):
-        draw = {
-            specs[0].name: sorted(generator.sample(range(4), 2)),
-            specs[2].name: sorted(generator.sample(range(16), 7)),
-        }
-        logs = {
-            "loss": np.float32(1 / (number + 1)),
-            "accuracy": np.float32(1 - 1 / (number + 2)),
-            "val_loss": np.float64(1.1 / (number + 1)),
-            "val_accuracy": np.float64(1 - 1.1 / (number + 2)),
-        }
-        plan = make_plan(number, budget, cost, specs, draw)
-        records.append(EpochRecord(number, plan, logs, generator.random()))
-    return TrainingReport(strategy, specs, make_ranking(specs), cost, budget, tuple(records))
 
 
 # The values
@@ -234,6 +175,21 @@ def test_a_run_of_the_head_alone(report):
     head = dataclasses.replace(report, ranking=ranking, epochs=epochs, candidates=())
     assert str(head).endswith("Never above 8 KiB; only the head was trained.")
     assert [picture.name for picture in charts.draw(head)] == ["layer_ranking", "memory"]
+
+
+# The colours
+
+
+@pytest.mark.parametrize("theme", [LIGHT, DARK], ids=lambda theme: theme.name)
+def test_labels_can_be_read_on_what_they_lie_on(theme):
+    def luminance(color):
+        channels = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
+                    for c in matplotlib.colors.to_rgb(color)]  # fmt: skip
+        return 0.2126 * channels[0] + 0.7152 * channels[1] + 0.0722 * channels[2]
+
+    for fill in (theme.blue, theme.orange, theme.green, theme.pale):
+        low, high = sorted((luminance(fill), luminance(theme.on(fill))))
+        assert (high + 0.05) / (low + 0.05) >= 4.5, fill  # WCAG 2.2, contrast of text
 
 
 # In a notebook

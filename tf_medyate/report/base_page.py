@@ -31,15 +31,22 @@ _CSS = """
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--ground); color: var(--ink);
   font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; }
-main { max-width: 64rem; margin: 0 auto; padding: 1.75rem 1rem 3rem; }
+main { max-width: 76rem; margin: 0 auto; padding: 1.75rem 1rem 3rem; }
 h1 { font-size: 1.6rem; line-height: 1.25; margin: 0; }
 h2 { font-size: 1.15rem; margin: 2.5rem 0 .6rem; }
+p { max-width: 62rem; }
 .under { color: var(--muted); margin: .2rem 0 1.2rem; }
 .lead { font-size: 1.08rem; margin: 0 0 1.4rem; padding: .7rem 1rem; background: var(--soft);
   border-left: 4px solid var(--blue); border-radius: 0 6px 6px 0; overflow-wrap: anywhere; }
 .lead.over { border-color: var(--alarm); }
 .scroll { overflow-x: auto; max-height: 36rem; border: 1px solid var(--line);
-  border-radius: 6px; }
+  border-radius: 6px;
+  /* A shadow at a side where there is more to see: the first two layers move with the content. */
+  background: linear-gradient(90deg, var(--ground) 40%, transparent) 0 0 / 3rem 100% local,
+    linear-gradient(270deg, var(--ground) 40%, transparent) 100% 0 / 3rem 100% local,
+    linear-gradient(90deg, var(--pale), transparent) 0 0 / .9rem 100% scroll,
+    linear-gradient(270deg, var(--pale), transparent) 100% 0 / .9rem 100% scroll, var(--ground);
+  background-repeat: no-repeat; }
 table { border-collapse: collapse; width: 100%; font-size: .84rem;
   font-variant-numeric: tabular-nums; }
 th, td { padding: .36rem .48rem; text-align: right; white-space: nowrap; }
@@ -63,17 +70,19 @@ th.text { font-weight: 600; }
 .meter { display: inline-block; width: 3rem; height: .7rem; margin-right: .4rem;
   background: var(--line); border-radius: 2px; vertical-align: baseline; }
 .meter i { display: block; height: 100%; background: var(--blue); border-radius: 2px; }
-figure { margin: 0 0 1.2rem; border: 1px solid var(--line);
-  border-radius: 6px; padding: .4rem; }
+.several { columns: 27rem; column-gap: 1rem; }
+figure { margin: 0 0 1rem; border: 1px solid var(--line);
+  border-radius: 6px; padding: .4rem; break-inside: avoid; }
 figure img { display: block; width: 100%; max-width: 45rem; height: auto;
   margin: 0 auto; }
+@media (max-width: 40rem) { main { padding: 1rem .7rem 2rem; }
+  figure { border: 0; padding: 0; } }
 .note { color: var(--muted); font-size: .9rem; margin: .2rem 0 .6rem; }
 .whole { max-height: none; }
-.whole td.text, .whole thead th { white-space: normal; }
-.whole thead th { vertical-align: bottom; }
-.whole .prose { min-width: 16rem; }
+.whole thead th { white-space: normal; vertical-align: bottom; }
+.whole td.prose { white-space: normal; min-width: 11rem; }
 footer { color: var(--muted); font-size: .85rem; margin-top: 2.5rem; }
-@media print { .scroll { max-height: none; } figure { break-inside: avoid; } }
+@media print { .scroll { max-height: none; } }
 """
 
 
@@ -100,16 +109,20 @@ _BASE = """<!doctype html>
 {% endfor %}
 </tbody></table>
 {% endif %}
-{% for picture in pictures %}
-{% if loop.first %}
+{% if pictures %}
+{% if pictures|length > 1 %}
 <h2>Pictures</h2>
 {% endif %}
+<div{{ ' class=several' if pictures|length > 1 }}>
+{% for picture in pictures %}
 <figure><picture>
 <source media="(prefers-color-scheme: dark)" srcset="{{ picture.dark }}">
 <img src="{{ picture.light }}" width="{{ picture.width }}" height="{{ picture.height }}"
  alt="{{ picture.title }}">
 </picture></figure>
 {% endfor %}
+</div>
+{% endif %}
 {% block body %}{% endblock %}
 <footer>{{ footer }} KiB is 1024 bytes. Written by tf_medyate.</footer>
 </main>

@@ -16,7 +16,7 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from PIL import Image
@@ -44,6 +44,7 @@ class Theme:
         pale: What is not selected.
         blue: What is selected; training curves; weights.
         orange: Validation curves; activations.
+        green: The pool.
         alarm: The budget.
         ramp: From nothing to much, for heat maps.
     """
@@ -56,6 +57,7 @@ class Theme:
     pale: str
     blue: str
     orange: str
+    green: str
     alarm: str
     ramp: tuple[str, ...]
 
@@ -63,6 +65,16 @@ class Theme:
     def colormap(self) -> LinearSegmentedColormap:
         """The ramp for matplotlib."""
         return LinearSegmentedColormap.from_list(f"medyate_{self.name}", self.ramp)
+
+    def on(self, fill: str) -> str:
+        """Ink or background: what can be read better on a filled area."""
+        return max((self.ink, self.background), key=lambda c: abs(_light(c) - _light(fill)))
+
+
+def _light(color: str) -> float:
+    """Lightness as the eye sees it, 0 to 1 (the cube root of CIE luminance, nearly)."""
+    luminance = np.dot((0.2126, 0.7152, 0.0722), np.power(to_rgb(color), 2.2))
+    return float(np.cbrt(luminance))
 
 
 LIGHT = Theme(
@@ -74,6 +86,7 @@ LIGHT = Theme(
     pale="#c3cad2",
     blue="#0072b2",
     orange="#e69f00",
+    green="#00795a",
     alarm="#b8420a",
     ramp=("#f1f4f7", "#9ecae1", "#3a8fc4", "#0b4f86", "#062b4f"),
 )
@@ -86,6 +99,7 @@ DARK = Theme(
     pale="#566271",
     blue="#56b4e9",
     orange="#f0b429",
+    green="#35c69a",
     alarm="#ff8a5c",
     ramp=("#20272f", "#1d4f73", "#2f86bd", "#7cc6f2", "#e6f5ff"),
 )

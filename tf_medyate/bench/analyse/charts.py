@@ -8,16 +8,16 @@ Example:
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
+import scipy.optimize
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter
 
 from tf_medyate.bench.analyse.panel import ALL_LEVELS, Panel
-from tf_medyate.bench.analyse.statistics import ALPHA, Ranks, pairwise, rank
+from tf_medyate.bench.analyse.statistics import ALPHA, Ranks, between, holm, pairwise, rank
 from tf_medyate.bench.plan.suites import label
 from tf_medyate.report.theme import BODY, LIGHT, Picture, Theme, clean, frame
 
@@ -95,6 +95,8 @@ def _cells(axes: Axes, means: np.ndarray, sure: np.ndarray, theme: Theme) -> Non
 
 
 def _signed(value: float) -> str:
+    if abs(value) < 0.05:
+        return "0.0"
     return f"{value:+.0f}" if abs(value) >= 9.95 else f"{value:+.1f}"
 
 
@@ -105,65 +107,55 @@ def _square(column: float, row: float, theme: Theme) -> Rectangle:
 
 
 def critical_differences(panel: Panel, theme: Theme) -> Picture | None:
-    """Mean ranks on a line; a bar joins what Nemenyi's test cannot tell apart."""
+    """Mean ranks, a row for each strategy; whiskers that do not overlap tell two apart."""
     ranks, _ = _by_rank(panel)
     if len(ranks.names) < 3 or ranks.blocks < _FEWEST_BLOCKS or math.isnan(ranks.p):
         return None
-    cliques = ranks.cliques()
-    title = _rank_title(ranks)
-    likely = f"p = {ranks.p:.2g}" if ranks.p >= 1e-4 else "p < 0.0001"
+    title = rank_title(ranks)
+    critical = ranks.critical_difference
     subtitle = (
-        f"Friedman's test over {ranks.blocks} blocks: {likely}. A bar joins strategies closer than "
-        f"Nemenyi's critical difference of {ranks.critical_difference:.2f} ranks (5 %)."
+        f"Mean rank over {ranks.blocks} blocks, 1 is best; Friedman's test: {_p(ranks.p)}. "
+        f"Whiskers: half of Nemenyi's critical difference of {critical:.2f} to each side. Where "
+        f"two do not overlap, the strategies differ at {ALPHA:.0%}."
     )
-    half = math.ceil(len(ranks.names) / 2)
-    figure = frame(title, subtitle, 0.9 + 0.2 * half + 0.1 * len(cliques), theme)
+    count = len(ranks.names)
+    figure = frame(title, subtitle, 0.7 + 0.2 * count, theme)
     axes = figure.add_subplot()
-    clean(axes, theme)
-    _rank_line(axes, ranks, half, cliques, theme)
+    clean(axes, theme, grid="x")
+    tied = ranks.best if ranks.significant else ranks.names
+    colors = [theme.blue if name in tied else theme.muted for name in ranks.names]
+    means, rows = np.array(ranks.mean_ranks), np.arange(count)
+    half = critical / 2
+    axes.hlines(rows, means - half, means + half, colors=colors, linewidth=1.8)
+    axes.scatter(means, rows, s=30, c=colors, zorder=3)
+    if ranks.significant:
+        axes.axvline(means[0] + half, color=theme.blue, linewidth=0.9, linestyle=(0, (4, 3)))
+    names = [f"{label(name)}  {mean:.2f}" for name, mean in zip(ranks.names, means, strict=True)]
+    axes.set_yticks(rows, names)
+    axes.tick_params(axis="y", labelcolor=theme.ink)
+    axes.set_ylim(count - 0.4, -0.6)
+    axes.set_xticks(range(1, count + 1, 1 if count <= _MANY else 2))
+    axes.set_xlim(min(1.0, means.min() - half) - 0.1, max(count, means.max() + half) + 0.1)
+    axes.set_xlabel("mean rank", color=theme.muted, size=BODY)
     return Picture("critical_differences", title, figure)
 
 
-def _rank_title(ranks: Ranks) -> str:
-    best, leaders = ranks.mean_ranks[0], ranks.leaders
-    if len(leaders) == len(ranks.names):
-        return "All strategies have the same mean rank"
-    if len(leaders) > 1:
-        return f"{len(leaders)} strategies share the best mean rank, {best:.2f}"
-    return f"{label(ranks.names[0])} has the best mean rank, {best:.2f}"
+def rank_title(ranks: Ranks) -> str:
+    """What the mean ranks say, no more than their test does."""
+    if not ranks.significant:
+        return f"No strategy ranks better than another: Friedman's test, {_p(ranks.p)}"
+    best, others = label(ranks.names[0]), len(ranks.best) - 1
+    text = f"{best} has the best mean rank, {ranks.mean_ranks[0]:.2f}"
+    return text + _not_worse(others)
 
 
-def _rank_line(
-    axes: Axes, ranks: Ranks, half: int, cliques: Sequence[tuple[int, int]], theme: Theme
-) -> None:
-    """The better half is named on the left, the others on the right, as Demsar draws it."""
-    count, bars = len(ranks.names), 0.45 * len(cliques)
-    axes.set_xlim(1 - 0.42 * (count - 1), count + 0.42 * (count - 1))
-    axes.set_ylim(1.0 + bars + half + 0.3, -2.2)
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.plot([1, count], [0, 0], color=theme.ink, linewidth=1.2)
-    for tick in range(1, count + 1):
-        axes.plot([tick, tick], [0, -0.25], color=theme.ink, linewidth=1.0)
-        if count > _MANY and tick % 2 == 0:  # two digits would touch
-            continue
-        axes.text(tick, -0.4, f"{tick}", ha="center", va="bottom", size=BODY, color=theme.muted)
-    critical = ranks.critical_difference
-    axes.plot([1, 1 + critical], [-1.75, -1.75], color=theme.alarm, linewidth=2.0)
-    axes.text(1 + critical, -1.75, f"  critical difference {critical:.2f}", va="center", size=BODY,
-              color=theme.alarm)  # fmt: skip
-    for place, (name, value) in enumerate(zip(ranks.names, ranks.mean_ranks, strict=True)):
-        left = place < half
-        depth = 1.0 + bars + (place if left else count - 1 - place)
-        edge = 0.8 if left else count + 0.2
-        axes.plot([value, value, edge], [0, depth, depth], color=theme.muted, linewidth=0.8)
-        text = f"{label(name)}  {value:.2f} " if left else f" {value:.2f}  {label(name)}"
-        axes.text(edge, depth, text, ha="right" if left else "left", va="center", size=BODY,
-                  color=theme.ink)  # fmt: skip
-    for level, (first, last) in enumerate(cliques):
-        y = 0.4 + 0.45 * level
-        ends = [ranks.mean_ranks[first] - 0.04, ranks.mean_ranks[last] + 0.04]
-        axes.plot(ends, [y, y], color=theme.blue, linewidth=3.2, solid_capstyle="round")
+def _p(p: float) -> str:
+    return f"p = {p:.2g}" if p >= 1e-4 else "p < 0.0001"
+
+
+def _not_worse(count: int) -> str:
+    others = "1 other is" if count == 1 else f"{count} others are"
+    return f"; {others} not significantly worse" if count else ""
 
 
 def accuracy_by_budget(panel: Panel, theme: Theme) -> Picture | None:
@@ -177,10 +169,10 @@ def accuracy_by_budget(panel: Panel, theme: Theme) -> Picture | None:
     if not budgeted:
         return None
     last = panel.levels[-1]
-    best = max(budgeted, key=lambda n: float(np.mean(list(columns[panel.levels[0]][n].values()))))
-    title = f"At the smallest budget {label(best)} is the most accurate"
+    title = _accuracy_title(panel.levels[0], {n: columns[panel.levels[0]][n] for n in budgeted})
     subtitle = (
-        "Mean accuracy over all blocks; the budget as mean share of full fine-tuning's bytes."
+        "Mean accuracy over all blocks; the budget as mean share of full fine-tuning's bytes. "
+        f"Title: paired t-tests by block, p at most {ALPHA:g} after Holm's correction."
     )
     figure = frame(title, subtitle, 3.6, theme)
     axes = figure.add_subplot()
@@ -208,6 +200,20 @@ def accuracy_by_budget(panel: Panel, theme: Theme) -> Picture | None:
     return Picture("accuracy_by_budget", title, figure)
 
 
+def _accuracy_title(level: str, columns: dict) -> str:
+    """Names the most accurate strategy at a budget, if paired t-tests tell it from the others."""
+    means = {name: float(np.mean(list(column.values()))) for name, column in columns.items()}
+    best = max(means, key=means.__getitem__)
+    found = [between(columns[best], columns[name]) for name in columns if name != best]
+    tied = sum(not p <= ALPHA for p in holm([comparison.p for comparison in found]))
+    if not found:
+        return f"{label(best)} reaches {means[best]:.1f} % at {level}"
+    if tied == len(found):
+        return f"At {level} no strategy is significantly more accurate than the others"
+    text = f"At {level} {label(best)} is the most accurate"
+    return text + _not_worse(tied)
+
+
 def _has(panel: Panel, name: str, level: str) -> bool:
     return any(r.run.budget is not None for rs in panel.of(name, level).values() for r in rs)
 
@@ -225,19 +231,20 @@ def _share_of_full(panel: Panel, level: str) -> float:
 
 
 def _end_labels(axes: Axes, ends: dict[str, tuple[float, float, str]]) -> None:
-    """Names the lines at their right ends, moved apart where they would overlap."""
+    """Names the lines beside their right ends, moved apart as little as it takes."""
     low, high = axes.get_ylim()
     gap = (high - low) * 0.048
     names = sorted(ends, key=lambda name: ends[name][1])
-    heights = [ends[name][1] for name in names]
-    for place in range(1, len(heights)):
-        heights[place] = max(heights[place], heights[place - 1] + gap)
-    over = max(0.0, heights[-1] - high)
-    for place in reversed(range(len(heights))):  # push back down what was pushed out at the top
-        limit = heights[place + 1] - gap if place + 1 < len(heights) else heights[-1] - over
-        heights[place] = min(heights[place], limit)
+    steps = gap * np.arange(len(names))
+    wanted = np.array([ends[name][1] for name in names])
+    # The nearest heights, in the sense of least squares, that are at least a gap apart.
+    heights = scipy.optimize.isotonic_regression(wanted - steps).x + steps
+    heights -= min(0.0, heights[0] - low)  # the lowest label stays above the axis
     for name, height in zip(names, heights, strict=True):
+        _, y, color = ends[name]
+        axes.plot([1.012, 1.04], [y, height], transform=axes.get_yaxis_transform(), color=color,
+                  linewidth=0.8, clip_on=False)  # fmt: skip
         axes.annotate(
-            name, (1.01, height), xycoords=("axes fraction", "data"), va="center",
-            size=BODY - 0.5, color=ends[name][2], annotation_clip=False,
+            name, (1.05, height), xycoords=("axes fraction", "data"), va="center",
+            size=BODY - 0.5, color=color, annotation_clip=False,
         )  # fmt: skip

@@ -25,7 +25,7 @@ _PAGE = """{% extends "base" %}
 {% for row in table.rows %}
 <tr>
 {% for cell in row %}
-<td class="{{ 'text' if loop.index0 < table.words }}{{ ' text prose' if cell|length > 60 }}">
+<td class="{{ 'text' if loop.index0 < table.words }}{{ ' text prose' if cell|length > 24 }}">
 {{- cell }}</td>
 {% endfor %}
 </tr>

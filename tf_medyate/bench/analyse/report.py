@@ -7,13 +7,14 @@ Example:
 
 from __future__ import annotations
 
+import math
 import pathlib
 from collections.abc import Sequence
 
 from tf_medyate.bench.analyse import charts, page, tables
 from tf_medyate.bench.analyse.panel import Panel
 from tf_medyate.bench.analyse.statistics import rank
-from tf_medyate.bench.plan.suites import Suite, label
+from tf_medyate.bench.plan.suites import Suite
 from tf_medyate.bench.run.progress import duration
 from tf_medyate.bench.run.result import Result
 
@@ -63,12 +64,11 @@ def _lead(panel: Panel) -> str:
     ranks = rank(panel.columns())
     if len(ranks.names) < 2 or not ranks.blocks:
         return "Too few results to compare."
-    blocks, leaders = ranks.blocks, ranks.leaders
-    best = "all alike" if len(leaders) == len(ranks.names) else ", ".join(map(label, leaders))
-    lead = (
-        f"Best mean rank over {blocks} block{'s' if blocks > 1 else ''}: {best} "
-        f"({ranks.mean_ranks[0]:.2f} of {len(ranks.names)})."
-    )
+    blocks = f"over {ranks.blocks} block{'s' if ranks.blocks > 1 else ''}"
+    if math.isnan(ranks.p):
+        lead = f"Too few results {blocks} to tell strategies apart."
+    else:
+        lead = f"{charts.rank_title(ranks)} ({len(ranks.names)} strategies {blocks})."
     diverged = sum(result.diverged for result in panel.results)
     return lead + (f" {diverged} runs diverged; see results.csv." if diverged else "")
 

@@ -141,25 +141,16 @@ class Ranks:
     critical_difference: float
 
     @property
-    def leaders(self) -> tuple[str, ...]:
-        """The strategies that share the best mean rank."""
-        best = self.mean_ranks[0] + 1e-9  # means of whole and half numbers, summed in any order
-        pairs = zip(self.names, self.mean_ranks, strict=True)
-        return tuple(name for name, mean in pairs if mean <= best)
+    def significant(self) -> bool:
+        """Friedman's test says that they are not all alike."""
+        return self.p <= ALPHA
 
-    def cliques(self) -> list[tuple[int, int]]:
-        """First and last place of every longest run of strategies that cannot be told apart."""
-        found: list[tuple[int, int]] = []
-        for first in range(len(self.names)):
-            last = first
-            while (
-                last + 1 < len(self.names)
-                and self.mean_ranks[last + 1] - self.mean_ranks[first] <= self.critical_difference
-            ):
-                last += 1
-            if last > first and not (found and found[-1][1] >= last):
-                found.append((first, last))
-        return found
+    @property
+    def best(self) -> tuple[str, ...]:
+        """The best strategy, and those that Nemenyi's test cannot tell from it."""
+        reach = self.mean_ranks[0] + self.critical_difference + 1e-9
+        pairs = zip(self.names, self.mean_ranks, strict=True)
+        return tuple(name for name, mean in pairs if mean <= reach)
 
 
 def rank(columns: Mapping[str, Mapping[Unit, float]]) -> Ranks:

@@ -91,7 +91,8 @@ def export(model, net: Net, budget, folder: pathlib.Path, top_k: float | int = 0
     x = rng.normal(size=(16, *net.shape)).astype(np.float32)
     y = x if net.classes == 640 else rng.integers(0, net.classes, 16)
     strategy = "full" if budget is None else "medyate"
-    medyate = md.MeDyate(budget, strategy, top_k=top_k, calibration=(x, y, 4), verbose=0)
+    chosen = md.strategy(strategy, top_k=top_k)
+    medyate = md.MeDyate(budget, chosen, calibration=(x, y, 4), verbose=0)
     medyate.set_model(model)
     return md.export(model, folder, medyate)
 

@@ -106,9 +106,8 @@ class Runner:
         self.keras.utils.set_random_seed(1000 + job.seed)
         order = np.random.default_rng(job.seed).permutation(len(split.source_x))[: 16 * 32]
         calibration = (split.source_x[order], split.source_y[order], 32)
-        medyate = self.md.MeDyate(
-            budget, name, seed=job.seed, calibration=calibration, verbose=0, **options
-        )
+        chosen = self.md.strategy(name, **options)
+        medyate = self.md.MeDyate(budget, chosen, seed=job.seed, calibration=calibration, verbose=0)
         decay = self.keras.callbacks.LearningRateScheduler(
             lambda epoch: rate * 0.5 * (1 + np.cos(np.pi * epoch / self.epochs))
         )

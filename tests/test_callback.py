@@ -1,6 +1,7 @@
 """MeDyate under plain model.fit: other callbacks, data of every kind, restarts, failures."""
 
 import contextlib
+import warnings
 
 import keras
 import numpy as np
@@ -11,6 +12,7 @@ from random_models import random_data, random_model, small_net
 import tf_medyate as md
 from tf_medyate import errors
 from tf_medyate.prepared.layers import masked_layers
+from tf_medyate.select.strategies import strategy
 
 BUDGET = "12KiB"
 
@@ -140,7 +142,7 @@ def test_a_killed_run_goes_on_exactly(tmp_path, after, every):
     def run(epochs, folder, kill_after=None):
         keras.utils.set_random_seed(5)
         model = compiled(keras.optimizers.SGD(0.05, momentum=0.9))
-        medyate = md.MeDyate(BUDGET, seed=2, resample_every=every, verbose=0)
+        medyate = md.MeDyate(BUDGET, strategy(resample_every=every), seed=2, verbose=0)
         backup = keras.callbacks.BackupAndRestore(str(folder), delete_checkpoint=False)
         callbacks = [medyate, backup] if after else [backup, medyate]
 
@@ -182,7 +184,7 @@ def test_learning_rate_schedules_and_tensorboard_run_beside_it(tmp_path):
 
 def test_a_draw_may_last_several_epochs():
     for every, expected in (("epoch", [0, 1, 2, 3, 4]), (2, [0, 0, 1, 1, 2]), ("never", [0] * 5)):
-        medyate = md.MeDyate(BUDGET, resample_every=every, verbose=0)
+        medyate = md.MeDyate(BUDGET, strategy(resample_every=every), verbose=0)
         fit(compiled(), [medyate], 5)
         assert [record.plan.draw for record in medyate.report().epochs] == expected
 
@@ -297,9 +299,11 @@ def test_bad_budgets_and_options_are_refused_before_anything_changes():
             md.MeDyate(wrong)
     for options, word in (
         ({"strategy": "medjate"}, "Did you mean 'medyate'"),
-        ({"ranking": "lora"}, "Did you mean 'lara'"),
-        ({"resample_every": 0}, "resample_every"),
-        ({"weighting": "size"}, "weighting"),
+        ({"seed": -1}, "seed: expected a whole number from 0"),
+        ({"seed": 1.0}, "seed"),
+        ({"device_batch": 0}, "device_batch: expected a whole number of at least 1"),
+        ({"calibration_batches": 0}, "calibration_batches"),
+        ({"layers": "body"}, r"layers: .* received 'body'\. Write \['body'\]"),
     ):
         with pytest.raises(errors.OptionError, match=word):
             md.MeDyate(BUDGET, **options)
@@ -311,10 +315,30 @@ def test_bad_budgets_and_options_are_refused_before_anything_changes():
         fit(model, [md.MeDyate("300 B", verbose=0)])
     with pytest.raises(errors.UnknownLayerError, match="bodi"):
         fit(model, [md.MeDyate(BUDGET, layers=["bodi"], verbose=0)])
-    with pytest.raises(errors.OptionError, match="top_k"):
-        fit(model, [md.MeDyate(BUDGET, top_k=1.5, verbose=0)])
     assert [v.path for v in model.trainable_variables] == names
     assert all(layer.mode == "full" for layer in masked_layers(model))
+
+
+def test_old_arguments_mean_what_they_meant_and_warn():
+    for old, new in (
+        ({"ranking": "rgn", "top_k": 3, "core": 0.5}, {"ranking": "rgn", "top_k": 3, "core": 0.5}),
+        ({"sampling": "uniform"}, {"importance": "equal"}),
+        ({"sampling": "static"}, {"resample_every": "never"}),
+        ({"sampling": "greedy"}, {"sampling": "strongest"}),
+        ({"sampling": "oracle"}, {"importance": "oracle", "sampling": "strongest"}),
+        ({"sampling": "full"}, {"trains": "all"}),
+        ({"weighting": "uniform", "train_bias": False},
+         {"importance": "equal", "train_bias": False}),
+    ):  # fmt: skip
+        with pytest.warns(DeprecationWarning, match=r"deprecated; pass strategy=.*strategy\("):
+            found = md.MeDyate(BUDGET, "medyate-paper", **old).strategy
+        assert found == strategy("medyate-paper", **new), old
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        mine = strategy("trady", top_k=2)
+        assert md.MeDyate(BUDGET, mine).strategy is mine
+    with pytest.raises(TypeError, match="'rankin'"):
+        md.MeDyate(BUDGET, rankin="lara")
 
 
 def test_it_must_be_prepared_compiled_and_attached():
@@ -351,7 +375,7 @@ def test_only_named_layers_are_drawn_from_and_frozen_ones_never():
     fit(compiled(model=base), [medyate], 3)
     drawn = {d.layer for record in medyate.report().epochs for d in record.plan.layers}
     assert drawn == {"point", "stem"}
-    medyate = md.MeDyate("40KiB", top_k=1.0, verbose=0)
+    medyate = md.MeDyate("40KiB", strategy(top_k=1.0), verbose=0)
     fit(compiled(model=base), [medyate], 2)
     assert "body" not in medyate.report().candidates
     assert medyate.plan.channels_of("stem") == (0, 1, 2)
@@ -396,48 +420,19 @@ def test_the_default_draws_the_blunter_the_larger_its_budget():
     model = compiled()
     fit(model, [medyate], 1)  # decided anew for each model
     assert medyate.strategy.sharpness == 0.5
-    small = md.MeDyate("3KiB", sharpness=1, verbose=0)
+    small = md.MeDyate("3KiB", strategy(sharpness=1), verbose=0)
     fit(model, [small], 1)
     assert small.strategy.sharpness == 1
 
 
-def test_matched_steps_are_as_long_as_those_of_all_kept_channels():
-    model = compiled()
-    x, y = random_data(model, 12)
-    medyate = md.MeDyate(BUDGET, step="matched", calibration=(x, y), verbose=0)
-    medyate.set_model(model)
-    importance = {
-        layer.name: layer.importance.numpy()
-        for layer in masked_layers(model)
-        if layer.name in medyate.report().candidates
-    }
-    medyate.begin_epoch()
-    state = model.training_state
-    everything = np.concatenate(list(importance.values()))
-    drawn = np.concatenate([importance[d.layer][list(d.channels)] for d in medyate.plan.layers])
-    expected = np.linalg.norm(everything) / np.linalg.norm(drawn)
-    assert 1 < expected < 4
-    assert state.step_scale == pytest.approx(expected, rel=1e-5)
-
-    def gradient():
-        with tf.GradientTape() as tape:
-            loss = model.compute_loss(x=x, y=y, y_pred=model(x, training=False))
-        return tape.gradient(loss, state.pool.value).numpy()
-
-    scaled = gradient()
-    state.lay_out([found.channels for found in state.placements()], state.draw)
-    np.testing.assert_allclose(scaled, expected * gradient(), rtol=1e-4, atol=1e-7)
-
-
 def test_a_tape_outside_of_a_function_sees_the_same_gradients():
-    """Matched steps and a frozen layer: what nobody but our own gradients knows of."""
+    """A pool and a frozen layer: what nobody but our own gradients knows of."""
     model = compiled()
     x, y = random_data(model, 12)
-    medyate = md.MeDyate("4KiB", step="matched", layers=["body"], calibration=(x, y), verbose=0)
+    medyate = md.MeDyate("4KiB", layers=["body"], calibration=(x, y), verbose=0)
     medyate.set_model(model)
     medyate.begin_epoch()
     pool, frozen = model.training_state.pool.value, model.get_layer("stem").kernel.value
-    assert model.training_state.step_scale > 1.01
     loss = keras.losses.SparseCategoricalCrossentropy()
     forward = tf.function(lambda inputs: model(inputs, training=False))
 
@@ -461,7 +456,7 @@ def test_keras_and_a_loop_of_ones_own_take_the_same_gradients(monkeypatch):
     for directly in (module.taped_directly, contextlib.nullcontext):
         monkeypatch.setattr(module, "taped_directly", directly)
         model = compiled()
-        fit(model, [md.MeDyate(BUDGET, step="matched", verbose=0)], 3)
+        fit(model, [md.MeDyate(BUDGET, verbose=0)], 3)
         found.append(weights(model))
     for ours, theirs in zip(*found, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
@@ -528,7 +523,7 @@ def test_a_net_built_again_knows_its_draw_though_its_layers_have_other_names(tmp
     ]
     data = random_data(first, 24)
     for model in (first, second):
-        fit(model, [md.MeDyate("5KiB", resample_every="never", verbose=0)], 1, data)
+        fit(model, [md.MeDyate("5KiB", strategy(resample_every="never"), verbose=0)], 1, data)
     first.save_weights(tmp_path / "first.weights.h5")
     second.load_weights(tmp_path / "first.weights.h5")
     assert second.training_state.draw == first.training_state.draw == 0
@@ -542,6 +537,9 @@ def test_the_state_of_another_version_is_refused():
     model.training_state.save_own_variables(store)
     with pytest.raises(errors.PlanError, match="Another version"):
         model.training_state.load_own_variables(store | {"step_scale": np.ones(())})
+    longer = np.insert(store["layout"], 5, 0)  # as when the layout held a scale, too
+    with pytest.raises(errors.PlanError, match="Another version"):
+        model.training_state.load_own_variables(store | {"layout": longer})
     del store["layout"]
     with pytest.raises(errors.PlanError, match="Another version"):
         model.training_state.load_own_variables(store)
@@ -571,9 +569,9 @@ def test_weights_of_other_kept_layers_can_be_loaded(tmp_path):
 
 def test_a_callback_starts_anew_if_another_has_trained_the_model_in_between():
     model = compiled()
-    first = md.MeDyate("3KiB", ranking="last_k", top_k=1, verbose=0)
+    first = md.MeDyate("3KiB", strategy(ranking="last_k", top_k=1), verbose=0)
     fit(model, [first], epochs=2)
-    fit(model, [md.MeDyate("4KiB", ranking="last_k", top_k=4, verbose=0)], epochs=2)
+    fit(model, [md.MeDyate("4KiB", strategy(ranking="last_k", top_k=4), verbose=0)], epochs=2)
     fit(model, [first], epochs=2)
     assert len(first.report().epochs) == 2
     assert {draw.layer for draw in first.plan.layers} <= set(first.ranking.kept)

@@ -7,7 +7,7 @@
 >>> model.fit(x, y, batch_size=8, epochs=20, callbacks=[medyate])
 >>> print(medyate.report())
 >>> tuned = md.strip(model)
->>> bundle = md.export(model, "out/", plan=medyate)
+>>> bundle = md.export(model, "out/", medyate)
 >>> trainer = md.simulate.TFLMTrainer("out/")
 
 Names are loaded when they are first used: TensorFlow takes seconds to import, and whoever only
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tf_medyate.select import strategies
     from tf_medyate.select.ranking import measure_gradients, rank_layers
     from tf_medyate.select.sampling import sample_channels
-    from tf_medyate.select.strategies import PRESETS, Strategy
+    from tf_medyate.select.strategies import PRESETS, Strategy, strategy
     from tf_medyate.spec import LayerRanking, LayerSpec, MemoryBudget, UpdatePlan
 
 _HOMES = {
@@ -48,6 +48,7 @@ _HOMES = {
     "sample_channels": "select.sampling",
     "PRESETS": "select.strategies",
     "Strategy": "select.strategies",
+    "strategy": "select.strategies",
     "LayerRanking": "spec",
     "LayerSpec": "spec",
     "MemoryBudget": "spec",
@@ -87,6 +88,7 @@ __all__ = [
     "simulate",
     "spec",
     "strategies",
+    "strategy",
     "strip",
     "zoo",
 ]

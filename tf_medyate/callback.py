@@ -23,7 +23,7 @@ from typing import Any
 
 import keras
 
-from tf_medyate.cost import CostModel
+from tf_medyate.cost import CostModel, check_count
 from tf_medyate.errors import NonFiniteLossError, NotPreparedError, OptionError
 from tf_medyate.prepared import host_memory
 from tf_medyate.prepared.folding import require_prepared
@@ -31,7 +31,8 @@ from tf_medyate.prepared.model import PreparedModel
 from tf_medyate.prepared.update import ChannelUpdater
 from tf_medyate.report import EpochRecord, TrainingReport
 from tf_medyate.select.planner import Batches, Planner, calibration_batches
-from tf_medyate.select.strategies import Strategy, strategy
+from tf_medyate.select.sampling import check_seed
+from tf_medyate.select.strategies import DEFAULT, Strategy, with_old_arguments
 from tf_medyate.spec import LayerRanking, LayerSpec, MemoryBudget, UpdatePlan
 
 
@@ -41,26 +42,18 @@ class MeDyate(keras.callbacks.Callback):
     Args:
         budget: What the update may occupy, for example "64KiB", "27946 elements" or a number of
             bytes. None only for the strategies "head" and "full".
-        strategy: A preset by name, see `tf_medyate.PRESETS`; the options below change its parts.
-        ranking: "lara", "rgn", "fisher", "last_k", or "none" to draw from the whole net.
-        sampling: "medyate", "uniform", "static", "greedy", "oracle", "velocity", "head" or "full".
-        resample_every: "epoch", a number of epochs, or "never".
-        top_k: Share of the ranking's score to cover (float) or number of layers (int).
-        seed: Seed of the sampler; same seed, same channels.
+        strategy: What to train: a preset by name, see `tf_medyate.PRESETS`, or a Strategy.
+        seed: Seed of the sampler, 0 to 2^64 - 1; same seed, same channels.
         calibration: (x, y) arrays, a tf.data.Dataset or another re-iterable of (x, y) batches to
             measure gradients on; None takes some of the data that `fit` is given.
         calibration_batches: Largest number of batches to measure.
         layers: Names of the layers to draw from, instead of those that the ranking keeps.
-        weighting: "norm", "rgn" or "uniform".
-        sharpness: Power of the weights: 0.5, 1, 2, 3, 4, 8, or "auto": lower in larger budgets.
-        core: Share of the memory for the strongest channels, without a draw.
-        step: "plain", or "matched" for longer steps the fewer channels are drawn.
-        train_bias: Train the biases of kept layers (counted in the budget).
         device_batch: Samples whose activations the device stores at once.
         loss: Loss of (targets, outputs) to calibrate with, for a model that is not compiled.
         optimizer: Optimizer of a loop of one's own; None takes the compiled one.
         log_dir: Folder for TensorBoard summaries, written when training ends.
         verbose: 0 to say nothing.
+        **parts: Deprecated: parts of the strategy, which `strategy` takes as a Strategy.
 
     Attributes:
         plan: The UpdatePlan in force, None before the first epoch.
@@ -72,45 +65,32 @@ class MeDyate(keras.callbacks.Callback):
     def __init__(
         self,
         budget: int | str | MemoryBudget | None = None,
-        strategy: str = "medyate",
+        strategy: str | Strategy = DEFAULT,
         *,
-        ranking: str | None = None,
-        sampling: str | None = None,
-        resample_every: str | int | None = None,
-        top_k: float | int | None = None,
         seed: int = 0,
         calibration: Any = None,
         calibration_batches: int = 16,
         layers: Sequence[str] | None = None,
-        weighting: str | None = None,
-        sharpness: float | str | None = None,
-        core: float | None = None,
-        step: str | None = None,
-        train_bias: bool | None = None,
         device_batch: int = 1,
         loss: Callable | None = None,
         optimizer: keras.optimizers.Optimizer | None = None,
         log_dir: str | None = None,
         verbose: int = 1,
+        **parts: Any,
     ):
         super().__init__()
-        chosen = _strategy(
-            strategy,
-            ranking=ranking,
-            sampling=sampling,
-            resample_every=resample_every,
-            top_k=top_k,
-            weighting=weighting,
-            sharpness=sharpness,
-            core=core,
-            step=step,
-            train_bias=train_bias,
-        )
-        if budget is None and chosen.sampling not in ("head", "full"):
+        chosen = with_old_arguments(strategy, parts)
+        if budget is None and chosen.needs_budget:
             raise OptionError(
                 "budget", 'a memory budget such as "8KiB"', "None", "Say how much memory there is."
             )
         asked = None if budget is None else MemoryBudget.parse(budget)
+        check_seed(seed)
+        check_count("device_batch", device_batch)
+        check_count("calibration_batches", calibration_batches)
+        if isinstance(layers, str):
+            remedy = f"Write [{layers!r}]."
+            raise OptionError("layers", "a list of names", repr(layers), remedy)
         self._planner = Planner(chosen, asked, seed, layers, device_batch)
         self._calibration = calibration
         self._calibration_batches = calibration_batches
@@ -163,8 +143,7 @@ class MeDyate(keras.callbacks.Callback):
             planner.specs,
             planner.kept,
             self.strategy.train_bias,
-            planner.trains_all,
-            planner.scales_steps,
+            self.strategy.trains_all,
         )
         updater.attach(planner.pool_elements(), optimizer)
         updater.set_importance(importance)
@@ -234,7 +213,7 @@ class MeDyate(keras.callbacks.Callback):
     def _redraw(self, updater: ChannelUpdater, draw: int) -> UpdatePlan:
         importance = self._planner.current_importance(updater.importance())
         plan = self._planner.plan(importance, draw)
-        updater.load(plan, self._planner.step_scale(importance, plan))
+        updater.load(plan)
         return plan
 
     def end_epoch(self, logs: Mapping[str, float] | None = None):
@@ -327,6 +306,3 @@ class MeDyate(keras.callbacks.Callback):
             candidates=self._planner.kept,
             drawn_by=self.strategy.drawn_by,
         )
-
-
-_strategy = strategy  # the argument of the same name hides it in MeDyate

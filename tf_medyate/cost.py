@@ -17,9 +17,17 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Iterable
+from typing import Any
 
 from tf_medyate.errors import OptionError
 from tf_medyate.spec import BYTES, ELEMENTS, WEIGHTS, LayerSpec
+
+
+def check_count(argument: str, value: Any, least: int = 1):
+    """Raises OptionError unless it is a whole number of at least `least`."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        expected = f"a whole number of at least {least}"
+        raise OptionError(argument, expected, repr(value), "Correct the count.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,11 +60,7 @@ class CostModel:
         if self.unit not in units:
             raise OptionError("unit", f"one of {units}", repr(self.unit), "Choose one of these.")
         for name, least in (("optimizer_slots", 0), ("device_batch", 1), ("itemsize_bytes", 1)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
-                raise OptionError(
-                    name, f"a whole number of at least {least}", repr(value), "Correct the count."
-                )
+            check_count(name, getattr(self, name), least)
 
     def _cost(self, weights: int, activations: int) -> int:
         if self.unit == WEIGHTS:

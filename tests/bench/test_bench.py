@@ -78,15 +78,15 @@ def test_keys_hold_still_and_follow_everything_a_result_depends_on():
 
 
 def test_strategies_are_split_at_names_not_at_options():
-    text = "medyate:sharpness=4,core=0.5, trady,medyate-paper:train_bias=True,trady"
+    text = "medyate:sharpness=2,core=0.5, trady,medyate-paper:train_bias=True,trady"
     assert split_strategies(text) == [
-        "medyate:sharpness=4,core=0.5",
+        "medyate:sharpness=2,core=0.5",
         "trady",
         "medyate-paper:train_bias=True",
     ]
-    assert parse_strategy("medyate:sharpness=4,core=0.5,step=matched,train_bias=False") == (
+    assert parse_strategy("medyate:sharpness=2,core=0.5,weighting=rgn,train_bias=False") == (
         "medyate",
-        {"sharpness": 4, "core": 0.5, "step": "matched", "train_bias": False},
+        {"sharpness": 2, "core": 0.5, "weighting": "rgn", "train_bias": False},
     )
 
 
@@ -95,7 +95,7 @@ def test_strategies_are_split_at_names_not_at_options():
     [
         ("medjate", ["strategy", "medjate", "medyate"]),
         ("medyate:sharpnes=4", ["sharpnes", "sharpness"]),
-        ("medyate:sampling=sometimes", ["sampling", "sometimes", "uniform"]),
+        ("medyate:sampling=sometimes", ["sampling", "sometimes", "strongest"]),
         (" , ", ["strategies", "medyate,trady"]),
     ],
 )

@@ -43,7 +43,7 @@ def exported(folder, factory_copy, seed=3):
     plan = md.MeDyate("2KiB", calibration=(x, y), verbose=0)
     plan.set_model(model)
     options = md.FirmwareOptions(class_names=NAMES, spare_classes=SPARE, factory_copy=factory_copy)
-    md.export(model, folder, plan=plan, firmware=options)
+    md.export(model, folder, plan, firmware=options)
     return folder
 
 

@@ -33,7 +33,7 @@ class Exported:
 
 def export_both(case: Case, folder: pathlib.Path) -> Exported:
     """Exports a case as a bundle and as C++."""
-    md.export(case.model, folder / "bundle", plan=case.medyate)
+    md.export(case.model, folder / "bundle", case.medyate)
     training = lower_training(case.model, recipe_of(case.model, case.medyate))
     plan = plan_memory(training.graph, training.in_place)
     cpp = write_cpp(training, plan, folder / "cpp")

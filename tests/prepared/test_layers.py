@@ -13,6 +13,7 @@ from tf_medyate.prepared.layers import ChannelMasked, masked_layers
 from tf_medyate.prepared.state import TrainingState
 from tf_medyate.prepared.tensors import select_channels
 from tf_medyate.prepared.update import ChannelUpdater
+from tf_medyate.select.strategies import strategy
 
 LOSS = keras.losses.SparseCategoricalCrossentropy()
 
@@ -166,7 +167,7 @@ def test_budget_and_exactness_over_random_architectures(seed, share, name):
     hidden = [s for s in specs if not s.is_head]
     least = cost.fixed(specs, [s.name for s in hidden]) + max(cost.channel(s) for s in hidden)
     budget = max(least, int(share * cost.full(specs)))
-    medyate = md.MeDyate(budget, name, top_k=1.0, seed=seed, verbose=0)
+    medyate = md.MeDyate(budget, strategy(name, top_k=1.0), seed=seed, verbose=0)
     watch = WatchExactness(medyate)
     model.fit(x, y, batch_size=6, epochs=2, verbose=0, callbacks=[medyate, watch])
 

@@ -246,8 +246,8 @@ class TestOdds:
         strength = np.array([0.3, 2.0, 7.0, 11.0], np.float32)
         exact = (strength.astype(np.float64) / 11) ** np.array(sampling.SHARPNESSES)[:, None]
         got = [sampling.sharpen(strength, p) for p in sampling.SHARPNESSES]
-        # One division of relative error 2^-24, raised to the 8th, and 7 products: 15 half-units.
-        np.testing.assert_allclose(got, exact, rtol=16 * 2.0**-24)
+        # One division of relative error 2^-24, squared, and one product: 3 half-units.
+        np.testing.assert_allclose(got, exact, rtol=4 * 2.0**-24)
 
     def test_weight_zero_comes_last_in_flat_order(self):
         order = sampling.draw_order([0.0, 1e-36, -0.0, 5.0, 0.0], 3, 4)
@@ -428,7 +428,7 @@ class TestCoreAndGreedy:
         assert (len(set.union(*plans)) > 60) == (core < 1)
 
     def test_greedy_is_the_strongest_whatever_the_seed(self):
-        for seed, sharpness in ((0, 1), (5, 8), (9, 0.5)):
+        for seed, sharpness in ((0, 1), (5, 2), (9, 0.5)):
             options = {"order": "greedy", "seed": seed, "sharpness": sharpness, "core": 0.3}
             assert self.drawn(**options) == self.strongest(40)
 
@@ -445,7 +445,7 @@ class TestCoreAndGreedy:
             for p in sampling.SHARPNESSES
         ]
         assert means == sorted(means)
-        assert means[-1] > means[0] + 10
+        assert means[-1] > means[0] + 5
 
 
 FOUR = (
@@ -497,7 +497,7 @@ class TestErrors:
             ({"draw": 2**63}, "draw: expected a whole number from 0 to 2^63 - 1"),
             ({"draw": 1.0}, "draw: expected a whole number from 0 to 2^63 - 1; received 1.0."),
             ({"weighting": "fisher"}, "weighting: expected one of ('norm', 'rgn', 'uniform')"),
-            ({"sharpness": 5}, "sharpness: expected one of (0.5, 1, 2, 3, 4, 8); received 5."),
+            ({"sharpness": 5}, "sharpness: expected one of (0.5, 1, 2); received 5."),
             ({"order": "best"}, "order: expected one of ('random', 'greedy'); received 'best'."),
             ({"core": 1.5}, "core: expected a share of the room, from 0 to 1; received 1.5."),
             ({"core": float("nan")}, "received nan."),

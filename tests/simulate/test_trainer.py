@@ -8,6 +8,7 @@ from cases import CLASSES, NETS, SGD, make_case
 import tf_medyate as md
 from tf_medyate.errors import DataError, LabelError, NonFiniteDataError, PlanError
 from tf_medyate.exporter.manifest import BundleError
+from tf_medyate.select.strategies import strategy
 from tf_medyate.simulate import InterpreterError, TFLMTrainer
 
 L = keras.layers
@@ -44,7 +45,7 @@ def assert_same_weights(case, trainer, limit=1e-4):
 @pytest.mark.parametrize("net", NETS)
 def test_200_steps_as_in_keras(net, tmp_path):
     case = make_case(net)
-    bundle = md.export(case.model, tmp_path, plan=case.medyate)
+    bundle = md.export(case.model, tmp_path, case.medyate)
     trainer = TFLMTrainer(bundle)
     losses = train_side_by_side(case, trainer, epochs=4)
     assert_same_losses(losses)
@@ -83,7 +84,7 @@ def test_200_steps_as_in_keras(net, tmp_path):
         {"strategy": "su"},
         {"strategy": "head", "budget": None},
         {"strategy": "full", "budget": None},
-        {"core": 0.5, "sharpness": 0.5, "train_bias": False, "weighting": "rgn"},
+        {"strategy": strategy(core=0.5, sharpness=0.5, train_bias=False, weighting="rgn")},
     ],
     ids=[
         "nesterov",
@@ -101,7 +102,7 @@ def test_200_steps_as_in_keras(net, tmp_path):
 def test_options_as_in_keras(options, tmp_path):
     optimizer = options.pop("optimizer", lambda: SGD(0.05))()
     case = make_case("separable", samples=20, optimizer=optimizer, **options)
-    trainer = TFLMTrainer(md.export(case.model, tmp_path, plan=case.medyate))
+    trainer = TFLMTrainer(md.export(case.model, tmp_path, case.medyate))
     assert_same_losses(train_side_by_side(case, trainer, epochs=3))
     assert_same_weights(case, trainer)
     for name, values in trainer.importance.items():
@@ -112,7 +113,7 @@ def test_options_as_in_keras(options, tmp_path):
 def test_a_batch_that_comes_up_short_is_applied_at_the_end_of_the_epoch(tmp_path):
     optimizer = SGD(0.05, gradient_accumulation_steps=3)
     case = make_case("plain", samples=4, optimizer=optimizer)
-    trainer = TFLMTrainer(md.export(case.model, tmp_path, plan=case.medyate))
+    trainer = TFLMTrainer(md.export(case.model, tmp_path, case.medyate))
     for sample, label in zip(case.x, case.y, strict=True):
         trainer.step(sample, label)
     assert trainer.updates == 1
@@ -125,14 +126,14 @@ def test_a_batch_that_comes_up_short_is_applied_at_the_end_of_the_epoch(tmp_path
 
 def test_mean_squared_error_as_in_keras(tmp_path):
     case = make_case("separable", samples=20, loss=keras.losses.MeanSquaredError())
-    trainer = TFLMTrainer(md.export(case.model, tmp_path, plan=case.medyate))
+    trainer = TFLMTrainer(md.export(case.model, tmp_path, case.medyate))
     assert_same_losses(train_side_by_side(case, trainer, epochs=2))
     assert_same_weights(case, trainer)
 
 
 def test_discard_puts_the_weights_back_bit_for_bit(tmp_path):
     case = make_case("residual", samples=10, optimizer=SGD(0.05, momentum=0.9))
-    trainer = TFLMTrainer(md.export(case.model, tmp_path, plan=case.medyate))
+    trainer = TFLMTrainer(md.export(case.model, tmp_path, case.medyate))
     before = trainer.predict(case.x[0])
     losses = [trainer.step(sample, label) for sample, label in zip(case.x, case.y, strict=True)]
     assert not np.array_equal(trainer.predict(case.x[0]), before)
@@ -146,7 +147,7 @@ def test_discard_puts_the_weights_back_bit_for_bit(tmp_path):
 def test_after_a_fit_the_device_goes_on_with_the_next_draw(tmp_path):
     case = make_case("plain", samples=16)
     case.model.fit(case.x, case.y, epochs=2, batch_size=8, callbacks=[case.medyate], verbose=0)
-    trainer = TFLMTrainer(md.export(case.model, tmp_path, plan=case.medyate))
+    trainer = TFLMTrainer(md.export(case.model, tmp_path, case.medyate))
     assert trainer.plan.draw == 2
     wanted = case.model.predict(case.x, verbose=0)
     got = [trainer.predict(sample) for sample in case.x]
@@ -159,7 +160,7 @@ def test_after_a_fit_the_device_goes_on_with_the_next_draw(tmp_path):
 def exported(tmp_path_factory):
     case = make_case("plain", samples=8)
     folder = tmp_path_factory.mktemp("bundle")
-    bundle = md.export(case.model, folder, plan=case.medyate, representative_data=case.x)
+    bundle = md.export(case.model, folder, case.medyate, representative_data=case.x)
     return case, bundle
 
 
@@ -183,7 +184,7 @@ def test_wrong_samples_and_labels_are_refused_and_change_nothing(exported):
 
 def test_a_loss_that_is_not_finite_changes_nothing(tmp_path):
     case = make_case("residual", samples=4)
-    trainer = TFLMTrainer(md.export(case.model, tmp_path, plan=case.medyate))
+    trainer = TFLMTrainer(md.export(case.model, tmp_path, case.medyate))
     sample, before = case.x[0], trainer.predict(case.x[0])
     with pytest.raises(InterpreterError, match="finite loss; nothing was updated"):
         trainer.step(np.full_like(sample, 1e38), 0)
@@ -200,7 +201,7 @@ def test_an_arena_that_is_too_small_names_the_bytes_needed(exported):
 def test_a_plan_of_another_export_is_refused(exported, tmp_path):
     _, bundle = exported
     other = make_case("separable", samples=8)
-    md.export(other.model, tmp_path, plan=other.medyate)
+    md.export(other.model, tmp_path, other.medyate)
     (tmp_path / "plan.json").write_text((bundle.folder / "plan.json").read_text())
     with pytest.raises(BundleError, match="keep the files of one export together"):
         TFLMTrainer(tmp_path)

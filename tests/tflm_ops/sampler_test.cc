@@ -55,9 +55,8 @@ struct Draw {
   explicit Draw(const Json& json) {
     const std::map<std::string, Weighting> weightings = {
         {"norm", Weighting::kNorm}, {"rgn", Weighting::kRgn}, {"uniform", Weighting::kUniform}};
-    const std::map<double, Sharpness> sharpnesses = {{0.5, Sharpness::kHalf}, {1, Sharpness::k1},
-                                                     {2, Sharpness::k2},      {3, Sharpness::k3},
-                                                     {4, Sharpness::k4},      {8, Sharpness::k8}};
+    const std::map<double, Sharpness> sharpnesses = {
+        {0.5, Sharpness::kHalf}, {1, Sharpness::k1}, {2, Sharpness::k2}};
     const auto channels = json["channels"].words();
     const auto costs = json["channel_costs"].words();
     for (size_t i = 0; i < channels.size(); ++i) {

@@ -59,7 +59,7 @@ def epilog() -> str:
     suites = "".join(f"  {suite.name:<15} {suite.summary}\n" for suite in SUITES.values())
     suites += f"  {OWN:<15} {OWN_SUMMARY}\n"
     presets = "".join(f"  {s.name:<15} {s.summary}\n" for s in PRESETS.values())
-    options = '  a part of a strategy may be changed: "medyate:sharpness=4,core=0.5"'
+    options = '  a part of a strategy may be changed: "medyate:sharpness=2,core=0.5"'
     return f"{_EXAMPLES}suites:\n{suites}\nstrategies:\n{presets}{options}"
 
 

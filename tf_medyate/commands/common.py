@@ -92,8 +92,7 @@ def train(base, data, args, name: str, loss: str, text: str, calibration: Any = 
     model = md.prepare(base)
     metrics = ["accuracy"] if loss.endswith("crossentropy") else []
     model.compile(keras.optimizers.SGD(args.learning_rate), loss, metrics=metrics)
-    unbudgeted = md.strategies.strategy(name).sampling in ("head", "full")
-    budget = None if unbudgeted else args.budget
+    budget = args.budget if md.strategy(name).needs_budget else None
     medyate = md.MeDyate(budget, name, seed=args.seed, calibration=calibration, verbose=0)
     rates = keras.callbacks.LearningRateScheduler(
         lambda epoch: cosine(args.learning_rate, epoch, args.epochs)

@@ -124,8 +124,7 @@ def run(args):
         gradient_accumulation_steps=args.batch_size if args.batch_size > 1 else None,
     )
     model.compile(optimizer, keras_loss(loss, model))
-    unbudgeted = md.strategies.strategy(args.strategy).sampling in ("head", "full")
-    budget = None if unbudgeted else args.budget
+    budget = args.budget if md.strategy(args.strategy).needs_budget else None
     calibration = (data[0], data[1])
     medyate = md.MeDyate(budget, args.strategy, seed=args.seed, calibration=calibration)
     medyate.set_model(model)

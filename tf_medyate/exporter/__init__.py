@@ -1,6 +1,6 @@
 """From a model to the files that a microcontroller needs.
 
->>> bundle = md.export(model, "out/", plan=medyate, arena_limit="128KiB", representative_data=x)
+>>> bundle = md.export(model, "out/", medyate, arena_limit="128KiB", representative_data=x)
 
 The rooms, in the order of the flow:
 

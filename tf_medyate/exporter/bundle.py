@@ -1,7 +1,7 @@
 """`md.export`: a prepared model becomes a folder that a microcontroller can learn from.
 
 Example:
-    >>> bundle = md.export(model, "out/", plan=medyate, arena_limit="128KiB")
+    >>> bundle = md.export(model, "out/", medyate, arena_limit="128KiB")
     >>> print(bundle)
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.metadata
 import pathlib
+import warnings
 from typing import Any
 
 import numpy as np
@@ -96,10 +97,12 @@ class Bundle:
 def export(
     model: PreparedModel,
     out: str | pathlib.Path,
-    plan: MeDyate,
+    medyate: MeDyate | None = None,
     arena_limit: int | str | MemoryBudget | None = None,
     representative_data: Any = None,
     firmware: FirmwareOptions | None = None,
+    *,
+    plan: MeDyate | None = None,
 ) -> Bundle:
     """Exports inference and training of a prepared model for TensorFlow Lite Micro.
 
@@ -108,26 +111,30 @@ def export(
         out: Folder to write to, made if need be: model.tflite (inference, built-in ops, float32),
             model_int8.tflite (the same in int8, if there is representative data), train.tflite
             (one training step) and plan.json.
-        plan: The MeDyate callback that fine-tuned the model, or was given it by `set_model`.
+        medyate: The MeDyate callback that fine-tuned the model, or was given it by `set_model`.
         arena_limit: Largest arena of train.tflite as TFLM reports it, in bytes ("128KiB").
         representative_data: Samples [n, ...] to calibrate int8 with.
         firmware: What to write for a board: C++, an Arduino library. None: nothing.
+        plan: Deprecated: `medyate` as it was called before.
 
     Returns:
         What was written.
 
     Raises:
-        NotPreparedError, PlanError: Model and plan do not belong together.
+        NotPreparedError, PlanError: Model and callback do not belong together.
         OptionError: Loss, optimizer or strategy cannot run on a device.
         UnsupportedLayerError: A layer cannot be exported.
         ArenaLimitError: The arena would be larger; the error says by how many bytes.
         BoardError: The model does not fit the board that `firmware` names.
     """
     require_prepared(model)
+    if plan is not None:
+        warnings.warn("export(plan=): deprecated; pass medyate=", DeprecationWarning, stacklevel=2)
+        medyate = plan
     folder = pathlib.Path(out)
     if folder.exists() and not folder.is_dir():
         raise OptionError("out", "a folder", f"the file '{folder}'", "Name a folder.")
-    recipe = recipe_of(model, plan)
+    recipe = recipe_of(model, medyate)
     training, memory, arena = _fit_arena(model, recipe, arena_limit)
     shape = [int(side) for side in model.inputs[0].shape[1:]]
     planned = plan_firmware(training, memory, shape, folder, firmware) if firmware else None
@@ -203,10 +210,13 @@ def _manifest(
         optimizer=OptimizerEntry(**dataclasses.asdict(recipe.optimizer)),
         sampler=SamplerEntry(
             strategy=strategy.name,
+            trains=strategy.trains,
+            importance=strategy.importance,
             sampling=strategy.sampling,
             weighting=strategy.weighting,
             sharpness=float(strategy.sharpness),
             core=strategy.core,
+            draws_once=strategy.draws_once,
             resample_every=strategy.resample_every,
             seed=recipe.seed,
             first_draw=recipe.first_draw,

@@ -98,10 +98,13 @@ class SamplerEntry:
     """How channels are drawn; as `Strategy` and `UpdatePlan`."""
 
     strategy: str
+    trains: str
+    importance: str
     sampling: str
     weighting: str
     sharpness: float
     core: float
+    draws_once: bool
     resample_every: str | int
     seed: int
     first_draw: int

@@ -82,7 +82,7 @@ class Sizes:
         """Lengths of the parts of a Layout, in order."""
         shapes = [4] * self.layers
         index = self.rows * self.depth
-        return (5, 1, *[self.layers + 1] * 3, *shapes, self.drawn, index, self.pool, self.pool)
+        return (5, *[self.layers + 1] * 3, *shapes, self.drawn, index, self.pool, self.pool)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +91,6 @@ class Layout:
 
     Attributes:
         head: [5], number of the draw, and of the Sizes layers, rows, depth and key.
-        scale: [1], the bits of a float32: what gradients of drawn channels are multiplied by.
         elements, rows, counts: [layers + 1], of each layer's run: pool elements, rows of `index`,
             and entries of `channels`; the last entry is what is left over.
         kernel_shapes: [4] for each layer: height, width, channels and outputs of the kernel of
@@ -106,7 +105,6 @@ class Layout:
     """
 
     head: Any
-    scale: Any
     elements: Any
     rows: Any
     counts: Any
@@ -119,9 +117,9 @@ class Layout:
     @staticmethod
     def of(parts: Sequence[Any]) -> Layout:
         """The parts by name."""
-        head, scale, elements, rows, counts, *shapes, channels, index, places, owners = parts
+        head, elements, rows, counts, *shapes, channels, index, places, owners = parts
         runs = elements, rows, counts
-        return Layout(head, scale, *runs, shapes, channels, index, places, owners)
+        return Layout(head, *runs, shapes, channels, index, places, owners)
 
     @staticmethod
     def cut(vector: np.ndarray, pool: int, drawn: int) -> Layout:
@@ -136,7 +134,7 @@ class Layout:
 
     def joined(self) -> np.ndarray:
         """The whole vector."""
-        parts = [self.head, self.scale, self.elements, self.rows, self.counts]
+        parts = [self.head, self.elements, self.rows, self.counts]
         parts += self.kernel_shapes
         parts += [self.channels, self.index.reshape(-1), self.places, self.owners]
         return np.concatenate(parts).astype(np.int32)
@@ -154,9 +152,7 @@ class Layout:
         return found
 
 
-def lay_out(
-    sizes: Sizes, kernels: Kernels, draws: Draws, draw: int, step_scale: float = 1.0
-) -> Layout:
+def lay_out(sizes: Sizes, kernels: Kernels, draws: Draws, draw: int) -> Layout:
     """Lays the runs of a draw one behind the other.
 
     Args:
@@ -164,7 +160,6 @@ def lay_out(
         kernels: Kernel shape of each layer.
         draws: The channels drawn of each layer, rising.
         draw: The draw's number.
-        step_scale: What gradients of drawn channels are multiplied by.
     """
     indices = np.zeros((sizes.rows, sizes.depth), np.int32)
     channels = np.zeros(sizes.drawn, np.int32)
@@ -190,9 +185,8 @@ def lay_out(
         shapes.append([1] * (2 - len(window)) + window + [named.size, outputs])
     counts[:, -1] = (sizes.pool, sizes.rows, sizes.drawn) - counts[:, :-1].sum(axis=1)
     head = np.array([draw, sizes.layers, sizes.rows, sizes.depth, sizes.key])
-    scale = np.array([step_scale], np.float32).view(np.int32)
     elements, rows, named = counts
-    return Layout(head, scale, elements, rows, named, shapes, channels, indices, places, owners)
+    return Layout(head, elements, rows, named, shapes, channels, indices, places, owners)
 
 
 def _rounded(drawn: int, channels: int) -> int:

@@ -91,8 +91,6 @@ class TrainingState(keras.layers.Layer):
         importance: float32 variable, running mean of the gradient norm of each drawn channel, layer
             after layer, as far as it has not been committed to the layers.
         layout: int32 variable, the Layout of the draw.
-        scaled: Gradients of drawn channels are multiplied by the layout's scale. Set before the
-            step is traced; most strategies do without.
     """
 
     _NAMES = ("pool", "importance", "layout")
@@ -103,7 +101,6 @@ class TrainingState(keras.layers.Layer):
             setattr(self, name, None)
         self.sizes: Any = None  # of the layout
         self._kernels: Any = None  # of the layers that it was allocated for
-        self.scaled = False
 
     pool: Any
     importance: Any
@@ -156,16 +153,14 @@ class TrainingState(keras.layers.Layer):
                 delattr(self, name)
                 setattr(self, name, None)
 
-    def lay_out(self, draws: Draws, draw: int, step_scale: float = 1.0):
+    def lay_out(self, draws: Draws, draw: int):
         """Notes where the runs of a draw lie in the pool.
 
         Args:
             draws: The channels drawn of each layer, rising.
             draw: The draw's number.
-            step_scale: What gradients of drawn channels are multiplied by, if `scaled`.
         """
-        layout = lay_out(self.sizes, self._kernels, draws, draw, step_scale)
-        assign(self.layout, layout.joined())
+        assign(self.layout, lay_out(self.sizes, self._kernels, draws, draw).joined())
 
     def _read_layout(self) -> Layout:
         (pool,), (drawn,) = self.pool.shape, self.importance.shape
@@ -175,11 +170,6 @@ class TrainingState(keras.layers.Layer):
     def draw(self) -> int:
         """Number of the draw that is in the pool; -1 before the first."""
         return int(self._read_layout().head[0])
-
-    @property
-    def step_scale(self) -> float:
-        """What gradients of drawn channels are multiplied by, if `scaled`."""
-        return float(self._read_layout().scale.view(np.float32)[0])
 
     def placements(self) -> list[Placement]:
         """Where each layer's run lies, by the layer's slot."""
@@ -229,15 +219,12 @@ class TrainingState(keras.layers.Layer):
                 self._clear()
             return
         if kept != set(self._NAMES):
-            raise PlanError(
-                "file",
-                f"training state {sorted(self._NAMES)}",
-                f"{sorted(kept)}",
-                "Another version of tf_medyate saved it: prepare the original model anew.",
-            )
+            raise _other_version(f"training state {sorted(self._NAMES)}", f"{sorted(kept)}")
         values = {name: np.asarray(store[name]) for name in self._NAMES}
         pool, importance, layout = (values[name] for name in ("pool", "importance", "layout"))
         sizes = Layout.cut(layout, pool.size, importance.size).sizes
+        if layout.size != sum(sizes.parts):
+            raise _other_version(f"a layout of {sum(sizes.parts)} words", f"{layout.size}")
         if self._kernels is not None and self.sizes != sizes:
             self._clear()
             return
@@ -245,6 +232,11 @@ class TrainingState(keras.layers.Layer):
         self.sizes = sizes
         for name, value in values.items():
             assign(getattr(self, name), value)
+
+
+def _other_version(expected: str, received: str) -> PlanError:
+    remedy = "Another version of tf_medyate saved it: prepare the original model again."
+    return PlanError("file", expected, received, remedy)
 
 
 class _OpenPool:
@@ -289,8 +281,6 @@ class _OpenPool:
             def gradient(*d_weights):
                 d_pool = tf.raw_ops.ConcatV2(values=d_weights, axis=self._constants(0))
                 self._refresh_importance(d_pool)
-                if self._state.scaled:
-                    d_pool *= tf.bitcast(self._layout.scale, tf.float32)
                 return [d_pool]
 
             return self._split(pool, elements, self._state.sizes.layers + 1), gradient

@@ -55,7 +55,6 @@ class ChannelUpdater:
         kept: Names of the layers that may be drawn from.
         train_bias: The biases of kept layers are trained.
         train_all: Every kernel and bias is trained: ordinary fine-tuning.
-        scaled: `load` is given step scales other than 1.
     """
 
     def __init__(
@@ -65,7 +64,6 @@ class ChannelUpdater:
         kept: Sequence[str],
         train_bias: bool,
         train_all: bool = False,
-        scaled: bool = False,
     ):
         self.model = model
         self.optimizer: Any = None
@@ -74,7 +72,6 @@ class ChannelUpdater:
         self._kept = frozenset(kept)
         self._train_bias = train_bias
         self._train_all = train_all
-        self._scaled = scaled
 
     @property
     def kept_layers(self) -> list[ChannelMasked]:
@@ -106,13 +103,9 @@ class ChannelUpdater:
             layer.slot = slot
         if not pool_elements:
             state.release()
-        state.scaled = self._scaled
         known = self.model.attachment
         known.owner = self
-        modes = (
-            self._scaled,
-            *((n, v.mode, v.bias_trainable) for n, v in self._by_name.items()),
-        )
+        modes = tuple((n, v.mode, v.bias_trainable) for n, v in self._by_name.items())
         self.optimizer = optimizer
         if known.matches(modes, state.pool, optimizer):  # nothing that was traced has changed
             if optimizer is not None:
@@ -169,12 +162,11 @@ class ChannelUpdater:
             self.model.make_test_function(force=True)
         self.model.make_predict_function(force=True)
 
-    def load(self, plan: UpdatePlan, step_scale: float = 1.0):
+    def load(self, plan: UpdatePlan):
         """Commits the last draw and makes the plan's channels live.
 
         Args:
             plan: The draw.
-            step_scale: What the gradients of drawn channels are multiplied by.
 
         Raises:
             PlanError: The plan names a layer that is not kept, or does not fit the pool.
@@ -185,7 +177,7 @@ class ChannelUpdater:
         if state.pool is None:
             return
         draws = [np.asarray(plan.channels_of(v.name), np.int64) for v in self.kept_layers]
-        state.lay_out(draws, plan.draw, step_scale)
+        state.lay_out(draws, plan.draw)
         self.model.reload_pool()
         for layer, channels in zip(self.kept_layers, draws, strict=True):
             mask = np.zeros(layer.channel_mask.shape, bool)

@@ -12,7 +12,6 @@ Example:
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -27,7 +26,7 @@ from tf_medyate.prepared.slots import optimizer_costs, probe_size
 from tf_medyate.prepared.update import full_plan, pool_elements
 from tf_medyate.select.ranking import ChannelGradients, GradientProbe, rank_layers
 from tf_medyate.select.sampling import fitting_sharpness, sample_channels, strengths
-from tf_medyate.select.strategies import AUTO, MAX_STEP_SCALE, WHOLE_NET, Strategy
+from tf_medyate.select.strategies import AUTO, ORACLE, WHOLE_NET, Strategy
 from tf_medyate.select.velocity import VelocityProbe
 from tf_medyate.spec import BYTES, LayerRanking, LayerSpec, MemoryBudget, UpdatePlan
 
@@ -67,14 +66,9 @@ class Planner:
         self._probe: Callable[[], Importance] | None = None
 
     @property
-    def trains_all(self) -> bool:
-        """Ordinary fine-tuning of everything."""
-        return self.strategy.sampling == "full"
-
-    @property
     def needs_data(self) -> bool:
         """`survey` must be given batches."""
-        return self.strategy.needs_gradients or self.strategy.sampling == "velocity"
+        return self.strategy.needs_gradients or self.strategy.needs_samples
 
     def survey(
         self,
@@ -107,7 +101,9 @@ class Planner:
         self.kept = self._keep()
         everything = sum(self.cost.layer(spec) for spec in self.specs if spec.trainable)
         least = self.cost.fixed(self.specs, self.kept)
-        self.budget = self._asked or MemoryBudget(everything if self.trains_all else least, unit)
+        self.budget = self._asked or MemoryBudget(
+            everything if self.strategy.trains_all else least, unit
+        )
         if gradients is not None:
             found: Importance = gradients.norm
         else:
@@ -117,7 +113,7 @@ class Planner:
         return found
 
     def _measure(self, model, batches, loss, progress) -> ChannelGradients | None:
-        if self.strategy.sampling == "velocity":
+        if self.strategy.needs_samples:
             inputs = [x for x, _ in batches]
             joined = keras.tree.map_structure(lambda *parts: np.concatenate(parts), *inputs)
             self._probe = VelocityProbe(model, joined)
@@ -126,7 +122,7 @@ class Planner:
         if self.strategy.ranking == "fisher":  # a mean over samples of a square
             batches = [single for batch in batches for single in _singles(*batch)]
         probe = GradientProbe(model, loss)
-        if self.strategy.sampling == "oracle":
+        if self.strategy.importance == ORACLE:
             self._probe = lambda: probe(batches).norm
         return probe(batches, progress)
 
@@ -140,7 +136,7 @@ class Planner:
         return rank_layers(self.specs, gradients, method, top_k, self.cost)
 
     def _keep(self) -> tuple[str, ...]:
-        if self.strategy.sampling in ("head", "full"):
+        if not self.strategy.needs_budget:
             return ()
         if self._layers is not None:
             return self._layers
@@ -176,7 +172,6 @@ class Planner:
             UnknownLayerError: A layer to draw from does not exist.
         """
         s = self.strategy
-        weighting = {"uniform": "uniform", "velocity": "norm"}.get(s.sampling, s.weighting)
         plan = sample_channels(
             self.specs,
             importance,
@@ -185,34 +180,18 @@ class Planner:
             cost=self.cost,
             seed=self.seed,
             draw=draw,
-            weighting=weighting,
+            weighting=s.weighting if s.by_importance else "uniform",
             sharpness=float(s.sharpness),
             core=s.core,
-            order="greedy" if s.sampling in ("greedy", "oracle", "velocity") else "random",
-            allow_empty=s.sampling in ("head", "full"),
+            order="greedy" if s.takes_strongest else "random",
+            allow_empty=not s.needs_budget,
         )
-        return full_plan(self.specs, self.cost, plan) if self.trains_all else plan
+        return full_plan(self.specs, self.cost, plan) if s.trains_all else plan
 
     def empty_plan(self, draw: int) -> UpdatePlan:
         """A plan without channels, to be filled with those that a checkpoint holds."""
         fixed = self.cost.fixed(self.specs, self.kept)
         return UpdatePlan(draw, self.seed, self.budget, fixed, 0, ())
-
-    @property
-    def scales_steps(self) -> bool:
-        """`step_scale` can be another number than 1."""
-        weighted = self.strategy.sampling not in ("velocity", "uniform")
-        return self.strategy.step == "matched" and weighted
-
-    def step_scale(self, importance: Importance, plan: UpdatePlan) -> float:
-        """What makes an update of the drawn channels as long as one of all kept channels."""
-        if not self.scales_steps:
-            return 1.0
-        every = sum(float(np.square(importance[name]).sum()) for name in self.kept)
-        drawn = sum(
-            float(np.square(importance[d.layer][list(d.channels)]).sum()) for d in plan.layers
-        )
-        return min(MAX_STEP_SCALE, math.sqrt(every / drawn)) if drawn > 0 else 1.0
 
 
 def calibration_batches(model: PreparedModel, given: Any, count: int) -> Batches:

@@ -25,7 +25,7 @@ from tf_medyate.errors import EmptyDataError, NonFiniteDataError, NotPreparedErr
 from tf_medyate.prepared.folding import require_prepared
 from tf_medyate.prepared.layers import FULL, ChannelMasked, masked_layers
 from tf_medyate.prepared.model import take_batches
-from tf_medyate.select.strategies import RANKINGS
+from tf_medyate.select.strategies import RANKINGS, check_top_k
 from tf_medyate.spec import LayerRanking, LayerSpec
 
 
@@ -240,23 +240,11 @@ def _score(spec: LayerSpec, gradients, method: str, cost: CostModel) -> float:
 
 
 def _kept_count(scores: Sequence[float], top_k: float | int) -> int:
-    if isinstance(top_k, bool) or not isinstance(top_k, (int, float)) or top_k <= 0:
-        raise _top_k_error(top_k)
+    check_top_k(top_k)
     if isinstance(top_k, int):
         return min(top_k, len(scores))
-    if top_k > 1.0:
-        raise _top_k_error(top_k)
     total = sum(scores)
     if total <= 0 or top_k == 1.0:
         return len(scores)
     covered = np.cumsum(scores) / total
     return int(np.searchsorted(covered, top_k - 1e-12)) + 1
-
-
-def _top_k_error(top_k) -> OptionError:
-    return OptionError(
-        "top_k",
-        "a share above 0 and up to 1.0, or a positive whole number of layers",
-        repr(top_k),
-        "Use 0.97 to cover 97 % of the score, or 8 to keep eight layers.",
-    )

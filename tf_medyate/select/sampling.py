@@ -33,8 +33,7 @@ order, channels rising; heads are no candidates.
 3. Strength, one float a candidate. "norm": importance; "rgn": importance / float(cost), one
    division; "uniform": 1. Minus zero counts as zero.
 4. Weight w. y = strength / (largest strength), one division; y = 1 if the largest is 0. Then
-   sharpness 0.5: sqrt(y), correctly rounded; 1: y; 2: y*y; 3: (y*y)*y; 4: (y*y)*(y*y); 8: the
-   weight for 4 times itself. What underflows becomes 0.
+   sharpness 0.5: sqrt(y), correctly rounded; 1: y; 2: y*y. What underflows becomes 0.
 5. Key = E / w, one division. Weight 0, or overflow: +infinity, drawn last.
 6. Orders. Random: smallest key first. Strongest: largest strength first. Ties by flat number.
 7. Fill. Walk an order, put in what fits into the room left, skip what does not, go on to the end.
@@ -62,7 +61,7 @@ from tf_medyate.errors import BudgetTooSmallError, OptionError, UnknownLayerErro
 from tf_medyate.spec import LayerDraw, LayerSpec, MemoryBudget, UpdatePlan
 
 WEIGHTINGS = ("norm", "rgn", "uniform")
-SHARPNESSES = (0.5, 1, 2, 3, 4, 8)
+SHARPNESSES = (0.5, 1, 2)
 ORDERS = ("random", "greedy")
 
 Floats = npt.NDArray[np.float32]
@@ -139,10 +138,7 @@ def sharpen(strength: Floats, sharpness: float) -> Floats:
     largest = strength.max(initial=np.float32(0))
     with np.errstate(under="ignore"):
         y = strength / largest if largest > 0 else np.ones_like(strength)
-        square = y * y
-        fourth = square * square
-        powers = {0.5: np.sqrt(y), 1: y, 2: square, 3: square * y, 4: fourth, 8: fourth * fourth}
-    return powers[sharpness]
+        return {0.5: np.sqrt(y), 1: y, 2: y * y}[sharpness]
 
 
 def fitting_sharpness(strength: npt.ArrayLike, costs: npt.ArrayLike, capacity: int) -> float:
@@ -248,7 +244,7 @@ def sample_channels(
         seed: Seed of the sampler, 0 to 2^64 - 1.
         draw: Number of the draw, 0 to 2^63 - 1; with `seed` it fixes the plan.
         weighting: "norm" (importance), "rgn" (importance / cost, TraDy) or "uniform".
-        sharpness: Power of the weights: 0.5, 1 (the published draw), 2, 3, 4 or 8.
+        sharpness: Power of the weights: 0.5, 1 (the published draw) or 2.
         core: Share of the room, 0 to 1, given to the strongest channels before the draw.
         order: "random", or "greedy" for the strongest channels alone.
         allow_empty: Accept a budget with room for no channel: the head alone is trained.
@@ -265,7 +261,7 @@ def sample_channels(
     cost = CostModel(unit=budget.unit) if cost is None else cost
     remedy = f"Pass cost=CostModel(unit={budget.unit!r}), or a budget in {cost.unit}."
     _check("cost", cost.unit == budget.unit, f"a cost model in {budget.unit}", cost.unit, remedy)
-    _check("seed", _is_natural(seed, 64), "a whole number from 0 to 2^64 - 1", seed)
+    check_seed(seed)
     _check("draw", _is_natural(draw, 63), "a whole number from 0 to 2^63 - 1", draw)
     _check("weighting", weighting in WEIGHTINGS, f"one of {WEIGHTINGS}", weighting)
     _check("sharpness", sharpness in SHARPNESSES, f"one of {SHARPNESSES}", sharpness)
@@ -289,6 +285,11 @@ def sample_channels(
     named = zip(layers, masks, strict=False)
     draws = [LayerDraw(s.name, tuple(np.flatnonzero(m).tolist())) for s, m in named if m.any()]
     return UpdatePlan(int(draw), int(seed), budget, fixed, int(costs[chosen].sum()), tuple(draws))
+
+
+def check_seed(seed: Any) -> None:
+    """Raises OptionError unless it is a seed of the sampler."""
+    _check("seed", _is_natural(seed, 64), "a whole number from 0 to 2^64 - 1", seed)
 
 
 def _is_natural(value: Any, bits: int) -> bool:

@@ -2,75 +2,94 @@
 
 Example:
     >>> md.MeDyate(budget="8KiB", strategy="trady")
-    >>> md.MeDyate(budget="8KiB", sharpness=4)           # the default, one part changed
+    >>> md.MeDyate("8KiB", md.strategy("medyate", sharpness=2))    # one part changed
 """
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
+import warnings
+from typing import Any
 
 from tf_medyate.errors import OptionError
 from tf_medyate.select.sampling import SHARPNESSES
 
 RANKINGS = ("lara", "rgn", "fisher", "last_k")
-AUTO = "auto"
-NEVER = "never"
-EPOCH = "epoch"
-SAMPLINGS = ("medyate", "uniform", "static", "greedy", "oracle", "velocity", "head", "full")
 WHOLE_NET = "none"
-MAX_STEP_SCALE = 4.0
+
+CHANNELS, HEAD, ALL = "channels", "head", "all"
+TRAINS = (CHANNELS, HEAD, ALL)
+
+EQUAL, CALIBRATED, ORACLE, VELOCITY = "equal", "calibrated", "oracle", "velocity"
+IMPORTANCES = (EQUAL, CALIBRATED, ORACLE, VELOCITY)
+
+RANDOM, STRONGEST = "random", "strongest"
+SAMPLINGS = (RANDOM, STRONGEST)
+
+NORM, RGN = "norm", "rgn"
+WEIGHTINGS = (NORM, RGN)
+
+AUTO = "auto"
+EPOCH, NEVER = "epoch", "never"
 
 
 @dataclasses.dataclass(frozen=True)
 class Strategy:
-    """What is trained, when it is drawn anew, and by which importance.
+    """What is trained: which layers, which of their channels, and when these are drawn again.
 
     Attributes:
         name: Name of the preset it started from.
-        ranking: One of RANKINGS, or "none" to draw from the whole net.
-        top_k: Covered share (float up to 1) or number of layers (int) that are kept.
-        sampling: "medyate" (weighted draw), "uniform" (unweighted draw), "static" (one weighted
-            draw, kept), "greedy" (strongest first, importance refreshed only by what was
-            trained), "oracle" (greedy on a full gradient measured before each draw), "velocity"
-            (greedy on how fast activations change), "head" (nothing else), "full" (all).
-        weighting: "norm" (||dW_c||), "rgn" (||dW_c|| / C_c) or "uniform".
-        sharpness: Power of the weight, 0.5, 1, 2, 3, 4 or 8; above 1 favours the strong. "auto"
-            takes 0.5, 1 or 2 by `sampling.fitting_sharpness`, once, after calibration.
-        core: Share of the memory that goes to the strongest channels without a draw.
-        step: "plain", or "matched": gradients of drawn channels are multiplied by
-            sqrt(sum of all kept channels' importance^2 / sum of the drawn ones'), at most
-            `MAX_STEP_SCALE`, so that an update is as long as that of all kept channels.
-        resample_every: "epoch", a number of epochs, or "never".
+        trains: "channels" of the kept layers, within a budget, and the head; "head" alone; "all".
+        ranking: Which layers may be drawn from: one of RANKINGS, or "none" for the whole net.
+        top_k: How many of them: covered share of the score (float up to 1) or number (int).
+        importance: What a channel's strength comes from: "equal" (all are alike), "calibrated"
+            (a full gradient before the first draw, then a running mean of what was trained),
+            "oracle" (a full gradient before each draw) or "velocity" (how fast activations change).
+        sampling: How channels are chosen by it: "random" (a weighted draw) or "strongest" first.
+        weighting: A channel's strength: "norm" (||dW_c||) or "rgn" (||dW_c|| / C_c).
+        sharpness: Power of the strength in a random draw, 0.5, 1 or 2; above 1 favours the strong.
+            "auto" takes one of them by `sampling.fitting_sharpness`, once, after calibration.
+        core: Share of the memory, 0 to 1, that goes to the strongest channels without a draw.
+        resample_every: When: "epoch", a number of epochs, or "never".
         train_bias: Biases of the kept layers are trained, and counted.
-        on_device: A device could run it: it never needs a full gradient nor stored activations.
         summary: One line for help texts and tables.
+
+    Raises:
+        OptionError: A part has a value outside its range.
     """
 
     name: str
+    trains: str = CHANNELS
     ranking: str = "lara"
     top_k: float | int = 0.97
-    sampling: str = "medyate"
-    weighting: str = "norm"
+    importance: str = CALIBRATED
+    sampling: str = RANDOM
+    weighting: str = NORM
     sharpness: float | str = 1
     core: float = 0.0
-    step: str = "plain"
     resample_every: str | int = EPOCH
     train_bias: bool = True
-    on_device: bool = True
     summary: str = ""
 
     def __post_init__(self):
+        if not isinstance(self.name, str) or not self.name:
+            raise OptionError("name", "a name", repr(self.name), 'Write, for example, "mine".')
+        _one_of("trains", self.trains, TRAINS)
         _one_of("ranking", self.ranking, (*RANKINGS, WHOLE_NET))
+        check_top_k(self.top_k)
+        _one_of("importance", self.importance, IMPORTANCES)
         _one_of("sampling", self.sampling, SAMPLINGS)
-        _one_of("weighting", self.weighting, ("norm", "rgn", "uniform"))
-        _one_of("step", self.step, ("plain", "matched"))
-        if self.sharpness not in (*SHARPNESSES, AUTO) or isinstance(self.sharpness, bool):
-            allowed = f'{", ".join(map(str, SHARPNESSES))} or "{AUTO}"'
-            raise OptionError("sharpness", allowed, repr(self.sharpness), "Choose one of these.")
+        _one_of("weighting", self.weighting, WEIGHTINGS)
+        _check_sharpness(self.sharpness, self.importance)
+        if not _is_number(self.core) or not 0 <= self.core <= 1:
+            remedy = "Use 0.5 for half of the memory."
+            raise OptionError("core", "a share from 0 to 1", repr(self.core), remedy)
+        if not isinstance(self.train_bias, bool):
+            remedy = "Choose one of these."
+            raise OptionError("train_bias", "True | False", repr(self.train_bias), remedy)
         every = self.resample_every
-        whole = isinstance(every, int) and not isinstance(every, bool) and every >= 1
-        if every not in (EPOCH, NEVER) and not whole:
+        if every not in (EPOCH, NEVER) and not (_is_whole(every) and int(every) >= 1):
             raise OptionError(
                 "resample_every",
                 f'"{EPOCH}", "{NEVER}" or a positive whole number of epochs',
@@ -79,32 +98,103 @@ class Strategy:
             )
 
     @property
+    def needs_budget(self) -> bool:
+        """What is trained depends on how much memory there is."""
+        return self.trains == CHANNELS
+
+    @property
+    def trains_all(self) -> bool:
+        """Ordinary fine-tuning of everything."""
+        return self.trains == ALL
+
+    @property
+    def draws_once(self) -> bool:
+        """What is trained never changes."""
+        return self.trains != CHANNELS or self.resample_every == NEVER
+
+    @property
+    def by_importance(self) -> bool:
+        """Channels differ in strength."""
+        return self.trains == CHANNELS and self.importance != EQUAL
+
+    @property
+    def takes_strongest(self) -> bool:
+        """Nothing is left to chance."""
+        return self.sampling == STRONGEST
+
+    @property
+    def ranks_by_gradients(self) -> bool:
+        """Layers are chosen by measured gradients."""
+        return self.trains == CHANNELS and self.ranking not in ("last_k", WHOLE_NET)
+
+    @property
     def needs_gradients(self) -> bool:
-        """Calibration gradients are needed before the first draw."""
-        if self.sampling in ("head", "full"):
-            return False
-        ranked = self.ranking not in ("last_k", WHOLE_NET)
-        return ranked or self.sampling not in ("uniform", "velocity")
+        """Full gradients are needed before the first draw, for the ranking or for the draw."""
+        drawn_by = self.by_importance and self.importance in (CALIBRATED, ORACLE)
+        return self.ranks_by_gradients or drawn_by
+
+    @property
+    def needs_samples(self) -> bool:
+        """Samples are needed for something else than gradients."""
+        return self.trains == CHANNELS and self.importance == VELOCITY
+
+    @property
+    def runs_on_device(self) -> bool:
+        """A device can run it: it never needs a full gradient nor stored activations."""
+        return self.trains != CHANNELS or self.importance in (EQUAL, CALIBRATED)
 
     @property
     def drawn_by(self) -> str:
         """What the odds of a channel follow, in words; empty where nothing is left to chance."""
-        if self.sampling not in ("medyate", "static", "uniform"):
+        if self.trains != CHANNELS or self.sampling != RANDOM:
             return ""
-        if "uniform" in (self.sampling, self.weighting):
+        if self.importance == EQUAL:
             return "with equal odds"
-        strength = {"norm": "gradient norm", "rgn": "(gradient norm / cost)"}[self.weighting]
+        strength = {NORM: "gradient norm", RGN: "(gradient norm / cost)"}[self.weighting]
         power = "" if self.sharpness == 1 else f"^{self.sharpness}"
         return f"in proportion to {strength}{power}"
 
     def draw_number(self, epoch: int) -> int:
         """The number of the draw that is in force in an epoch counted from 0."""
-        if self.resample_every == NEVER or self.sampling in ("static", "head", "full"):
+        if self.draws_once:
             return 0
         return epoch // (1 if self.resample_every == EPOCH else int(self.resample_every))
 
 
-def _one_of(argument: str, value, allowed: tuple[str, ...]):
+def check_top_k(top_k: Any):
+    """Raises OptionError unless it is a share of the score or a number of layers."""
+    whole = _is_whole(top_k) and top_k >= 1
+    if not whole and not (isinstance(top_k, float) and 0 < top_k <= 1):
+        raise OptionError(
+            "top_k",
+            "a share above 0 and up to 1.0, or a positive whole number of layers",
+            repr(top_k),
+            "Use 0.97 to cover 97 % of the score, or 8 to keep eight layers.",
+        )
+
+
+def _check_sharpness(sharpness: Any, importance: str):
+    if isinstance(sharpness, bool) or sharpness not in (*SHARPNESSES, AUTO):
+        allowed = f'{", ".join(map(str, SHARPNESSES))} or "{AUTO}"'
+        raise OptionError("sharpness", allowed, repr(sharpness), "Choose one of these.")
+    if sharpness == AUTO and importance not in (CALIBRATED, ORACLE):
+        raise OptionError(
+            "sharpness",
+            f'a number where importance="{importance}"',
+            f'"{AUTO}", which is found by calibration',
+            f'Choose a number, or importance="{CALIBRATED}".',
+        )
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _one_of(argument: str, value: Any, allowed: tuple[str, ...]):
     if value not in allowed:
         close = difflib.get_close_matches(str(value), allowed, n=1)
         hint = f"Did you mean {close[0]!r}?" if close else "Choose one of these."
@@ -128,75 +218,125 @@ _PRESETS = (
     Strategy(
         "trady",
         ranking="rgn",
-        sampling="uniform",
+        importance=EQUAL,
         train_bias=False,
         summary="TraDy (2510.19675): RGN layers, uniform draw",
     ),
     Strategy(
         "su",
         ranking="rgn",
-        sampling="greedy",
-        weighting="rgn",
+        sampling=STRONGEST,
+        weighting=RGN,
         resample_every=NEVER,
         summary="Sparse Update (2206.15472): the best set by calibration, kept",
     ),
     Strategy(
         "velocity",
         ranking=WHOLE_NET,
-        sampling="velocity",
+        importance=VELOCITY,
+        sampling=STRONGEST,
         train_bias=False,
-        on_device=False,
         summary="Velocity (2312.05282): channels whose activations still change, whole net",
     ),
     Strategy(
         "tinytrain",
         ranking="fisher",
-        sampling="greedy",
-        weighting="rgn",
+        sampling=STRONGEST,
+        weighting=RGN,
         resample_every=NEVER,
         summary="TinyTrain (2307.09988): Fisher layers, a fixed choice per task",
     ),
     Strategy(
         "d-full-random",
         ranking=WHOLE_NET,
-        sampling="uniform",
+        importance=EQUAL,
         train_bias=False,
         summary="uniform draw over the whole net, every epoch",
     ),
     Strategy(
         "s-topk-random",
         ranking="rgn",
-        sampling="static",
-        weighting="uniform",
+        importance=EQUAL,
+        resample_every=NEVER,
         train_bias=False,
         summary="one uniform draw in the RGN layers, kept",
     ),
     Strategy(
         "d-det-rgn",
         ranking=WHOLE_NET,
-        sampling="oracle",
-        weighting="rgn",
+        importance=ORACLE,
+        sampling=STRONGEST,
+        weighting=RGN,
         train_bias=False,
-        on_device=False,
         summary="oracle: best RGN by a full gradient before every epoch",
     ),
-    Strategy("greedy", sampling="greedy", weighting="rgn", summary="LaRa layers, strongest first"),
-    Strategy("head", sampling="head", train_bias=False, summary="only the last weighted layer"),
-    Strategy("full", sampling="full", on_device=False, summary="everything, without a budget"),
+    Strategy("greedy", sampling=STRONGEST, weighting=RGN, summary="LaRa layers, strongest first"),
+    Strategy("head", trains=HEAD, train_bias=False, summary="only the last weighted layer"),
+    Strategy("full", trains=ALL, summary="everything, without a budget"),
 )
 PRESETS: dict[str, Strategy] = {strategy.name: strategy for strategy in _PRESETS}
+DEFAULT = "medyate"
 
 
-def strategy(name: str = "medyate", **changes) -> Strategy:
-    """Returns a preset, with some of its parts replaced.
+def strategy(base: str | Strategy = DEFAULT, **changes) -> Strategy:
+    """Returns a preset, or another strategy, with some of its parts replaced.
 
     Args:
-        name: One of PRESETS.
+        base: One of PRESETS, or a Strategy.
         **changes: Attributes of Strategy; None leaves the preset's.
 
     Raises:
-        OptionError: Unknown preset or value.
+        OptionError: Unknown preset, part or value.
     """
-    _one_of("strategy", name, tuple(PRESETS))
-    given = {key: value for key, value in changes.items() if value is not None}
-    return dataclasses.replace(PRESETS[name], **given)
+    if not isinstance(base, Strategy):
+        _one_of("strategy", base, tuple(PRESETS))
+        base = PRESETS[base]
+    parts = tuple(field.name for field in dataclasses.fields(Strategy))
+    for part in changes:
+        _one_of("part of a strategy", part, parts)
+    return dataclasses.replace(base, **{k: v for k, v in changes.items() if v is not None})
+
+
+# --- keyword arguments of `MeDyate` that went into Strategy
+
+_OLD_SAMPLINGS = {
+    "medyate": {"importance": CALIBRATED, "sampling": RANDOM},
+    "uniform": {"importance": EQUAL, "sampling": RANDOM},
+    "static": {"sampling": RANDOM, "resample_every": NEVER},
+    "greedy": {"importance": CALIBRATED, "sampling": STRONGEST},
+    "oracle": {"importance": ORACLE, "sampling": STRONGEST},
+    "velocity": {"importance": VELOCITY, "sampling": STRONGEST},
+    "head": {"trains": HEAD},
+    "full": {"trains": ALL},
+}
+
+
+def with_old_arguments(base: str | Strategy, given: dict[str, Any]) -> Strategy:
+    """The strategy that `MeDyate(base, **given)` meant before it took a Strategy.
+
+    Warns of what is deprecated; for one version.
+
+    Raises:
+        TypeError: There was never such an argument.
+        OptionError: A value is outside its range.
+    """
+    given = {name: value for name, value in given.items() if value is not None}
+    if not given:
+        return strategy(base)
+    parts: dict[str, Any] = {}
+    for name, value in given.items():
+        if name == "sampling" and value in _OLD_SAMPLINGS:
+            parts |= _OLD_SAMPLINGS[value]
+        elif name == "weighting" and value == "uniform":
+            parts["importance"] = EQUAL
+        else:
+            parts[name] = value
+    known = {field.name for field in dataclasses.fields(Strategy)} - {"name", "summary", "trains"}
+    if unknown := set(given) - known:
+        raise TypeError(f"MeDyate() got an unexpected keyword argument {min(unknown)!r}")
+    text = ", ".join(f"{name}={value!r}" for name, value in parts.items())
+    name = base.name if isinstance(base, Strategy) else base
+    call = f'strategy=tf_medyate.strategy("{name}", {text})'
+    message = f"MeDyate({', '.join(given)}): deprecated; pass {call}"
+    warnings.warn(message, DeprecationWarning, stacklevel=3)
+    return strategy(base, **parts)

@@ -32,6 +32,7 @@ from tf_medyate.exporter.manifest import (
 )
 from tf_medyate.exporter.ops import schema as op_schema
 from tf_medyate.exporter.ops.schema import Command, StateWord
+from tf_medyate.select.strategies import ALL
 from tf_medyate.simulate.checks import check_label, check_sample
 from tf_medyate.simulate.interpreter import ArenaUse, Interpreter, InterpreterError
 from tf_medyate.spec import LayerDraw, MemoryBudget, UpdatePlan
@@ -156,10 +157,9 @@ class TFLMTrainer:
         self.updates += 1
 
     def _draws_after(self, epoch: int) -> bool:
-        every = self.manifest.sampler.resample_every
-        if every == "never" or self.manifest.sampler.sampling in ("static", "head", "full"):
-            return False
-        return epoch % (1 if every == "epoch" else int(every)) == 0
+        sampler = self.manifest.sampler
+        every = sampler.resample_every
+        return not sampler.draws_once and epoch % (1 if every == "epoch" else int(every)) == 0
 
     def _commit_layer(self, layer: LayerEntry, pool: np.ndarray):
         channels, run = self._slot(layer)
@@ -196,7 +196,7 @@ class TFLMTrainer:
         """The channels that are trained now."""
         sampler = self.manifest.sampler
         budget = MemoryBudget(sampler.budget_amount, sampler.budget_unit)
-        trains_all = sampler.sampling == "full"
+        trains_all = sampler.trains == ALL
         draws, drawn = [], 0
         for layer in self.manifest.layers:
             listed = layer.drawn or (trains_all and layer.whole)

@@ -188,11 +188,7 @@ float WeightOf(Sharpness sharpness, float strength, float largest) {
   const float y = largest > 0.0f ? strength / largest : 1.0f;
   if (sharpness == Sharpness::kHalf) return math::Sqrt(y);
   if (sharpness == Sharpness::k1) return y;
-  const float square = y * y;
-  if (sharpness == Sharpness::k2) return square;
-  if (sharpness == Sharpness::k3) return square * y;
-  const float fourth = square * square;
-  return sharpness == Sharpness::k4 ? fourth : fourth * fourth;
+  return y * y;
 }
 
 SamplerStatus SampleChannels(const SamplerInput& input, const SamplerMemory& memory,

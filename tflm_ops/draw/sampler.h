@@ -38,7 +38,7 @@ enum class Weighting : uint8_t {
 };
 
 // The power of the weights in the draw.
-enum class Sharpness : uint8_t { kHalf, k1, k2, k3, k4, k8 };
+enum class Sharpness : uint8_t { kHalf, k1, k2 };
 
 struct CandidateLayer {
   uint32_t channels;

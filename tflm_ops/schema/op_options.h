@@ -48,7 +48,7 @@ constexpr int kStateWords = 4;
 constexpr int kLayoutWords = 9;
 constexpr int kOptimizerWords = 4;
 constexpr int kWeightings = 3;
-constexpr int kSharpnesses = 6;
+constexpr int kSharpnesses = 3;
 
 enum Activation {
   kActivationNone = 0,

@@ -92,7 +92,7 @@ def _digest(values: dict[str, Any]) -> str:
 
 
 def split_strategies(text: str) -> list[str]:
-    """Splits "medyate:sharpness=4,core=0.5,trady" into its two strategies, and checks them.
+    """Splits "medyate:sharpness=2,core=0.5,trady" into its two strategies, and checks them.
 
     Raises:
         OptionError: One of them does not exist, or nothing was named.
@@ -112,7 +112,7 @@ def split_strategies(text: str) -> list[str]:
 
 
 def parse_strategy(text: str) -> tuple[str, dict[str, Any]]:
-    """Splits "medyate:sharpness=4,core=0.5,lr=0.1" into a preset's name and changed options."""
+    """Splits "medyate:sharpness=2,core=0.5,lr=0.1" into a preset's name and changed options."""
     name, _, rest = text.partition(":")
     options: dict[str, Any] = {}
     for part in filter(None, rest.split(",")):
@@ -139,18 +139,18 @@ def preset_of(text: str) -> Strategy:
         OptionError: There is no such preset or option, or its value is impossible.
     """
     name, options = parse_strategy(text)
-    known = {f.name for f in dataclasses.fields(Strategy)} - {"name", "summary", "on_device"}
+    known = {field.name for field in dataclasses.fields(Strategy)} - {"name", "summary"}
     for option in options:
         if option not in known:
             allowed = ", ".join(sorted(known))
-            remedy = "Write, for example, medyate:sharpness=4."
+            remedy = "Write, for example, medyate:sharpness=2."
             raise OptionError(f"option of strategy {name!r}", allowed, repr(option), remedy)
     return strategy(name, **options)
 
 
 def has_budget(text: str) -> bool:
     """False for the strategies that train a fixed part of the net, whatever there is of memory."""
-    return preset_of(text).sampling not in ("head", "full")
+    return preset_of(text).needs_budget
 
 
 def grid(suite: Suite, strategies: Sequence[str], seeds: Sequence[int]) -> tuple[Run, ...]:

@@ -19,7 +19,7 @@ from tf_medyate.errors import OptionError
 
 # Each pair of twins differs in one part only: see claims.py.
 STATIC_TWIN = "medyate-paper:resample_every=never"
-UNIFORM_TWIN = "medyate-paper:weighting=uniform"
+UNIFORM_TWIN = "medyate-paper:importance=equal"
 RGN_TWIN = "medyate-paper:ranking=rgn"
 PEERS = ("medyate", "medyate-paper", "trady", "su", "velocity", "tinytrain", "s-topk-random",
          "head", "full")  # fmt: skip

@@ -29,7 +29,7 @@ import numpy as np
 import tensorflow as tf
 
 import tf_medyate as md
-from tf_medyate.bench.plan.grid import Run, has_budget, parse_strategy
+from tf_medyate.bench.plan.grid import Run, has_budget, preset_of
 from tf_medyate.bench.run.footprint import measure
 from tf_medyate.bench.run.material import LOSS, batches, first_net, sample, task_of
 from tf_medyate.bench.run.result import Result
@@ -140,17 +140,15 @@ def _weights(model: keras.Model) -> Weights:
 
 
 def _fit(model: Any, run: Run, task: Task) -> _Training:
-    name, options = parse_strategy(run.strategy)
     budget = run.budget.resolve(md.layer_specs(model)) if run.budget else None
     x, y = sample(task, run.seed, run.recipe.calibration)
     medyate = md.MeDyate(
         budget,
-        name,
+        preset_of(run.strategy),
         seed=run.seed,
         calibration=(x, y, run.recipe.batch),
         calibration_batches=math.ceil(len(x) / run.recipe.batch),
         verbose=0,
-        **options,
     )
     batch, epochs = run.recipe.batch, run.recipe.total_epochs
     rate = FollowRate(run.recipe, math.ceil(len(task.train_x) / batch))

@@ -22,10 +22,8 @@ from tf_medyate.errors import NotPreparedError, OptionError, PlanError
 from tf_medyate.exporter.ir.values import MEAN_SQUARED_ERROR, SOFTMAX_CROSS_ENTROPY
 from tf_medyate.prepared.layers import masked_layers
 from tf_medyate.prepared.model import PreparedModel
-from tf_medyate.select.strategies import Strategy
+from tf_medyate.select.strategies import PRESETS, Strategy
 from tf_medyate.spec import LayerSpec, MemoryBudget
-
-_DEVICE_SAMPLINGS = ("medyate", "uniform", "static", "greedy", "head", "full")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,29 +103,29 @@ class Recipe:
         return self.budget.amount - self.cost.fixed(self.specs, self.kept)
 
 
-def recipe_of(model: PreparedModel, plan: MeDyate) -> Recipe:
+def recipe_of(model: PreparedModel, medyate: Any) -> Recipe:
     """Reads what to export.
 
     Args:
         model: A prepared, compiled model. What is live in its pool is committed.
-        plan: The callback that fine-tuned it, or that was given it by `set_model`.
+        medyate: The callback that fine-tuned it, or that was given it by `set_model`.
 
     Raises:
         NotPreparedError: The model is not prepared, or the callback has not seen it.
         PlanError: The callback was attached to another model.
         OptionError: Loss, optimizer or strategy cannot run on a device; the error says which can.
     """
-    if not isinstance(plan, MeDyate):
+    if not isinstance(medyate, MeDyate):
         raise OptionError(
-            "plan",
+            "medyate",
             "a MeDyate callback",
-            type(plan).__name__,
+            type(medyate).__name__,
             "Pass the callback that fit ran with.",
         )
-    specs = _specs_of(model, plan)
-    _check_strategy(plan)
-    trains_all = plan.strategy.sampling == "full"
-    kept = () if trains_all else plan.report().candidates
+    specs = _specs_of(model, medyate)
+    _check_strategy(medyate)
+    trains_all = medyate.strategy.trains_all
+    kept = () if trains_all else medyate.report().candidates
     model.commit()
     layers = {layer.name: layer for layer in masked_layers(model)}
     loss, from_logits = _loss(model)
@@ -135,61 +133,60 @@ def recipe_of(model: PreparedModel, plan: MeDyate) -> Recipe:
         specs=specs,
         kept=kept,
         whole=tuple(s.name for s in specs if s.trainable and (s.is_head or trains_all)),
-        cost=plan.cost,
-        budget=plan.budget,
-        strategy=plan.strategy,
-        seed=plan.seed,
-        first_draw=_first_draw(plan),
+        cost=medyate.cost,
+        budget=medyate.budget,
+        strategy=medyate.strategy,
+        seed=medyate.seed,
+        first_draw=_first_draw(medyate),
         prior={name: np.array(layers[name].importance.numpy()) for name in kept},
         loss=loss,
         from_logits=from_logits,
-        optimizer=_sgd(getattr(model, "optimizer", None), plan.cost),
+        optimizer=_sgd(getattr(model, "optimizer", None), medyate.cost),
     )
 
 
-def _specs_of(model: PreparedModel, plan: MeDyate) -> tuple[LayerSpec, ...]:
-    if plan.attached_model is None:
+def _specs_of(model: PreparedModel, medyate: MeDyate) -> tuple[LayerSpec, ...]:
+    if medyate.attached_model is None:
         raise NotPreparedError(
-            "plan",
+            "medyate",
             "a callback that has ranked the layers",
             "one that no fit has run with",
-            "Call plan.set_model(model), or model.fit(..., callbacks=[plan]), before exporting.",
+            "Call set_model(model) on it, or fit with callbacks=[medyate], before exporting.",
         )
-    if plan.attached_model is not model:
+    if medyate.attached_model is not model:
         raise PlanError(
-            "plan",
+            "medyate",
             f"a callback of this very model '{model.name}'",
             "one that was attached to another model",
             "Export the model that the callback fine-tuned.",
         )
-    return plan.specs
+    return medyate.specs
 
 
-def _check_strategy(plan: MeDyate):
-    strategy = plan.strategy
-    if strategy.sampling not in _DEVICE_SAMPLINGS:
+def _check_strategy(medyate: MeDyate):
+    strategy = medyate.strategy
+    if not strategy.runs_on_device:
         raise OptionError(
-            "plan",
-            f"a sampling that a device can run: {', '.join(_DEVICE_SAMPLINGS)}",
-            strategy.sampling,
+            "medyate",
+            f"a strategy that a device can run: {', '.join(_device_presets())}",
+            f"{strategy.name!r} with importance={strategy.importance!r}",
             "It needs the full gradient or stored activations; choose another strategy.",
         )
-    if strategy.step != "plain":
+    if medyate.cost.device_batch != 1:
         raise OptionError(
-            "plan", 'step="plain"', f'step="{strategy.step}"', "Export without matched steps."
-        )
-    if plan.cost.device_batch != 1:
-        raise OptionError(
-            "plan",
+            "medyate",
             "device_batch=1: the exported step takes one sample at a time",
-            str(plan.cost.device_batch),
+            str(medyate.cost.device_batch),
             "Leave device_batch out; accumulate gradients in the optimizer instead.",
         )
 
 
-def _first_draw(plan: MeDyate) -> int:
-    moves = plan.strategy.draw_number(1) != 0 or isinstance(plan.strategy.resample_every, int)
-    return 0 if plan.plan is None else plan.plan.draw + int(moves)
+def _device_presets() -> list[str]:
+    return [name for name, preset in PRESETS.items() if preset.runs_on_device]
+
+
+def _first_draw(medyate: MeDyate) -> int:
+    return 0 if medyate.plan is None else medyate.plan.draw + int(not medyate.strategy.draws_once)
 
 
 def _loss(model: keras.Model) -> tuple[str, bool]:
@@ -237,7 +234,7 @@ def _sgd(optimizer: Any, cost: CostModel) -> Sgd:
         )
     if cost.accumulate != (batch > 1):
         raise PlanError(
-            "plan",
+            "medyate",
             f"costs counted for gradient_accumulation_steps={batch}",
             f"accumulate={cost.accumulate}",
             "Compile the model before the callback sees it.",

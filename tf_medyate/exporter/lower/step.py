@@ -169,9 +169,7 @@ def _append_control(builder: Builder, layout: Layout, recipe: Recipe):
 
 def _control_options(layout: Layout, recipe: Recipe, builder: Builder) -> dict:
     strategy, seed = recipe.strategy, recipe.seed
-    uniform = strategy.sampling == "uniform"
-    weighting = "uniform" if uniform else strategy.weighting
-    greedy = strategy.sampling == "greedy"
+    weighting = strategy.weighting if strategy.by_importance else "uniform"
     has_label = recipe.loss == SOFTMAX_CROSS_ENTROPY
     return {
         "seed_low": seed & 0xFFFFFFFF,
@@ -180,7 +178,7 @@ def _control_options(layout: Layout, recipe: Recipe, builder: Builder) -> dict:
         "capacity": recipe.capacity if layout.drawn else 0,
         "weighting": op_schema.Weighting[weighting.upper()],
         "sharpness": op_schema.SHARPNESSES.index(strategy.sharpness),
-        "core_q16": round((1.0 if greedy else strategy.core) * _Q16),
+        "core_q16": round((1.0 if strategy.takes_strongest else strategy.core) * _Q16),
         "fixed_elements": layout.fixed_elements,
         "classes": recipe.specs[-1].outputs if has_label else 0,
         "accumulates": int(layout.accumulates),

@@ -150,8 +150,7 @@ def lay_out(recipe: Recipe, stash: Mapping[str, int]) -> Layout:
         if spec.bias_elements and (is_head or recipe.cost.train_bias):
             bias_offset = pool_end
             pool_end += spec.bias_elements * copies
-        by_importance = not is_head and recipe.strategy.sampling != "uniform"
-        by_importance = by_importance and recipe.strategy.weighting != "uniform"
+        by_importance = not is_head and recipe.strategy.by_importance
         layers.append(
             TrainedLayer(
                 spec,

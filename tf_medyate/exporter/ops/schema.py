@@ -139,7 +139,7 @@ class Weighting(enum.IntEnum):
     UNIFORM = 2
 
 
-SHARPNESSES = (0.5, 1, 2, 3, 4, 8)
+SHARPNESSES = (0.5, 1, 2)
 """Powers of the weights, by their number in `ControlOptions.sharpness`."""
 
 

@@ -37,7 +37,6 @@ from tf_medyate.exporter.write.cpp_text import (
 _ABSENT_INDEX = -1
 _TYPES = {"float32": "kFloat32", "int32": "kInt32", "uint8": "kUInt8", "int8": "kInt8"}
 _KEYS = {op.name: op.key for op in op_schema.OPS}
-_DRAWN_ONCE = ("static", "head", "full")
 _WIDTH = 100
 
 
@@ -234,7 +233,7 @@ def _bool(value: bool) -> str:
 def _resample_every(training: TrainingGraph) -> int:
     """Epochs from one draw to the next, 0 for never."""
     strategy = training.recipe.strategy
-    if strategy.sampling in _DRAWN_ONCE or strategy.resample_every == "never":
+    if strategy.draws_once:
         return 0
     return 1 if strategy.resample_every == "epoch" else int(strategy.resample_every)
 

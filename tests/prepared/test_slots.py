@@ -90,7 +90,9 @@ def test_layers_whose_names_contain_one_another_keep_their_averages():
     model.compile(O.SGD(0.0, use_ema=True), "mse", run_eagerly=True)
     x, y = np.ones((4, 6, 6, 2), "f"), np.ones((4, 2), "f")
     for _ in range(2):
-        model.fit(x, y, verbose=0, callbacks=[md.MeDyate("4KiB", top_k=1.0, verbose=0)])
+        model.fit(
+            x, y, verbose=0, callbacks=[md.MeDyate("4KiB", md.strategy(top_k=1.0), verbose=0)]
+        )
     np.testing.assert_allclose(model.get_layer("my_conv").bias, 1.0)
     np.testing.assert_allclose(model.get_layer("conv").bias, -1.0)
 

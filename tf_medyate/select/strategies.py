@@ -294,7 +294,8 @@ def strategy(base: str | Strategy = DEFAULT, **changes) -> Strategy:
     parts = tuple(field.name for field in dataclasses.fields(Strategy))
     for part in changes:
         _one_of("part of a strategy", part, parts)
-    return dataclasses.replace(base, **{k: v for k, v in changes.items() if v is not None})
+    given = {part: value for part, value in changes.items() if value is not None}
+    return dataclasses.replace(base, **given) if given else base
 
 
 # --- keyword arguments of `MeDyate` that went into Strategy

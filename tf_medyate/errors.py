@@ -46,6 +46,10 @@ class UnsupportedLayerError(MedyateError, ValueError):
     """A layer, or an option of a layer, that this package cannot fine-tune."""
 
 
+class FoldingError(MedyateError, ArithmeticError):
+    """A prepared model that would not answer as the model that it is made of."""
+
+
 class UnbuiltModelError(MedyateError, ValueError):
     """A model without weights yet, because its input shape is unknown."""
 

@@ -1,8 +1,11 @@
 """prepare and strip: same outputs, exact structure, refusals that teach."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_models import random_data, random_model, randomise_norms
@@ -137,6 +140,25 @@ def single(layer, shape=(8, 8, 4)):
         ),
         (lambda: single(L.Dense(2, dtype="mixed_float16", name="h")), ["'h'", "mixed_float16"]),
         (lambda: single(L.Lambda(lambda x: x, name="l")), ["'l'", "Lambda"]),
+        (lambda: single(L.Dense(2, activation=relu, name="r")), ["'r'", "another", "called relu"]),
+        (
+            lambda: single(L.Conv2D(2, 1, activation=functools.partial(keras.activations.relu))),
+            ["functools.partial", "own layers and functions"],
+        ),
+        (lambda: single(L.Dense(2, activation=L.ReLU(), name="o")), ["'o'", "received ReLU"]),
+        (
+            lambda: single(L.Dense(2, activity_regularizer="l2", name="a")),
+            ["'a'", "activity_regularizer", "L2"],
+        ),
+        (lambda: single(L.ReLU(activity_regularizer="l1", name="a")), ["'a'", "L1"]),
+        (
+            lambda: single(
+                lambda x: L.BatchNormalization(name="bn")(L.Conv2D(2, 1)(x), training=True)
+            ),
+            ["'bn'", "training=True"],
+        ),
+        (lambda: single(lambda x: x + 1.0), ["keras.ops.add", "keras.layers.Add()"]),
+        (lambda: single(lambda x: keras.ops.relu(x)), ["keras.ops.relu", "no layer"]),
     ],
 )
 def test_what_is_not_supported_is_refused_by_name(build, words):
@@ -156,8 +178,9 @@ def test_shared_layers_operators_and_subclasses_are_refused():
     shared = L.Dense(4, name="twice")
     with pytest.raises(errors.UnsupportedLayerError, match=r"'twice'.*2 calls"):
         md.prepare(keras.Model(inputs, shared(shared(inputs))))
-    with pytest.raises(errors.UnsupportedLayerError, match="Add"):
-        md.prepare(keras.Model(inputs, L.Dense(4)(inputs) + 1.0))
+    inner = keras.Sequential([keras.Input((4,)), shared], name="inner")
+    with pytest.raises(errors.UnsupportedLayerError, match=r"'twice'.*2 calls"):
+        md.prepare(keras.Model(inputs, shared(inner(inputs))))
 
     class Own(keras.Model):
         def build(self, shape):
@@ -169,6 +192,114 @@ def test_shared_layers_operators_and_subclasses_are_refused():
         md.prepare(own)
     with pytest.raises(errors.UnsupportedLayerError, match="NoneType"):
         md.prepare(None)
+
+
+def test_layers_without_weights_may_be_called_several_times():
+    """Alone and in a nested model, whose calls Keras counts from another number."""
+    relu, noise = L.ReLU(0.3, name="relu"), L.Dropout(0.5, name="noise")
+    inner_in = keras.Input((6,))
+    functional = keras.Model(inner_in, noise(relu(inner_in)), name="inner")
+    sequential = keras.Sequential([keras.Input((6,)), L.Softmax(name="soft")], name="seq")
+    inputs = keras.Input((6,))
+    x = relu(L.Dense(6, name="relu.2")(relu(inputs)))
+    x = functional(L.Dense(6)(functional(x)))
+    base = keras.Model(inputs, [sequential(L.Dense(6)(sequential(x))), x])
+    data = np.random.default_rng(0).normal(size=(4, 6)).astype("f")
+    model = md.prepare(base)
+    for expected, found in zip(base(data), model(data), strict=True):
+        close(found, expected)
+    assert sum(isinstance(layer, L.ReLU) for layer in model.layers) == 4
+
+
+def test_dropout_that_is_always_on_stays_on():
+    inner = keras.Sequential([keras.Input((200,)), L.Dropout(0.5)])
+    inputs = keras.Input((200,))
+    ones = np.ones((1, 200), "f")
+    for noisy in (L.Dropout(0.5)(inputs, training=True), inner(inputs, training=True)):
+        model = md.prepare(keras.Model(inputs, noisy))
+        for either in (model, md.strip(model)):
+            assert 50 < np.count_nonzero(either(ones)) < 150
+            assert np.count_nonzero(either(ones, training=False)) == 200
+    quiet = md.prepare(keras.Model(inputs, inner(inputs, training=False)))
+    assert np.count_nonzero(quiet(ones)) == 200
+
+
+@pytest.mark.parametrize("where", ["whole", "nested", "instance"])
+def test_methods_of_a_subclass_are_refused_not_lost(where):
+    class Doubling(keras.Model):
+        def call(self, *args, **kwargs):
+            return 2 * super().call(*args, **kwargs)
+
+    class Stepping(keras.Model):
+        def train_step(self, data):
+            return super().train_step(data)
+
+    inputs = keras.Input((4,))
+    outputs = L.Dense(4)(inputs)
+    if where == "nested":
+        base, word = keras.Model(inputs, Doubling(inputs, outputs)(inputs)), "Doubling.*call"
+    elif where == "whole":
+        base, word = Stepping(inputs, outputs), r"Stepping.*train_step.*keras\.Model\(model"
+    else:
+        base, word = keras.Model(inputs, outputs), "compute_loss"
+        base.compute_loss = lambda **kwargs: 0.0
+    with pytest.raises(errors.UnsupportedLayerError, match=word):
+        md.prepare(base)
+    md.prepare(keras.Model(base.inputs, outputs))
+
+
+class Plain(keras.Model):
+    """A subclass that adds nothing of its own to what is learned or answered."""
+
+
+def test_subclasses_that_change_nothing_are_prepared():
+    inputs = keras.Input((4,))
+    md.prepare(Plain(inputs, L.Dense(2)(inputs)))
+
+
+@keras.saving.register_keras_serializable("own")
+def relu(x):
+    return -x
+
+
+def test_activations_of_tensorflow_and_keras_ops_are_those_of_keras():
+    inputs = keras.Input((8,))
+    x = inputs
+    for function in (tf.nn.relu6, keras.ops.leaky_relu, tf.nn.leaky_relu, keras.ops.hard_silu):
+        x = L.Dense(8, activation=function)(x)
+    x = L.Activation(tf.nn.relu)(x)
+    base = keras.Model(inputs, L.Dense(3, activation=tf.nn.softmax)(x))
+    model = md.prepare(base)
+    data = np.random.default_rng(0).normal(size=(4, 8)).astype("f")
+    close(model(data), base(data))
+    assert model.layers[-1].activation is keras.activations.softmax
+
+
+def test_prepare_finds_out_by_itself_that_outputs_would_differ():
+    base = single(L.Dense(3, name="odd"), (4,))
+    odd = base.get_layer("odd")
+    odd.call = lambda inputs, training=None: -L.Dense.call(odd, inputs)
+    with pytest.raises(errors.FoldingError, match=r"outputs 'odd'.*apart"):
+        md.prepare(base)
+
+
+def test_regularizers_and_constraints_are_left_out_with_a_warning():
+    inputs = keras.Input((4,))
+    x = L.Dense(4, kernel_constraint="non_neg", name="held")(inputs)
+    base = keras.Model(inputs, L.Dense(2, bias_regularizer="l2", name="pulled")(x))
+    with pytest.warns(UserWarning, match="of held, pulled:"):
+        model = md.prepare(base)
+    assert not model.losses
+
+
+def test_a_policy_of_lower_precision_is_named_not_the_input_layer():
+    base = single(L.Dense(2))
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        with pytest.raises(errors.UnsupportedLayerError, match=r"dtype_policy.*mixed_float16"):
+            md.prepare(base)
+    finally:
+        keras.config.set_dtype_policy("float32")
 
 
 def test_unbuilt_models_and_open_shapes_are_refused():

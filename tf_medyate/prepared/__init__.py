@@ -1,6 +1,7 @@
 """An ordinary Keras model becomes one with channel masks and a live pool, and back.
 
-graph          a Keras model as nodes and edges; LayerSpecs from it
+graph          a Keras model as nodes and edges, and back
+weighted       LayerSpecs from a graph
 supported      which layers can be fine-tuned, and refusals
 folding        prepare and strip
 tensors        small TensorFlow helpers: gradients, gathers, assignments

@@ -11,27 +11,44 @@ Example:
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import keras
 import numpy as np
 
-from tf_medyate.errors import NotPreparedError
-from tf_medyate.prepared.graph import ModelGraph, Node, rebuild, specs_of, trace
+from tf_medyate.errors import FoldingError, NotPreparedError
+from tf_medyate.prepared.graph import ModelGraph, Node, rebuild, trace
 from tf_medyate.prepared.layers import MaskedConv2D, MaskedDepthwiseConv2D
 from tf_medyate.prepared.model import PreparedModel
-from tf_medyate.prepared.supported import TWINS, WEIGHTLESS, check_supported, refuse
+from tf_medyate.prepared.supported import (
+    TWINS,
+    check_methods,
+    check_policy,
+    check_supported,
+    known_activation,
+    refuse,
+)
+from tf_medyate.prepared.weighted import specs_of
 from tf_medyate.spec import LayerSpec
 
 _K = keras.layers
 
 _PLAIN = {twin: plain for plain, twin in TWINS.items()}
 
-_DROPPED = (
-    "kernel_regularizer", "bias_regularizer", "activity_regularizer", "kernel_constraint",
-    "bias_constraint", "depthwise_regularizer", "depthwise_constraint", "quantization_config",
-    "lora_rank", "lora_alpha", "groups",
+_PENALTIES = (
+    "kernel_regularizer", "bias_regularizer", "depthwise_regularizer", "pointwise_regularizer",
+    "kernel_constraint", "bias_constraint", "depthwise_constraint", "pointwise_constraint",
+    "gamma_regularizer", "beta_regularizer", "gamma_constraint", "beta_constraint",
 )  # fmt: skip
+
+_DROPPED = (
+    *_PENALTIES, "activity_regularizer", "quantization_config", "lora_rank", "lora_alpha", "groups"
+)  # fmt: skip
+
+# Of the largest output. Folding a hundred layers moves outputs by some 1e-5; what an unknown option
+# of a layer does is of their order.
+_PROMISED = 1e-3
 
 
 def prepare(base: keras.Model) -> PreparedModel:
@@ -43,18 +60,36 @@ def prepare(base: keras.Model) -> PreparedModel:
 
     Returns:
         The folded model, uncompiled. Its inference outputs equal `base`'s within float32
-        rounding. Without a `MeDyate` callback, `fit` trains all of it.
+        rounding, which a random batch has shown. Without a `MeDyate` callback, `fit` trains all
+        of it. A warning names the layers whose regularizers or constraints are left out.
 
     Raises:
         UnbuiltModelError: The input shape is unknown or not fixed.
-        UnsupportedLayerError: A layer or one of its options is not supported.
+        UnsupportedLayerError: A layer or one of its options is not supported, or a subclass has
+            steps of its own.
+        FoldingError: The outputs differ: something in `base` was not understood.
         NotPreparedError: `base` is prepared already.
     """
+    model, left_out = _fold_model(base)
+    if left_out:
+        warnings.warn(
+            f"tf_medyate.prepare leaves out regularizers and constraints of {', '.join(left_out)}: "
+            "they would act on frozen weights.",
+            stacklevel=2,
+        )
+    _check_outputs(base, model)
+    return model
+
+
+def _fold_model(base: keras.Model) -> tuple[PreparedModel, list[str]]:
+    """The folded model, and the names of the layers that lost regularizers or constraints."""
     if isinstance(base, PreparedModel):
         raise NotPreparedError(
             "base", "an ordinary Keras model", "a prepared one", "Use it as it is, or strip it."
         )
+    check_policy()
     graph = trace(base)
+    check_methods(base)
     for node in graph.nodes:
         check_supported(node)
     affine = {n.name: _affine(n) for n in graph.nodes if type(n.layer) is _K.BatchNormalization}
@@ -74,7 +109,33 @@ def prepare(base: keras.Model) -> PreparedModel:
         layer.kernel.assign(kernel)
         if bias is not None:
             layer.bias.assign(bias)
-    return model
+    return model, [node.name for node in graph.nodes if _is_penalised(node.layer)]
+
+
+def _is_penalised(layer) -> bool:
+    return any(getattr(layer, option, None) is not None for option in _PENALTIES)
+
+
+def _check_outputs(base: keras.Model, model: keras.Model):
+    """Raises FoldingError unless both answer alike to a small random batch."""
+    rng = np.random.default_rng(0)
+    structure: Any = base.inputs[0] if isinstance(base, keras.Sequential) else base.input
+    batch = keras.tree.map_structure(
+        lambda x: rng.uniform(-2, 2, (2, *x.shape[1:])).astype(x.dtype), structure
+    )
+    pairs = [keras.tree.flatten(either(batch, training=False)) for either in (base, model)]
+    for name, expected, found in zip(base.output_names, *pairs, strict=True):
+        expected, found = np.asarray(expected), np.asarray(found)
+        largest = np.abs(expected).max(initial=0.0, where=np.isfinite(expected))
+        if not np.allclose(found, expected, rtol=0, atol=_PROMISED * largest, equal_nan=True):
+            raise FoldingError(
+                "base",
+                "a model that keeps its outputs when its layers are folded",
+                f"outputs '{name}' that are up to {np.abs(found - expected).max():.3g} apart, "
+                f"the largest being {largest:.3g}",
+                "A layer computes something that its configuration does not say, or weights have "
+                "overflowed: rebuild it from Keras's own layers.",
+            )
 
 
 def strip(model: keras.Model) -> keras.Model:
@@ -118,7 +179,7 @@ def layer_specs(model: keras.Model) -> tuple[LayerSpec, ...]:
     Raises:
         UnbuiltModelError, UnsupportedLayerError: As `prepare`.
     """
-    prepared = model if isinstance(model, PreparedModel) else prepare(model)
+    prepared = model if isinstance(model, PreparedModel) else _fold_model(model)[0]
     return specs_of(trace(prepared), lambda layer: getattr(layer, "kind", None))
 
 
@@ -167,7 +228,7 @@ def _fold_target(graph: ModelGraph, norm: str) -> str | None:
 
 
 def _is_linear(activation) -> bool:
-    return activation is None or activation is keras.activations.linear
+    return activation is None or known_activation(activation) is keras.activations.linear
 
 
 def _standalone_norm(node: Node, affine, weights: list) -> list:
@@ -189,12 +250,13 @@ def _convert(node: Node, affine, weights: list) -> list:
     layer, kind = node.layer, type(node.layer)
     if kind is _K.SeparableConv2D:
         return _split_separable(node, affine, weights)
+    config = layer.get_config() | {"name": node.name}
+    if getattr(layer, "activation", None) is not None:
+        config["activation"] = known_activation(layer.activation)
     if kind not in TWINS:
-        if not isinstance(layer, WEIGHTLESS):
-            refuse(node, "a supported layer", kind.__name__, "Replace it.")
-        return [kind.from_config({**layer.get_config(), "name": node.name})]
-    config = {k: v for k, v in layer.get_config().items() if k not in _DROPPED}
-    config |= {"name": node.name, "use_bias": layer.use_bias or affine is not None}
+        return [kind.from_config(config)]
+    config = {k: v for k, v in config.items() if k not in _DROPPED}
+    config |= {"use_bias": layer.use_bias or affine is not None}
     masked = TWINS[kind].from_config(config)
     bias = layer.bias.numpy() if layer.use_bias else None
     weights.append((masked, *_fold(layer.kernel.numpy(), bias, affine, kind)))
@@ -227,7 +289,7 @@ def _split_separable(node: Node, affine, weights: list) -> list:
         layer.filters,
         1,
         use_bias=layer.use_bias or affine is not None,
-        activation=layer.activation,
+        activation=known_activation(layer.activation),
         trainable=layer.trainable,
         name=f"{node.name}.pointwise",
     )

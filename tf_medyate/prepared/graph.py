@@ -1,24 +1,23 @@
-"""A flat, named view of a Keras model, and the weighted layers in it.
+"""A flat, named view of a Keras model, and a model built from one.
 
 Nested models are inlined ("encoder.conv1" is layer conv1 of the model encoder). The graph is read
 from `get_config()`, Keras's public description of a model's connectivity.
 
 Example:
-    >>> for spec in layer_specs(md.prepare(model)):
-    ...     print(spec)
+    >>> for node in trace(model).nodes:
+    ...     print(node.name, "reads", node.inputs)
 """
 
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
 
 from tf_medyate.errors import UnbuiltModelError, UnsupportedLayerError
-from tf_medyate.spec import LayerSpec
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,12 +29,14 @@ class Node:
         layer: The Keras layer that is called.
         inputs: Names of the nodes whose outputs it takes.
         takes_list: The inputs are passed as one list, as Add and Concatenate want them.
+        in_training: It is called with `training=True`, or the model that it lies in is.
     """
 
     name: str
     layer: Any
     inputs: tuple[str, ...]
     takes_list: bool = False
+    in_training: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +65,7 @@ def trace(model: keras.Model) -> ModelGraph:
 
     Raises:
         UnbuiltModelError: The model has no input shape yet.
-        UnsupportedLayerError: The model is subclassed, or calls one layer twice.
+        UnsupportedLayerError: The model is subclassed, or calls a layer with weights twice.
     """
     nodes: list[Node] = []
     sources: list[str] = []
@@ -81,7 +82,7 @@ def trace(model: keras.Model) -> ModelGraph:
         layer = keras.layers.InputLayer(batch_shape=shape, dtype=tensor.dtype, name=name)
         nodes.append(Node(name, layer, ()))
         sources.append(name)
-    outputs = _inline(model, "", sources, nodes)
+    outputs = _inline(model, Node("", model, tuple(sources)), nodes)
     return ModelGraph(model.name, tuple(nodes), tuple(sources), tuple(outputs))
 
 
@@ -108,54 +109,110 @@ def _model_inputs(model: keras.Model, path: str) -> list:
     return inputs
 
 
-def _inline(model: keras.Model, prefix: str, sources: list[str], nodes: list[Node]) -> list[str]:
-    """Appends the model's nodes, fed by `sources`; returns the names of its outputs."""
+def _inline(model: keras.Model, call: Node, nodes: list[Node]) -> list[str]:
+    """Appends the nodes of a model that is called; returns the names of its outputs."""
     if isinstance(model, keras.Sequential):
-        current = sources
+        current = list(call.inputs)
         for layer in model.layers:
-            current = _append(layer, prefix, tuple(current), False, nodes)
+            current = _append(Node("", layer, tuple(current)), call, nodes)
         return current
-    return _inline_functional(model, prefix, sources, nodes)
+    return _inline_functional(model, call, nodes)
 
 
-def _inline_functional(model, prefix: str, sources: list[str], nodes: list[Node]) -> list[str]:
+def _inline_functional(model: Any, call: Node, nodes: list[Node]) -> list[str]:
     operations = {operation.name: operation for operation in model.operations}
-    config = model.get_config()
-    produced: dict[str, list[str]] = {}
-    for (name, _, _), source in zip(_references(config["input_layers"]), sources, strict=True):
-        produced[name] = [source]
-    waiting = [entry for entry in config["layers"] if entry["name"] not in produced]
+    config = _config(model)
+    produced: dict[tuple[str, int], list[str]] = {}
+    for (name, _, _), source in zip(_references(config["input_layers"]), call.inputs, strict=True):
+        produced[name, 0] = [source]
+
+    def outputs_of(references) -> list[str] | None:
+        if not all((name, index) in produced for name, index, _ in references):
+            return None
+        return [produced[name, index][output] for name, index, output in references]
+
+    waiting = [
+        (operations[entry["name"]], index, inbound)
+        for entry in config["layers"]
+        for index, inbound in enumerate(entry["inbound_nodes"])
+    ]
     while waiting:
         postponed = []
-        for entry in waiting:
-            calls = entry["inbound_nodes"]
-            if len(calls) > 1:
-                raise UnsupportedLayerError(
-                    f"layer '{prefix}{entry['name']}'",
-                    "to be called once",
-                    f"{len(calls)} calls",
-                    "Give each call a layer of its own: shared weights have no single channel.",
-                )
-            arguments = [] if not calls else [*calls[0]["args"], *calls[0]["kwargs"].values()]
-            references = list(_tensors(arguments))
-            if any(name not in produced for name, _, _ in references):
-                postponed.append(entry)
+        for operation, index, inbound in waiting:
+            inputs = outputs_of(list(_tensors([inbound["args"], inbound["kwargs"]])))
+            if inputs is None:
+                postponed.append((operation, index, inbound))
                 continue
-            inputs = tuple(produced[name][index] for name, _, index in references)
-            as_list = bool(arguments) and isinstance(arguments[0], (list, tuple))
-            operation = operations[entry["name"]]
-            produced[entry["name"]] = _append(operation, prefix, inputs, as_list, nodes)
+            node = _called(operation, inbound, inputs, call)
+            produced[operation.name, index] = _append(node, call, nodes)
+        if len(postponed) == len(waiting):
+            names = sorted({operation.name for operation, _, _ in waiting})
+            remedy = "Rebuild it with keras.Model(inputs, outputs)."
+            raise UnsupportedLayerError(
+                f"model '{model.name}'", "a graph that can be followed", f"a gap at {names}", remedy
+            )
         waiting = postponed
-    return [produced[name][index] for name, _, index in _references(config["output_layers"])]
+    # Keras counts the call that made a functional model, here but not above.
+    made = [name for name, operation in operations.items() if _is_functional(operation)]
+    outputs = _references(config["output_layers"])
+    return outputs_of([(n, i - (n in made), output) for n, i, output in outputs]) or []
 
 
-def _append(operation, prefix: str, inputs, as_list: bool, nodes: list[Node]) -> list[str]:
-    name = prefix + operation.name
-    if isinstance(operation, keras.Model):
-        _model_inputs(operation, name)
-        return _inline(operation, f"{name}.", list(inputs), nodes)
-    nodes.append(Node(name, operation, inputs, as_list))
+def _config(model) -> dict[str, Any]:
+    try:
+        return model.get_config()
+    except (TypeError, ValueError, NotImplementedError) as error:
+        raise UnsupportedLayerError(
+            f"model '{model.name}'",
+            "layers that Keras can describe",
+            str(error),
+            "Use Keras's own layers and functions.",
+        ) from error
+
+
+def _is_functional(operation) -> bool:
+    return isinstance(operation, keras.Model) and not isinstance(operation, keras.Sequential)
+
+
+def _called(operation, inbound, inputs: Sequence[str], around: Node) -> Node:
+    """The node of a call, from Keras's description; its name is still to be made unique."""
+    arguments, options = inbound["args"], dict(inbound["kwargs"])
+    as_list = bool(arguments) and isinstance(arguments[0], (list, tuple))
+    in_training = bool(options.pop("training", False))
+    others = [value for value in (*arguments, *options.values()) if value is not None]
+    if isinstance(operation, keras.layers.Layer) and not all(map(_is_tensors, others)):
+        raise UnsupportedLayerError(
+            f"layer '{_path(around)}{operation.name}'",
+            "a call with tensors, and `training` at most",
+            f"{others}",
+            "Give such options to the layer's constructor, or cut the model before it.",
+        )
+    return Node("", operation, tuple(inputs), as_list, in_training)
+
+
+def _append(node: Node, around: Node, nodes: list[Node]) -> list[str]:
+    """Appends a node without a name, called in the model `around`; returns its outputs' names."""
+    layer, name = node.layer, _path(around) + node.layer.name
+    if getattr(layer, "weights", ()) and any(layer is other.layer for other in nodes):
+        raise UnsupportedLayerError(
+            f"layer '{name}'",
+            "to be called once",
+            "2 calls or more",
+            "Give each call a layer of its own: shared weights have no single channel.",
+        )
+    names = {other.name for other in nodes}
+    calls = itertools.chain([name], (f"{name}.{number}" for number in itertools.count(2)))
+    name = next(free for free in calls if free not in names)
+    node = dataclasses.replace(node, name=name, in_training=node.in_training or around.in_training)
+    if isinstance(layer, keras.Model):
+        _model_inputs(layer, name)
+        return _inline(layer, node, nodes)
+    nodes.append(node)
     return [name]
+
+
+def _path(around: Node) -> str:
+    return f"{around.name}." if around.name else ""
 
 
 def _references(entry) -> Iterator[tuple[str, int, int]]:
@@ -172,16 +229,20 @@ def _references(entry) -> Iterator[tuple[str, int, int]]:
 
 def _tensors(entry) -> Iterator[tuple[str, int, int]]:
     """Yields the `keras_history` of every tensor in a serialised argument."""
-    if isinstance(entry, dict):
-        if entry.get("class_name") == "__keras_tensor__":
-            name, node, tensor = entry["config"]["keras_history"]
-            yield name, node, tensor
-        else:
-            for value in entry.values():
-                yield from _tensors(value)
-    elif isinstance(entry, (list, tuple)):
-        for value in entry:
+    if _is_tensor(entry):
+        name, node, tensor = entry["config"]["keras_history"]
+        yield name, node, tensor
+    elif isinstance(entry, (list, tuple, dict)):
+        for value in entry.values() if isinstance(entry, dict) else entry:
             yield from _tensors(value)
+
+
+def _is_tensor(entry) -> bool:
+    return isinstance(entry, dict) and entry.get("class_name") == "__keras_tensor__"
+
+
+def _is_tensors(entry) -> bool:
+    return _is_tensor(entry) or (isinstance(entry, list) and all(map(_is_tensor, entry)))
 
 
 def rebuild(
@@ -213,7 +274,8 @@ def rebuild(
         value = [tensors[name] for name in node.inputs]
         value = value if node.takes_list else value[0]
         for layer in convert(node):
-            value = layer(value)
+            noisy = node.in_training and isinstance(layer, keras.layers.Dropout)
+            value = layer(value, training=True) if noisy else layer(value)
         tensors[node.name] = value
 
     def like(structure, names):
@@ -224,47 +286,3 @@ def rebuild(
     else:
         inputs, outputs = model.input, model.output
     return model_class(like(inputs, graph.inputs), like(outputs, graph.outputs), name=graph.name)
-
-
-def specs_of(graph: ModelGraph, kind_of: Callable[[Any], str | None]) -> tuple[LayerSpec, ...]:
-    """Describes the weighted layers of a flat, folded graph, in execution order.
-
-    Args:
-        graph: The graph of a prepared model.
-        kind_of: The kind of a layer, or None for one without trainable weights.
-    """
-    feeds: dict[str, tuple[str, ...]] = {}
-    weighted = []
-    for node in graph.nodes:
-        ancestors = tuple(dict.fromkeys(a for name in node.inputs for a in feeds[name]))
-        feeds[node.name] = (node.name,) if kind_of(node.layer) else ancestors
-        if kind_of(node.layer):
-            weighted.append((node, ancestors))
-    followed = {name for _, ancestors in weighted for name in ancestors}
-    return tuple(
-        _spec(node, index, ancestors, str(kind_of(node.layer)), node.name not in followed)
-        for index, (node, ancestors) in enumerate(weighted)
-    )
-
-
-def _spec(node: Node, index: int, inputs: tuple[str, ...], kind: str, is_head: bool) -> LayerSpec:
-    layer = node.layer
-    channels = int(layer.input.shape[-1])
-    weights = math.prod(layer.kernel.shape)
-    positions = math.prod(layer.output.shape[1:-1])
-    kernel_size = tuple(layer.kernel.shape[:-2])
-    return LayerSpec(
-        name=node.name,
-        kind=kind,
-        index=index,
-        channels=channels,
-        outputs=int(layer.output.shape[-1]),
-        weights_per_channel=weights // channels,
-        activation_elements=math.prod(layer.input.shape[1:-1]),
-        bias_elements=math.prod(layer.bias.shape) if layer.bias is not None else 0,
-        macs=positions * weights,
-        kernel_size=kernel_size,
-        inputs=inputs,
-        is_head=is_head,
-        trainable=layer.trainable,
-    )

@@ -1,0 +1,59 @@
+"""The weighted layers of a flat graph, described by what their channels cost.
+
+Example:
+    >>> for spec in layer_specs(md.prepare(model)):
+    ...     print(spec)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from tf_medyate.prepared.graph import ModelGraph, Node
+from tf_medyate.spec import LayerSpec
+
+
+def specs_of(graph: ModelGraph, kind_of: Callable[[Any], str | None]) -> tuple[LayerSpec, ...]:
+    """Describes the weighted layers of a flat, folded graph, in execution order.
+
+    Args:
+        graph: The graph of a prepared model.
+        kind_of: The kind of a layer, or None for one without trainable weights.
+    """
+    feeds: dict[str, tuple[str, ...]] = {}
+    weighted = []
+    for node in graph.nodes:
+        ancestors = tuple(dict.fromkeys(a for name in node.inputs for a in feeds[name]))
+        feeds[node.name] = (node.name,) if kind_of(node.layer) else ancestors
+        if kind_of(node.layer):
+            weighted.append((node, ancestors))
+    followed = {name for _, ancestors in weighted for name in ancestors}
+    return tuple(
+        _spec(node, index, ancestors, str(kind_of(node.layer)), node.name not in followed)
+        for index, (node, ancestors) in enumerate(weighted)
+    )
+
+
+def _spec(node: Node, index: int, inputs: tuple[str, ...], kind: str, is_head: bool) -> LayerSpec:
+    layer = node.layer
+    channels = int(layer.input.shape[-1])
+    weights = math.prod(layer.kernel.shape)
+    positions = math.prod(layer.output.shape[1:-1])
+    kernel_size = tuple(layer.kernel.shape[:-2])
+    return LayerSpec(
+        name=node.name,
+        kind=kind,
+        index=index,
+        channels=channels,
+        outputs=int(layer.output.shape[-1]),
+        weights_per_channel=weights // channels,
+        activation_elements=math.prod(layer.input.shape[1:-1]),
+        bias_elements=math.prod(layer.bias.shape) if layer.bias is not None else 0,
+        macs=positions * weights,
+        kernel_size=kernel_size,
+        inputs=inputs,
+        is_head=is_head,
+        trainable=layer.trainable,
+    )

@@ -71,7 +71,7 @@ def test_payloads_are_checked():
     }
     with pytest.raises(OptionError, match=r"PullRequest\.offset"):
         protocol.PULL_REQUEST.pack(region=1)
-    with pytest.raises(OptionError, match="Correct the name"):
+    with pytest.raises(OptionError, match="Correct the field's name"):
         protocol.PULL_REQUEST.pack(region=1, offset=2, size=3)
     with pytest.raises(OptionError, match="8 bytes or more"):
         protocol.PULL_REQUEST.unpack(b"1234567")

@@ -7,12 +7,14 @@ import random_models
 from ai_edge_litert.interpreter import Interpreter
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tensorflow.lite.python import schema_py_generated as schema
 from tflite_micro.python.tflite_micro import runtime
 
 import tf_medyate as md
 from tf_medyate import errors
 from tf_medyate.exporter import write_inference
+from tf_medyate.private_apis import tflite_schema
+
+schema = tflite_schema()
 
 # Probabilities of nets whose logits are about 10 at most: float32 rounds those to 6e-7, some ten
 # layers deep. Keras, LiteRT and TFLM sum in different orders. Measured: 1e-6.

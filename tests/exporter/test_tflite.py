@@ -8,7 +8,6 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tensorflow.lite.python import schema_py_generated as schema
 from tflite_micro.python.tflite_micro import runtime
 
 from tf_medyate import errors
@@ -22,6 +21,9 @@ from tf_medyate.exporter import (
     to_tflite,
     write_tflite,
 )
+from tf_medyate.private_apis import tflite_schema
+
+schema = tflite_schema()
 
 # Logits are sums of at most 128 products of size 1 or less, in another order in each runtime:
 # 128 * 2**-24 = 8e-6, and a probability moves by less than its logit.

@@ -2,7 +2,10 @@
 
 import flatbuffers
 import numpy as np
-from tensorflow.lite.python import schema_py_generated as schema
+
+from tf_medyate.private_apis import tflite_schema
+
+schema = tflite_schema()
 
 TYPES = {
     np.dtype(np.float32): schema.TensorType.FLOAT32,

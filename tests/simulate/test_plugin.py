@@ -18,8 +18,9 @@ from tf_medyate.simulate import Interpreter, InterpreterError, PluginError, inte
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_committed_header_is_the_generated_one():
-    assert (ROOT / "tflm_ops/schema/op_options.h").read_text() == op_header.header()
+@pytest.mark.parametrize("place", op_header.HEADERS)
+def test_the_committed_headers_are_the_generated_ones(place):
+    assert (ROOT / "tflm_ops" / place).read_text() == op_header.HEADERS[place]()
 
 
 def test_no_op_name_is_written_anywhere_else():

@@ -3,7 +3,7 @@
 Python packs with it, and the C++ header `tflm_ops/device/protocol.h` is generated from it, so the
 two ends cannot disagree. docs/protocol.md says how requests and answers follow each other.
 
-    python -m tf_medyate.device.protocol_header > tflm_ops/device/protocol.h
+    python -m tf_medyate.device.protocol_header
 
 Example:
     >>> from tf_medyate.device import protocol
@@ -11,13 +11,9 @@ Example:
     64
 """
 
-import dataclasses
 import enum
-import struct
-from collections.abc import Sequence
-from typing import Any
 
-from tf_medyate.errors import OptionError
+from tf_medyate.c_structs import Field, Struct
 
 VERSION = 2
 """Of the protocol: a host says which versions it speaks, the device answers with its choice."""
@@ -169,155 +165,99 @@ class DeviceStatus(enum.IntEnum):
     STORE_NOT_CLOSED = 141
 
 
-_FORMATS = {"uint32_t": "I", "int32_t": "i", "float": "f"}
+def _payload(name: str, meaning: str, words: tuple[Field, ...]) -> Struct:
+    """The fixed part of a payload."""
+    return Struct(name, words, meaning)
 
 
-@dataclasses.dataclass(frozen=True)
-class Word:
-    """One word of a payload, or an array of `count`; `default` is used where none is given."""
-
-    name: str
-    meaning: str
-    ctype: str = "uint32_t"
-    count: int = 0
-    default: float | tuple[int, ...] | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Words:
-    """The fixed part of a payload: little-endian words without gaps."""
-
-    name: str
-    meaning: str
-    words: tuple[Word, ...]
-
-    @property
-    def size_bytes(self) -> int:
-        """Bytes of the packed words."""
-        return 4 * sum(max(word.count, 1) for word in self.words)
-
-    def pack(self, **values: float | Sequence[int]) -> bytes:
-        """Packs the words.
-
-        Raises:
-            OptionError: A word is unknown, missing, out of range or of the wrong length.
-        """
-        unknown = set(values) - {word.name for word in self.words}
-        if unknown:
-            expected = f"words {[word.name for word in self.words]}"
-            raise OptionError(self.name, expected, f"{sorted(unknown)}", "Correct the name.")
-        return b"".join(
-            self._pack(word, values.get(word.name, word.default)) for word in self.words
-        )
-
-    def _pack(self, word: Word, value: float | Sequence[int] | None) -> bytes:
-        items = list(value) if isinstance(value, Sequence) else [value]
-        try:
-            return struct.pack(f"<{max(word.count, 1)}{_FORMATS[word.ctype]}", *items)
-        except (struct.error, OverflowError) as error:
-            argument = f"{self.name}.{word.name}"
-            expected = f"{max(word.count, 1)} of {word.ctype}"
-            raise OptionError(argument, expected, repr(value), f"{error}.") from error
-
-    def unpack(self, data: bytes) -> dict[str, Any]:
-        """The words by name, an array as a tuple; bytes behind them are left alone.
-
-        Raises:
-            OptionError: Too few bytes.
-        """
-        if len(data) < self.size_bytes:
-            remedy = "Bring firmware and tf_medyate to the same version."
-            raise OptionError(
-                self.name, f"{self.size_bytes} bytes or more", f"{len(data)} bytes", remedy
-            )
-        result: dict[str, Any] = {}
-        offset = 0
-        for word in self.words:
-            n = max(word.count, 1)
-            items = struct.unpack_from(f"<{n}{_FORMATS[word.ctype]}", data, offset)
-            result[word.name] = items if word.count else items[0]
-            offset += 4 * n
-        return result
+def _word(
+    name: str,
+    meaning: str,
+    ctype: str = "uint32_t",
+    count: int = 0,
+    default: float | tuple[int, ...] | None = None,
+) -> Field:
+    return Field(name, ctype, meaning, count, default)
 
 
-_HASH = Word("model_hash", "low half first; a hello of 0, 0 takes any model", count=2)
-_DIMS = Word("sample_dims", "its sides, zeros behind", count=MAX_RANK, default=(0,) * MAX_RANK)
-_TOTAL = Word("total", "bytes of all parts together")
-_CRC = Word("crc", "CRC-32 of all parts together")
-_OFFSET = Word("offset", "where this part begins, in bytes")
-_REGION = Word("region", "a Region")
+_HASH = _word("model_hash", "low half first; a hello of 0, 0 takes any model", count=2)
+_DIMS = _word("sample_dims", "its sides, zeros behind", count=MAX_RANK, default=(0,) * MAX_RANK)
+_TOTAL = _word("total", "bytes of all parts together")
+_CRC = _word("crc", "CRC-32 of all parts together")
+_OFFSET = _word("offset", "where this part begins, in bytes")
+_REGION = _word("region", "a Region")
 
-HELLO_REQUEST = Words(
+HELLO_REQUEST = _payload(
     "HelloRequest",
     "what a session begins with",
     (
-        Word("magic", "kProtocolMagic", default=MAGIC),
-        Word("oldest_version", "oldest protocol version that the host speaks", default=VERSION),
-        Word("newest_version", "newest one", default=VERSION),
+        _word("magic", "kProtocolMagic", default=MAGIC),
+        _word("oldest_version", "oldest protocol version that the host speaks", default=VERSION),
+        _word("newest_version", "newest one", default=VERSION),
         _HASH,
-        Word("sample_rank", "sides of a sample; 0 takes any shape", default=0),
+        _word("sample_rank", "sides of a sample; 0 takes any shape", default=0),
         _DIMS,
-        Word("classes", "of the data; 0 for targets, kAny for any", default=ANY),
+        _word("classes", "of the data; 0 for targets, kAny for any", default=ANY),
     ),
 )
-HELLO_ANSWER = Words(
+HELLO_ANSWER = _payload(
     "HelloAnswer",
     "what runs on the device; the model's name in UTF-8 follows. Also sent if the host is refused",
     (
-        Word("version", "of the protocol, from now on"),
+        _word("version", "of the protocol, from now on"),
         _HASH,
-        Word("sample_rank", "sides of a sample"),
+        _word("sample_rank", "sides of a sample"),
         _DIMS,
-        Word("classes", "labels are 0 to classes - 1; 0: the label is a target"),
-        Word("factory_classes", "classes without the spare ones, which are the last"),
-        Word("outputs", "scores of a prediction, floats of a target"),
-        Word("request_bytes", "longest payload that the device can receive"),
-        Word("answer_bytes", "longest payload that it can send"),
-        Word("weights_floats", "floats of the weights region"),
-        Word("batch_size", "samples whose gradients are averaged before an update"),
+        _word("classes", "labels are 0 to classes - 1; 0: the label is a target"),
+        _word("factory_classes", "classes without the spare ones, which are the last"),
+        _word("outputs", "scores of a prediction, floats of a target"),
+        _word("request_bytes", "longest payload that the device can receive"),
+        _word("answer_bytes", "longest payload that it can send"),
+        _word("weights_floats", "floats of the weights region"),
+        _word("batch_size", "samples whose gradients are averaged before an update"),
     ),
 )
-STATUS_ANSWER = Words(
+STATUS_ANSWER = _payload(
     "StatusAnswer",
     "counters",
     (
-        Word("samples", "learned from since the start"),
-        Word("updates", "done since the start"),
-        Word("epochs", "ended since the start"),
-        Word("draw", "number of the draw in force; -1 before the first", "int32_t"),
-        Word("is_sound", "1: every loss since the last commit or discard was finite"),
-        Word("named_classes", "classes in use: those of the factory and those enrolled since"),
-        Word("commits", "the weight store's sequence number; 0 without a store"),
-        Word("commits_left", "until the flash is worn out, at the present rate; kAny: unknown"),
-        Word("store_status", "a DeviceStatus: the weight store's last"),
-        Word("arena_bytes", "in use"),
-        Word("held_samples", "held back to judge epochs by"),
-        Word("dropped_epochs", "that the guard did not commit, since the start"),
-        Word("frames", "requests carried out in this session"),
-        Word("repeats", "requests that were answered again and not carried out again"),
-        Word("bad_frames", "frames since the start that could not be read"),
-        Word("last_bad_frame", "a DeviceStatus: what was wrong with the last of them"),
+        _word("samples", "learned from since the start"),
+        _word("updates", "done since the start"),
+        _word("epochs", "ended since the start"),
+        _word("draw", "number of the draw in force; -1 before the first", "int32_t"),
+        _word("is_sound", "1: every loss since the last commit or discard was finite"),
+        _word("named_classes", "classes in use: those of the factory and those enrolled since"),
+        _word("commits", "the weight store's sequence number; 0 without a store"),
+        _word("commits_left", "until the flash is worn out, at the present rate; kAny: unknown"),
+        _word("store_status", "a DeviceStatus: the weight store's last"),
+        _word("arena_bytes", "in use"),
+        _word("held_samples", "held back to judge epochs by"),
+        _word("dropped_epochs", "that the guard did not commit, since the start"),
+        _word("frames", "requests carried out in this session"),
+        _word("repeats", "requests that were answered again and not carried out again"),
+        _word("bad_frames", "frames since the start that could not be read"),
+        _word("last_bad_frame", "a DeviceStatus: what was wrong with the last of them"),
     ),
 )
-PART_REQUEST = Words(
+PART_REQUEST = _payload(
     "PartRequest", "SAMPLE and PREDICT: a part of the sample, float32, follows", (_OFFSET,)
 )
-STEP_REQUEST = Words(
+STEP_REQUEST = _payload(
     "StepRequest",
     "the rest of the sample follows. Without classes, the target stands in place of the label",
-    (_OFFSET, Word("label", "the class")),
+    (_OFFSET, _word("label", "the class")),
 )
-STEP_ANSWER = Words(
-    "StepAnswer", "of STEP", (Word("loss", "of the sample, before the update", "float"),)
+STEP_ANSWER = _payload(
+    "StepAnswer", "of STEP", (_word("loss", "of the sample, before the update", "float"),)
 )
-PULL_REQUEST = Words("PullRequest", "asks for a part", (_REGION, _OFFSET))
-PULL_ANSWER = Words("PullAnswer", "the part follows", (_TOTAL, _CRC, _OFFSET))
-PUSH_REQUEST = Words("PushRequest", "the part follows", (_REGION, _TOTAL, _CRC, _OFFSET))
-ENROL_ANSWER = Words("EnrolAnswer", "of ENROL", (Word("label", "of the class from now on"),))
-ERROR_ANSWER = Words(
+PULL_REQUEST = _payload("PullRequest", "asks for a part", (_REGION, _OFFSET))
+PULL_ANSWER = _payload("PullAnswer", "the part follows", (_TOTAL, _CRC, _OFFSET))
+PUSH_REQUEST = _payload("PushRequest", "the part follows", (_REGION, _TOTAL, _CRC, _OFFSET))
+ENROL_ANSWER = _payload("EnrolAnswer", "of ENROL", (_word("label", "of the class from now on"),))
+ERROR_ANSWER = _payload(
     "ErrorAnswer",
     "of any request but HELLO whose status is not kOk",
-    (Word("detail", "what was expected in place of what came, if that is a number; else 0"),),
+    (_word("detail", "what was expected in place of what came, if that is a number; else 0"),),
 )
 
 PAYLOADS = (

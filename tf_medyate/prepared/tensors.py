@@ -14,8 +14,10 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.python.eager import record
 
+from tf_medyate.private_apis import eager_record
+
+_record: Any = eager_record()
 _local = threading.local()  # replicas of a distribution strategy trace in threads of their own
 
 Backward = Callable[..., Sequence[Any]]
@@ -94,14 +96,14 @@ def taped_directly():
 
 
 def _taped_directly() -> bool:
-    return getattr(_local, "taped", False)
+    return _record is not None and getattr(_local, "taped", False)
 
 
 def read_untracked(variable):
     """Value of a Keras variable as a tensor that no gradient flows to."""
     if not _taped_directly():
         return tf.stop_gradient(variable.value)
-    with record.stop_recording():
+    with _record.stop_recording():
         return tf.convert_to_tensor(variable.value)
 
 
@@ -187,7 +189,7 @@ def with_gradient(forward: Callable[..., tuple[Sequence[Any], Backward]], *input
     if not _taped_directly():
         return tf.custom_gradient(forward)(*given)
     outputs, backward = forward(*given)
-    record.record_operation("MeDyate", list(outputs), given, backward)  # the last record counts
+    _record.record_operation("MeDyate", list(outputs), given, backward)  # the last record counts
     return outputs
 
 

@@ -24,6 +24,7 @@ import numpy as np
 
 from tf_medyate.errors import MedyateError
 from tf_medyate.exporter.ops import schema as op_schema
+from tf_medyate.private_apis import tflite_schema
 from tf_medyate.simulate.plugin import PluginError, build_plugin
 
 # schema.TensorType -> NumPy's type
@@ -110,8 +111,7 @@ class Interpreter:
         Our float ops keep nothing of a constant, so a host may patch weights between two
         runs, as a device patches its flash.
         """
-        from tensorflow.lite.python import schema_py_generated as schema
-
+        schema = tflite_schema()
         model: Any = schema.Model.GetRootAs(self._model, 0)
         # A view that can be written of bytes that are this interpreter's alone.
         start: Any = ctypes.cast(ctypes.c_char_p(self._model), ctypes.c_void_p).value
@@ -142,8 +142,7 @@ class Interpreter:
 
     @functools.cached_property
     def _output_count(self) -> int:
-        from tensorflow.lite.python import schema_py_generated as schema
-
+        schema = tflite_schema()
         subgraph = schema.Model.GetRootAs(self._model, 0).Subgraphs(0)
         return 0 if subgraph is None else subgraph.OutputsLength()
 

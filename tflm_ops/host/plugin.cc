@@ -28,35 +28,9 @@ bool Has(const PythonOpsResolver& resolver, const char* name) {
 // look like the one that tflm_abi.h describes.
 extern "C" __attribute__((visibility("default"))) bool RegisterMedyateOps(void* resolver) {
   using namespace medyate;  // NOLINT
-  const Registration ops[] = {
-      RegisterActivation(),
-      RegisterAdd(),
-      RegisterAveragePool2d(),
-      RegisterAveragePool2dGradient(),
-      RegisterConcatenation(),
-      RegisterConcatenationGradient(),
-      RegisterControl(),
-      RegisterConv2d(),
-      RegisterConv2dInputGradient(),
-      RegisterConv2dUpdate(),
-      RegisterConvDepthwise(),
-      RegisterDense(),
-      RegisterDenseInputGradient(),
-      RegisterDenseUpdate(),
-      RegisterDepthwiseConv2d(),
-      RegisterDepthwiseConv2dInputGradient(),
-      RegisterDepthwiseConv2dUpdate(),
-      RegisterGateGradient(),
-      RegisterHardSwish(),
-      RegisterHardSwishGradient(),
-      RegisterMaxPool2d(),
-      RegisterMaxPool2dGradient(),
-      RegisterMeanSquaredError(),
-      RegisterPad(),
-      RegisterPadGradient(),
-      RegisterSoftmaxCrossEntropy(),
-      RegisterStash(),
-  };
+#define MEDYATE_REGISTER(key) Register##key(),
+  const Registration ops[] = {MEDYATE_EVERY_OP(MEDYATE_REGISTER)};
+#undef MEDYATE_REGISTER
   constexpr unsigned kOps = sizeof(ops) / sizeof(ops[0]);
   PythonOpsResolver* all = static_cast<PythonOpsResolver*>(resolver);
   if (all->count == 0 || all->count > PythonOpsResolver::kCapacity - kOps) return false;

@@ -73,21 +73,7 @@ _DEPTHWISE = (
 _DENSE = (op_schema.DENSE, op_schema.DENSE_INPUT_GRADIENT, op_schema.DENSE_UPDATE)
 _WEIGHTED = {op.name: step for ops in (_CONVS, _DEPTHWISE, _DENSE) for step, op in enumerate(ops)}
 _FORWARD, _INPUT_GRADIENT, _UPDATE = range(3)
-_ELEMENTWISE = {
-    op_schema.ACTIVATION.name: "activation",
-    op_schema.GATE_GRADIENT.name: "gate",
-    op_schema.HARD_SWISH.name: "activation",
-    op_schema.HARD_SWISH_GRADIENT.name: "gate",
-    op_schema.MAX_POOL_2D.name: "pool",
-    op_schema.MAX_POOL_2D_GRADIENT.name: "pool",
-    op_schema.AVERAGE_POOL_2D.name: "pool",
-    op_schema.AVERAGE_POOL_2D_GRADIENT.name: "pool",
-    op_schema.ADD.name: "add",
-    op_schema.CONCATENATION.name: "add",
-    op_schema.CONCATENATION_GRADIENT.name: "add",
-    op_schema.PAD.name: "add",
-    op_schema.PAD_GRADIENT.name: "add",
-}
+_ELEMENTWISE = {op.name: op.element_cost for op in op_schema.OPS if op.element_cost}
 _OPTIONS = {op.name: op.options for op in op_schema.OPS}
 _FROZEN_FORWARD_INPUTS, _FROZEN_GRADIENT_INPUTS = 3, 3
 

@@ -3,10 +3,10 @@
 Python packs options with it, and the C++ header `tflm_ops/schema/op_options.h` is generated
 from it, so the two sides cannot disagree:
 
-    python -m tf_medyate.exporter.ops.header > tflm_ops/schema/op_options.h
+    python -m tf_medyate.exporter.ops.header
 
 Example:
-    >>> from tf_medyate.exporter import op_schema
+    >>> from tf_medyate.exporter.ops import schema as op_schema
     >>> options = op_schema.DENSE.options.pack(inputs=8, units=4)
     >>> op_schema.DENSE.options.unpack(options)["units"]
     4
@@ -412,6 +412,7 @@ GATE_GRADIENT = Op(
     ("gates", "output_gradient", "command"),
     ("input_gradient",),
     "Gradient through a fused activation; input_gradient may lie where output_gradient does.",
+    "gate",
 )
 SOFTMAX_CROSS_ENTROPY = Op(
     "SoftmaxCrossEntropy",
@@ -437,6 +438,7 @@ ACTIVATION = Op(
     ("input",),
     ("output", "[gates]"),
     "An activation on its own, not NONE; output may lie where input does. Gates if keeps_gates.",
+    "activation",
 )
 HARD_SWISH = Op(
     "HardSwish",
@@ -445,6 +447,7 @@ HARD_SWISH = Op(
     ("input",),
     ("output",),
     "Output may lie where input does, unless the gradient is wanted.",
+    "activation",
 )
 HARD_SWISH_GRADIENT = Op(
     "HardSwishGradient",
@@ -453,6 +456,7 @@ HARD_SWISH_GRADIENT = Op(
     ("input", "output_gradient", "command"),
     ("input_gradient",),
     "input_gradient may lie where output_gradient does.",
+    "gate",
 )
 MAX_POOL_2D = Op(
     "MaxPool2d",
@@ -461,6 +465,7 @@ MAX_POOL_2D = Op(
     ("input",),
     ("output", "[choices]"),
     "Choices [bytes] (uint8) if keeps_choices.",
+    "pool",
 )
 MAX_POOL_2D_GRADIENT = Op(
     "MaxPool2dGradient",
@@ -469,6 +474,7 @@ MAX_POOL_2D_GRADIENT = Op(
     ("choices", "output_gradient", "command"),
     ("input_gradient",),
     "With keeps_choices 1.",
+    "pool",
 )
 AVERAGE_POOL_2D = Op(
     "AveragePool2d",
@@ -477,6 +483,7 @@ AVERAGE_POOL_2D = Op(
     ("input",),
     ("output",),
     "Keeps no choices. Padding is not counted.",
+    "pool",
 )
 AVERAGE_POOL_2D_GRADIENT = Op(
     "AveragePool2dGradient",
@@ -485,6 +492,7 @@ AVERAGE_POOL_2D_GRADIENT = Op(
     ("output_gradient", "command"),
     ("input_gradient",),
     "Keeps no choices.",
+    "pool",
 )
 ADD = Op(
     "Add",
@@ -493,6 +501,7 @@ ADD = Op(
     ("a", "b", "[command]"),
     ("sum",),
     "As many elements each; the sum may lie where a or b does. With a command it adds gradients.",
+    "add",
 )
 CONCATENATION = Op(
     "Concatenation",
@@ -501,6 +510,7 @@ CONCATENATION = Op(
     ("input ...",),
     ("output",),
     "Two inputs or more. The options are the first input's; the others follow from their sizes.",
+    "add",
 )
 CONCATENATION_GRADIENT = Op(
     "ConcatenationGradient",
@@ -509,8 +519,11 @@ CONCATENATION_GRADIENT = Op(
     ("output_gradient", "command"),
     ("input_gradient",),
     "The part of one input, the one that the options describe.",
+    "add",
 )
-PAD = Op("Pad", "MEDYATE_PAD", PAD_OPTIONS, ("input",), ("output",), "Zeros around every channel.")
+PAD = Op(
+    "Pad", "MEDYATE_PAD", PAD_OPTIONS, ("input",), ("output",), "Zeros around every channel.", "add"
+)
 PAD_GRADIENT = Op(
     "PadGradient",
     "MEDYATE_PAD_GRADIENT",
@@ -518,6 +531,7 @@ PAD_GRADIENT = Op(
     ("output_gradient", "command"),
     ("input_gradient",),
     "The inner part.",
+    "add",
 )
 CONTROL = Op(
     "Control",

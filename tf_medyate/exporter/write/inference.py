@@ -26,6 +26,7 @@ from tf_medyate.errors import (
     OptionError,
     UnsupportedLayerError,
 )
+from tf_medyate.private_apis import tflite_schema
 
 if TYPE_CHECKING:
     import keras
@@ -169,8 +170,7 @@ def _quietly() -> Iterator[None]:
 
 def _check_softmax(data: bytes) -> None:
     """Refuses logits without range, as of an untrained deep net whose activations vanish."""
-    from tensorflow.lite.python import schema_py_generated as schema
-
+    schema = tflite_schema()
     model: Any = schema.ModelT.InitFromPackedBuf(data)
     [graph] = model.subgraphs
     for operator in graph.operators:

@@ -23,6 +23,7 @@ from tf_medyate.exporter.ir.values import ABSENT, DTYPES, VARIABLE
 from tf_medyate.exporter.memory.placing import ALIGNMENT_BYTES
 from tf_medyate.exporter.memory.planner import MemoryPlan
 from tf_medyate.exporter.ops import options as op_options
+from tf_medyate.private_apis import tflite_schema
 
 FILE_IDENTIFIER = b"TFL3"
 SCHEMA_VERSION = 3
@@ -67,8 +68,7 @@ def to_tflite(graph: Graph, plan: MemoryPlan | None = None) -> bytes:
         PlanError: The plan was made for another graph.
     """
     # TensorFlow takes seconds to import: only whoever writes a file waits for it.
-    from tensorflow.lite.python import schema_py_generated as schema
-
+    schema = tflite_schema()
     model = schema.ModelT()
     model.version = SCHEMA_VERSION
     model.description = f"tf_medyate: {graph.name}"

@@ -26,6 +26,7 @@ from tf_medyate.exporter.write.arduino_library import (
     write_library,
 )
 from tf_medyate.exporter.write.cpp_text import NOTICE
+from tf_medyate.private_apis import tflite_schema
 
 LIBRARY = "MeDyateTFLM"
 HEADER = "medyate_tflm.h"
@@ -117,8 +118,7 @@ def kernel_sources() -> list[pathlib.Path]:
 
 def ops_of(tflite: bytes) -> tuple[str, ...]:
     """Keys of our ops that a .tflite uses, sorted."""
-    from tensorflow.lite.python import schema_py_generated as schema
-
+    schema = tflite_schema()
     model = schema.Model.GetRootAs(tflite)
     codes = [model.OperatorCodes(i) for i in range(model.OperatorCodesLength())]
     names = {code.CustomCode() or b"" for code in codes if code}

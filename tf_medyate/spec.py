@@ -27,6 +27,8 @@ BYTES = "bytes"
 ELEMENTS = "elements"
 WEIGHTS = "weights"
 KIB = 1024
+FLASH_PAGE_BYTES = 4096
+"""What one erase of a board's flash erases; exported weights begin and end at such pages."""
 
 _UNITS = {
     "b": (1, BYTES),

@@ -110,7 +110,7 @@ def test_list_shows_what_was_changed(capsys):
 
 def documented():
     """The plugin files and the first command of the document."""
-    network, _, dataset, _ = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+    network, _, dataset, *_ = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
     line = re.search(r"^    medyate (bench --suite own .*)$", DOCUMENT.read_text(), re.MULTILINE)
     assert line
     return network, dataset, line[1].split()

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from tf_medyate import data
 from tf_medyate.data import digits, mnist5k, packaged, series, vision
-from tf_medyate.data.plugins import VARIABLE, collect
 from tf_medyate.data.registry import DATASETS, Dataset, Task, fit_input, get_dataset
 from tf_medyate.errors import DataError, OptionError
+from tf_medyate.plugins import VARIABLE, collect
 
 SIDES = st.integers(1, 12)
 SAMPLES = st.lists(SIDES, min_size=1, max_size=3)

@@ -20,8 +20,9 @@ from tf_medyate.device import (
     read_export,
 )
 from tf_medyate.emulator import EmulatedBoard, EmulatorError, build_image, missing_programs
-from tf_medyate.emulator.image import FLASH_BYTES, PAGE_BYTES, RAM_BYTES
+from tf_medyate.emulator.image import FLASH_BYTES, RAM_BYTES
 from tf_medyate.simulate import TFLMTrainer
+from tf_medyate.spec import FLASH_PAGE_BYTES
 
 GOLDEN = ROOT / "tests/tflm_ops/static_model"
 SAMPLES = 24
@@ -175,7 +176,7 @@ def test_flashing_leaves_the_journal_alone_and_the_firmware_drops_what_was_learn
 def test_the_weights_lie_alone_in_their_pages(golden, firmware):
     for image in (golden, firmware.image):
         begin, size = image.weights
-        assert begin % PAGE_BYTES == size % PAGE_BYTES == 0
+        assert begin % FLASH_PAGE_BYTES == size % FLASH_PAGE_BYTES == 0
         assert size == image.sizes.weights > 0
         assert begin >= 0x10000, "behind the bootloader"
         assert image.binary.stat().st_size < FLASH_BYTES - image.sizes.journal

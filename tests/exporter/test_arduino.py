@@ -9,9 +9,9 @@ from arduino_build import SENSOR, STAND_INS, Built, export, run, sketch_source, 
 from cpp_build import CORTEX_M4F, symbol
 
 from tf_medyate.errors import OptionError
-from tf_medyate.exporter.board.board import CODE_BYTES, STATIC_BYTES
+from tf_medyate.exporter.board.fit import CODE_BYTES, STATIC_BYTES
 from tf_medyate.exporter.write.arduino import SensorInput, write_arduino
-from tf_medyate.exporter.write.cpp_text import FLASH_PAGE_BYTES
+from tf_medyate.spec import FLASH_PAGE_BYTES
 
 NM = "arm-none-eabi-nm"
 

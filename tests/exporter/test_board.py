@@ -2,20 +2,20 @@
 
 import pathlib
 import pickle
+import re
 
 import pytest
 from arduino_build import run
 from cpp_build import HOST, ROOT
 
+from tf_medyate import boards
+from tf_medyate.boards.board import Board, FlashTraits
+from tf_medyate.boards.nano33ble import BOARD as NANO_33_BLE
+from tf_medyate.boards.registry import get_board
 from tf_medyate.errors import OptionError
-from tf_medyate.exporter.board.board import (
-    NANO_33_BLE,
-    BoardError,
-    FlashTraits,
-    check_fit,
-    journal_pages,
-)
 from tf_medyate.exporter.board.estimate import commit_us, commits_left, estimate, flash_life
+from tf_medyate.exporter.board.fit import BoardError, check_fit, journal_pages
+from tf_medyate.plugins import VARIABLE, collect
 
 KIB = 1024
 PARTS = {
@@ -153,3 +153,16 @@ def test_wear_is_that_of_the_device(tmp_path: pathlib.Path):
             journal_pages(images),
         )
         assert [int(word) for word in row.split()] == list(ours)
+
+
+def test_a_board_is_one_file(tmp_path, monkeypatch):
+    text = (ROOT / "docs/extending.md").read_text()
+    [source] = re.findall(r'```python\n("""A board.*?)```', text, re.DOTALL)
+    (tmp_path / "half.py").write_text(source)
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "half.py"))
+    found = collect(boards, "BOARD", Board)
+    assert set(found) == {"nano33ble", "half_nano"}
+    with pytest.raises(BoardError, match="model for the half a Nano"):
+        check_fit(found["half_nano"], **{**PARTS, "arena_bytes": 100_000})
+    with pytest.raises(OptionError, match=r"board: expected one of nano33ble.*'nano'"):
+        get_board("nano")

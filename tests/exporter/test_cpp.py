@@ -20,7 +20,8 @@ from random_models import random_model
 from tf_medyate.errors import OptionError, PlanError
 from tf_medyate.exporter.memory.planner import plan_memory
 from tf_medyate.exporter.write.cpp import write_cpp
-from tf_medyate.exporter.write.cpp_text import FLASH_PAGE_BYTES, cpp_float
+from tf_medyate.exporter.write.cpp_text import cpp_float
+from tf_medyate.spec import FLASH_PAGE_BYTES
 
 SAMPLES = 100
 

@@ -11,9 +11,10 @@ from exported import ready
 from random_models import random_data, small_net
 
 import tf_medyate as md
+from tf_medyate.boards.nano33ble import BOARD as NANO_33_BLE
 from tf_medyate.device.applying import read_layout, region_of
 from tf_medyate.errors import OptionError
-from tf_medyate.exporter.board.board import NANO_33_BLE, BoardError
+from tf_medyate.exporter.board.fit import BoardError
 from tf_medyate.exporter.write.cpp_text import cpp_string
 from tf_medyate.prepared.spare_classes import SPARE_BIAS
 

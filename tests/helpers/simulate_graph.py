@@ -3,6 +3,7 @@
 import flatbuffers
 import numpy as np
 
+from tf_medyate.exporter.ops import schema as op_schema
 from tf_medyate.private_apis import tflite_schema
 
 schema = tflite_schema()
@@ -67,3 +68,13 @@ class Graph:
         builder = flatbuffers.Builder()
         builder.Finish(model.Pack(builder), b"TFL3")
         return bytes(builder.Output())
+
+
+def pack_selection(channels, capacity, run_offset):
+    """A layer's slot of the selection variable, int32: its drawn channels, rising."""
+    words = np.zeros(op_schema.selection_words(capacity), np.int32)
+    words[:2] = len(channels), run_offset
+    halves = np.zeros(2 * (len(words) - op_schema.SELECTION_HEADER_WORDS), "<u2")
+    halves[: len(channels)] = channels
+    words[op_schema.SELECTION_HEADER_WORDS :] = halves.view("<i4")
+    return words

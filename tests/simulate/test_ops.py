@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from simulate_graph import Graph
+from simulate_graph import Graph, pack_selection
 
 from tf_medyate.exporter.ops import schema as op_schema
 from tf_medyate.exporter.ops.schema import Activation, Command, OptimizerWord, StateWord
@@ -166,7 +166,7 @@ class Layer:
         )
 
     def selection(self):
-        slot = op_schema.pack_selection(self.drawn, self.capacity, self.run_offset)
+        slot = pack_selection(self.drawn, self.capacity, self.run_offset)
         state = state_words(self.gradient_scale)
         return np.concatenate([state, [-1], slot, [-1]]).astype(np.int32)
 
@@ -514,9 +514,9 @@ def test_a_small_net_trains_step_by_step_as_with_gradient_tape():
     run, plane, flat = 9 * filters, size * size, size * size * filters
     head_run = filters + classes + 2 * (run + plane)
     pool_elements = head_run + flat * (classes + 1)
-    slot = op_schema.pack_selection(drawn, 3, filters + classes)
+    slot = pack_selection(drawn, 3, filters + classes)
     state_size = op_schema.STATE_WORDS
-    head_slot = op_schema.pack_selection(range(flat), flat, head_run)
+    head_slot = pack_selection(range(flat), flat, head_run)
     conv_options = op_schema.CONV_2D.options.pack(
         input_channels=3,
         output_channels=filters,

@@ -12,9 +12,9 @@ import pytest
 import tf_medyate as md
 from tf_medyate import data, zoo
 from tf_medyate.data import registry as sets
-from tf_medyate.data.plugins import VARIABLE, collect
 from tf_medyate.data.task import Dataset
 from tf_medyate.errors import OptionError, UnsupportedLayerError
+from tf_medyate.plugins import VARIABLE, collect
 from tf_medyate.zoo import inverted
 from tf_medyate.zoo import registry as nets
 from tf_medyate.zoo.autoencoder import autoencoder
@@ -170,7 +170,7 @@ class TestExtending:
         return write
 
     def test_the_document_can_be_followed(self, tmp_path, monkeypatch, capsys):
-        network, pretrained, dataset, check = code_blocks()
+        network, pretrained, dataset, _, check = code_blocks()
         (tmp_path / "net.py").write_text(f"{network}\n{pretrained}")
         (tmp_path / "rings.py").write_text(dataset)
         files = os.pathsep.join(str(tmp_path / name) for name in ("net.py", "rings.py"))

@@ -218,8 +218,8 @@ def _accuracies(lesson: _Lesson, in_keras: float) -> list[tuple[str, str]]:
 
 
 def _memory(lesson: _Lesson, image) -> list[tuple[str, str]]:
+    from tf_medyate.boards.nano33ble import BOARD as NANO_33_BLE
     from tf_medyate.emulator.image import RAM_BYTES
-    from tf_medyate.exporter.board.board import NANO_33_BLE
     from tf_medyate.spec import format_bytes as text
 
     measured, sizes = lesson.measured, image.sizes

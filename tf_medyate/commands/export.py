@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tf_medyate.boards.registry import BOARDS
 from tf_medyate.commands import common
 from tf_medyate.errors import OptionError
 
@@ -47,7 +48,7 @@ def _firmware_flags(parser):
     group.add_argument(
         "--board",
         default="nano33ble",
-        choices=["nano33ble", "any"],
+        choices=[*sorted(BOARDS), "any"],
         help="what it shall fit; too large a model is refused",
     )
     group.add_argument("--class_names", default="", help="as in sit,walk,run; by label")
@@ -75,7 +76,6 @@ def _firmware_flags(parser):
 
 def _firmware_options(args):
     import tf_medyate as md
-    from tf_medyate.exporter.board.board import NANO_33_BLE
 
     if not (args.cpp or args.arduino or args.tflm):
         if args.spare_classes or args.class_names:
@@ -86,7 +86,7 @@ def _firmware_options(args):
     return md.FirmwareOptions(
         arduino=args.arduino,
         tflm=args.tflm,
-        board=None if args.board == "any" else NANO_33_BLE,
+        board=None if args.board == "any" else args.board,
         samples_per_epoch=args.samples_per_epoch,
         commits_per_day=args.commits_per_day,
         class_names=tuple(name for name in args.class_names.split(",") if name),

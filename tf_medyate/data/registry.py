@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from tf_medyate import data
 from tf_medyate.data.fitting import fit_input
-from tf_medyate.data.plugins import collect
 from tf_medyate.data.task import Dataset, Task
 from tf_medyate.errors import OptionError
+from tf_medyate.plugins import collect
 
 __all__ = ["DATASETS", "Dataset", "Task", "fit_input", "get_dataset"]
 

@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING
 
 from tf_medyate.device.transport import LinkError
 from tf_medyate.emulator import toolchain
-from tf_medyate.emulator.image import FLASH_BYTES, PAGE_BYTES, Image
+from tf_medyate.emulator.image import FLASH_BYTES, Image
 from tf_medyate.emulator.toolchain import EmulatorError
+from tf_medyate.spec import FLASH_PAGE_BYTES
 
 if TYPE_CHECKING:
     from tf_medyate.device import DeviceClient
@@ -117,7 +118,7 @@ class EmulatedBoard:
         """
         self._require_off("flash")
         data = image.binary.read_bytes()
-        data += b"\xff" * (-len(data) % PAGE_BYTES)
+        data += b"\xff" * (-len(data) % FLASH_PAGE_BYTES)
         if not self.flash_file.exists():
             self.flash_file.parent.mkdir(parents=True, exist_ok=True)
             self.flash_file.write_bytes(b"\xff" * FLASH_BYTES)

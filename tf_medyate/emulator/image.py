@@ -25,17 +25,16 @@ from tf_medyate.exporter.write.sources import device_sources
 from tf_medyate.spec import format_bytes
 
 FLASH_BYTES = 1 << 20
-PAGE_BYTES = 4096
 RAM_BYTES = 256 << 10
 CPP_FOLDER = "cpp"
 
-_CODE = ("math", "kernels", "runtime", "device", "emulator", "text")
+_RUNTIME = ("math", "draw", "store", "kernels", "trainer")
+_CODE = (*_RUNTIME, "device", "emulator", "text")
 _CODE_NAMES = {
     "device": "protocol",
     "emulator": "firmware of the emulated board",
     "text": "C library",
 }
-_RUNTIME = ("math", "kernels", "runtime")
 _CONSTANTS = ("constants", "vectors", "ARM.exidx", "init_array")
 _LINK = ("--specs=nosys.specs", "-nostartfiles", "-Wl,--gc-sections")
 

@@ -120,16 +120,6 @@ class TFLMTrainer:
         self.samples += 1
         return float(outputs[_LOSS][0])
 
-    def fit_epoch(self, x: Iterable[Any], y: Iterable[Any]) -> float:
-        """Learns from samples in the given order and ends the epoch.
-
-        Returns:
-            Their mean loss.
-        """
-        losses = [self.step(sample, label) for sample, label in zip(x, y, strict=True)]
-        self.end_epoch()
-        return float(np.mean(losses))
-
     def end_epoch(self):
         """Commits what was learned, and draws new channels if it is time to."""
         if self._pending:

@@ -10,8 +10,8 @@ Example:
 from __future__ import annotations
 
 from tf_medyate import zoo
-from tf_medyate.data.plugins import collect
 from tf_medyate.errors import OptionError
+from tf_medyate.plugins import collect
 from tf_medyate.zoo.network import Network
 
 __all__ = ["NETWORKS", "Network", "get_network"]

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import dataclasses
 
+from tf_medyate.boards.board import Board, FlashTraits
 from tf_medyate.errors import OptionError
-from tf_medyate.exporter.board.board import Board, FlashTraits, journal_pages
+from tf_medyate.exporter.board.fit import journal_pages
 
 _WORD_BYTES = 4
 _MARK_WORDS = 2

@@ -12,10 +12,12 @@ import dataclasses
 import pathlib
 from collections.abc import Sequence
 
+from tf_medyate.boards.board import Board
+from tf_medyate.boards.registry import get_board
 from tf_medyate.errors import OptionError
-from tf_medyate.exporter.board.board import NANO_33_BLE, Board, BoardFit, check_fit, journal_pages
 from tf_medyate.exporter.board.cycles import step_cycles
 from tf_medyate.exporter.board.estimate import Estimate, FlashLife, estimate, flash_life
+from tf_medyate.exporter.board.fit import BoardFit, check_fit, journal_pages
 from tf_medyate.exporter.lower.step import TrainingGraph
 from tf_medyate.exporter.manifest import Manifest
 from tf_medyate.exporter.memory.planner import MemoryPlan
@@ -23,9 +25,8 @@ from tf_medyate.exporter.write import arduino as arduino_export
 from tf_medyate.exporter.write import tflm_library
 from tf_medyate.exporter.write.cpp import CppModel, CppSources, cpp_sources
 from tf_medyate.exporter.write.cpp_model import DeviceParts
-from tf_medyate.exporter.write.cpp_text import FLASH_PAGE_BYTES
 from tf_medyate.exporter.write.region import RegionLayout, write_layout
-from tf_medyate.spec import format_bytes
+from tf_medyate.spec import FLASH_PAGE_BYTES, format_bytes
 
 CPP_FOLDER = "cpp"
 ARDUINO_FOLDER = "arduino"
@@ -45,7 +46,8 @@ class FirmwareOptions:
         spare_classes: How many of the model's last outputs `add_spare_classes` made.
         factory_copy: A second copy of the trained weights in flash, so that the board can forget
             what it learned without a host.
-        board: What it shall fit; None for any other board.
+        board: What it shall fit: a name of `tf_medyate.boards.registry.BOARDS`, a `Board`, or None
+            for any other board.
         rate_hz, input_offset, input_scale: How a sensor's readings become the model's input, for
             the library's example; as `SensorInput`.
         samples_per_epoch, commits_per_day: For the estimates of time, energy and wear.
@@ -56,7 +58,7 @@ class FirmwareOptions:
     class_names: Sequence[str] = ()
     spare_classes: int = 0
     factory_copy: bool = True
-    board: Board | None = NANO_33_BLE
+    board: Board | str | None = "nano33ble"
     rate_hz: float = arduino_export.DEFAULT_RATE_HZ
     input_offset: Sequence[float] = ()
     input_scale: Sequence[float] = ()
@@ -150,12 +152,13 @@ def plan_firmware(
     sources = cpp_sources(training, memory, folder / CPP_FOLDER, parts)
     if options.arduino:
         _sensor(options, input_shape)
-    if options.board is None:
+    board = get_board(options.board) if isinstance(options.board, str) else options.board
+    if board is None:
         return FirmwarePlan(options, sources, None, None, None)
-    fit = _fit(options.board, sources.model)
-    life = flash_life(options.board, sources.model.weight_pages, options.commits_per_day)
+    fit = _fit(board, sources.model)
+    life = flash_life(board, sources.model.weight_pages, options.commits_per_day)
     cycles = step_cycles(training.graph)
-    time = estimate(options.board, cycles, options.samples_per_epoch, life.commit_s)
+    time = estimate(board, cycles, options.samples_per_epoch, life.commit_s)
     return FirmwarePlan(options, sources, fit, time, life)
 
 

@@ -58,10 +58,6 @@ class TrainedLayer:
         """Elements of the bias if it is trained, 0 otherwise."""
         return 0 if self.bias_offset == NO_BIAS_DELTA else self.spec.bias_elements
 
-    def channel_elements(self, copies: int) -> int:
-        """Elements of the pool that one drawn channel takes."""
-        return self.spec.weights_per_channel * copies + self.stash
-
     def row(self) -> list[int]:
         """Its row of the control op's layout."""
         words = {

@@ -35,12 +35,7 @@ that can be drawn, layer after layer; a layer's part begins at the option `impor
 """
 
 import enum
-import itertools
-from collections.abc import Sequence
 
-import numpy as np
-
-from tf_medyate.errors import OptionError
 from tf_medyate.exporter.ops.structs import VERSION, Field, Op, OptionsStruct
 
 REGISTER_FUNCTION = "RegisterMedyateOps"
@@ -602,30 +597,3 @@ def control_scratch_bytes(candidates: int, layers: int) -> int:
         layers: Layers that they belong to.
     """
     return max(1, 4 * candidates + 8 * layers + 2 * candidates + (candidates + 7) // 8)
-
-
-def pack_selection(channels: Sequence[int], capacity: int, run_offset: int) -> np.ndarray:
-    """A layer's slot of the selection variable.
-
-    Args:
-        channels: The drawn channels, rising.
-        capacity: Channels the slot has room for.
-        run_offset: Where the layer's run begins in the pool, in elements.
-
-    Returns:
-        int32 of shape [selection_words(capacity)].
-
-    Raises:
-        OptionError: More channels than the capacity, or not rising, or out of range.
-    """
-    drawn = list(channels)
-    rising = all(a < b for a, b in itertools.pairwise(drawn))
-    if len(drawn) > capacity or not rising or any(not 0 <= c < MAX_CHANNELS for c in drawn):
-        expected = f"at most {capacity} rising channels in 0..{MAX_CHANNELS - 1}"
-        raise OptionError("channels", expected, repr(drawn), "Sort the drawn channels.")
-    words = np.zeros(selection_words(capacity), np.int32)
-    words[0], words[1] = len(drawn), run_offset
-    halves = np.zeros(2 * (len(words) - SELECTION_HEADER_WORDS), "<u2")
-    halves[: len(drawn)] = drawn
-    words[SELECTION_HEADER_WORDS:] = halves.view("<i4")
-    return words

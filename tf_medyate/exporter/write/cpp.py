@@ -29,7 +29,6 @@ from tf_medyate.exporter.memory.planner import MemoryPlan
 from tf_medyate.exporter.write.class_names import check_classes
 from tf_medyate.exporter.write.cpp_model import DeviceParts, model_text
 from tf_medyate.exporter.write.cpp_text import (
-    FLASH_PAGE_BYTES,
     HEADER_FILE,
     MODEL_FILE,
     WEIGHTS_FILE,
@@ -37,6 +36,7 @@ from tf_medyate.exporter.write.cpp_text import (
     header_text,
     weights_text,
 )
+from tf_medyate.spec import FLASH_PAGE_BYTES
 
 _BOARD_TENSOR_BYTES = 12  # tflm::EvalTensor with 32-bit pointers
 

@@ -18,11 +18,11 @@ from tf_medyate.exporter.ir.nodes import Tensor
 from tf_medyate.exporter.lower.step import TrainingGraph
 from tf_medyate.exporter.lower.training_layout import FLOAT_BYTES
 from tf_medyate.exporter.memory.placing import ALIGNMENT_BYTES, align
+from tf_medyate.spec import FLASH_PAGE_BYTES
 
 HEADER_FILE = "medyate_model.h"
 MODEL_FILE = "medyate_model.cc"
 WEIGHTS_FILE = "medyate_weights.cc"
-FLASH_PAGE_BYTES = 4096
 """Page of the nRF52840's flash; a multiple of that of most other boards."""
 WEIGHTS_SECTION = ".rodata.medyate_weights"
 

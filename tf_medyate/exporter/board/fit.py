@@ -1,7 +1,8 @@
-"""Boards, and whether a model fits one; estimate.py says how long a step takes there.
+"""Does a model fit a board? estimate.py says how long a step takes there.
 
 Example:
-    >>> print(check_fit(NANO_33_BLE, arena_bytes=27_000, weights_bytes=8192, factory_bytes=8192,
+    >>> board = get_board("nano33ble")
+    >>> print(check_fit(board, arena_bytes=27_000, weights_bytes=8192, factory_bytes=8192,
     ...                 constants_bytes=60_000, journal_bytes=4096 * journal_pages(2)))
 """
 
@@ -10,9 +11,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
+from tf_medyate.boards.board import Board
 from tf_medyate.errors import MedyateError
+from tf_medyate.spec import KIB
 
-KIB = 1024
 CODE_BYTES = 100 * KIB
 """Code and constants of ops, runtime and protocol, all of them, built as the Arduino IDE does. A
 linker leaves out what a model does not use; this is the limit, held to a build by the tests."""
@@ -20,7 +22,6 @@ STATIC_BYTES = 8 * KIB
 """RAM of a trainer with its flash page and of a session with its buffers; held to a build, too."""
 STACK_BYTES = 4 * KIB
 """Reckoned with for our deepest call; the firmware in the emulator measures its own by painting."""
-_PAGE_BYTES = 4096
 
 
 class BoardError(MedyateError, ValueError):
@@ -34,77 +35,6 @@ class BoardError(MedyateError, ValueError):
         super().__init__(argument, expected, received, remedy)
         self.args = (argument, expected, received, remedy, fit)
         self.fit = fit
-
-
-@dataclasses.dataclass(frozen=True)
-class FlashTraits:
-    """A flash memory; tflm_ops/store/wear.h has the same.
-
-    Attributes:
-        page_bytes: What one erase erases.
-        erase_us: Of a page, in microseconds.
-        write_us: Of a word of 4 bytes, in microseconds.
-        cycles: Erases that a page endures.
-    """
-
-    page_bytes: int = _PAGE_BYTES
-    erase_us: int = 85_000
-    write_us: int = 41
-    cycles: int = 10_000
-
-
-@dataclasses.dataclass(frozen=True)
-class Board:
-    """A board with the software that comes with it.
-
-    Attributes:
-        name: For people.
-        flash_bytes: Flash for the application, bootloader left out.
-        ram_bytes: RAM in all.
-        core_flash_bytes: Of it what board package and sensor libraries take.
-        core_ram_bytes: The same of RAM; the stack that a sketch runs on is in it.
-        core_stack_bytes: Size of that stack.
-        clock_hz: Of the CPU.
-        volts: Of its supply.
-        amperes: Current while the CPU computes.
-        flash: Its flash memory.
-    """
-
-    name: str
-    flash_bytes: int
-    ram_bytes: int
-    core_flash_bytes: int
-    core_ram_bytes: int
-    core_stack_bytes: int
-    clock_hz: float
-    volts: float
-    amperes: float
-    flash: FlashTraits
-
-
-NANO_33_BLE = Board(
-    name="Arduino Nano 33 BLE",
-    # boards.txt and linker_script.ld of the board package "Arduino Mbed OS Nano Boards".
-    flash_bytes=960 * KIB,
-    ram_bytes=256 * KIB,
-    # An empty sketch: 85,328 bytes of flash and 44,552 of RAM, as arduino-cli printed in a public
-    # write-up (github.com/kierdavis/underglow). The rest is our reserve for the motion sensor's
-    # library, I2C buffers and the heap of USB.
-    core_flash_bytes=120 * KIB,
-    core_ram_bytes=56 * KIB,
-    # MBED_CONF_RTOS_MAIN_THREAD_STACK_SIZE in mbed_config.h: a static array, in the 44,552 bytes.
-    core_stack_bytes=32 * KIB,
-    clock_hz=64e6,
-    # nRF52840 product specification, current consumption: CPU from flash with cache at 64 MHz and
-    # 3 V, 6.3 mA by the linear regulator, 3.3 mA by the DC/DC converter. Whether the core turns the
-    # converter on is not known to us: this is the higher figure, for the chip alone.
-    volts=3.0,
-    amperes=6.3e-3,
-    flash=FlashTraits(),
-)
-
-
-# --- does it fit?
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,7 +73,7 @@ class BoardFit:
         return [need for need in needs if need[1] > need[2]]
 
     def __str__(self) -> str:
-        lines = [f"{self.board.name}, bytes"]
+        lines = [f"{self.board.title}, bytes"]
         for title, parts, room in (
             ("RAM", self.ram, self.board.ram_bytes),
             ("flash", self.flash, self.board.flash_bytes),
@@ -221,7 +151,7 @@ def _does_not_fit(fit: BoardFit, excess: list[tuple[str, int, int]]) -> BoardErr
     }
     remedy = " ".join(remedies[name] for name, _, _ in excess)
     return BoardError(
-        f"model for the {fit.board.name}", f"at most {there}", needed, f"{remedy}\n{fit}", fit
+        f"model for the {fit.board.title}", f"at most {there}", needed, f"{remedy}\n{fit}", fit
     )
 
 

@@ -1,6 +1,6 @@
 """Finds what a newcomer adds: one module in the right folder, or one file anywhere.
 
-Modules of the package's own folders are found by a name they define (`NETWORK`, `DATASET`).
+Modules of the package's own folders are found by a name they define: `NETWORK`, `DATASET`, `BOARD`.
 Files outside the package are named in the environment variable MEDYATE_PLUGINS, separated as in
 PATH; a variable, because the workers of a sweep inherit it.
 """

@@ -1,0 +1,1 @@
+"""Boards that an export can be checked against; a board is one small file."""

@@ -174,7 +174,7 @@ def grid(suite: Suite, strategies: Sequence[str], seeds: Sequence[int]) -> tuple
 def _of_case(case: Case, strategies: Iterable[str], seeds: Sequence[int]) -> Iterable[Run]:
     for name in strategies:
         recipe = case.recipe
-        if case.full_rate and preset_of(name).sampling == "full":
+        if case.full_rate and preset_of(name).trains_all:
             recipe = dataclasses.replace(recipe, learning_rate=case.full_rate)
         for budget in case.budgets if has_budget(name) else (None,):
             for fold in case.folds:

@@ -252,6 +252,12 @@ class Plain(keras.Model):
     """A subclass that adds nothing of its own to what is learned or answered."""
 
 
+def test_a_sequential_model_is_prepared():
+    base = keras.Sequential([keras.Input((6, 6, 1)), L.Conv2D(2, 3), L.Flatten(), L.Dense(2)])
+    x, _ = random_data(base, 3)
+    close(md.prepare(base)(x), base(x))
+
+
 def test_subclasses_that_change_nothing_are_prepared():
     inputs = keras.Input((4,))
     md.prepare(Plain(inputs, L.Dense(2)(inputs)))

@@ -124,7 +124,7 @@ def _check_outputs(base: keras.Model, model: keras.Model):
         lambda x: rng.uniform(-2, 2, (2, *x.shape[1:])).astype(x.dtype), structure
     )
     pairs = [keras.tree.flatten(either(batch, training=False)) for either in (base, model)]
-    for name, expected, found in zip(base.output_names, *pairs, strict=True):
+    for name, expected, found in zip(model.output_names, *pairs, strict=True):
         expected, found = np.asarray(expected), np.asarray(found)
         largest = np.abs(expected).max(initial=0.0, where=np.isfinite(expected))
         if not np.allclose(found, expected, rtol=0, atol=_PROMISED * largest, equal_nan=True):

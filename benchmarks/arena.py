@@ -121,7 +121,7 @@ def measure(net: Net, folder: pathlib.Path) -> list[Row]:
         if not isinstance(budget, str):
             said += f", {budget / full_bytes:.0%}"
         asked = PAPER_ELEMENTS * 4 if isinstance(budget, str) else budget
-        assert memory.pool_bytes == asked, "the pool is exactly what was asked for"
+        assert memory.pool_bytes <= asked, "the pool is at most what was asked for"
         rows.append(
             Row(
                 net.name,

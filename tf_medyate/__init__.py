@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tf_medyate.cost import CostModel
     from tf_medyate.exporter.board.firmware import FirmwareOptions
     from tf_medyate.exporter.bundle import export
+    from tf_medyate.exporter.check import check_export
     from tf_medyate.prepared import layers
     from tf_medyate.prepared.folding import layer_specs, prepare, strip
     from tf_medyate.prepared.spare_classes import add_spare_classes
@@ -39,6 +40,7 @@ _HOMES = {
     "CostModel": "cost",
     "FirmwareOptions": "exporter.board.firmware",
     "export": "exporter.bundle",
+    "check_export": "exporter.check",
     "layer_specs": "prepared.folding",
     "prepare": "prepared.folding",
     "strip": "prepared.folding",
@@ -76,6 +78,7 @@ __all__ = [
     "UpdatePlan",
     "__version__",
     "add_spare_classes",
+    "check_export",
     "device",
     "errors",
     "export",

@@ -33,6 +33,7 @@ class Field:
         meaning: What it says, with unit and range.
         count: Elements of an array; 0 for a plain number.
         default: What `pack` writes if it is not given; None if it must be given.
+        limits: Smallest and largest number that is taken; None for what `ctype` holds.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Field:
     meaning: str
     count: int = 0
     default: float | tuple[int, ...] | None = None
+    limits: tuple[int, int] | None = None
 
     @property
     def format(self) -> str:
@@ -100,6 +102,9 @@ class Struct:
         if len(items) != max(field.count, 1):
             expected = f"{max(field.count, 1)} numbers"
             raise OptionError(argument, expected, repr(value), "Give one number an element.")
+        if field.limits and not all(field.limits[0] <= item <= field.limits[1] for item in items):
+            expected = "{:,} to {:,}".format(*field.limits)
+            raise OptionError(argument, expected, repr(value), "Make the layer smaller.")
         try:
             return struct.pack(field.format, *items)
         except (struct.error, OverflowError) as error:

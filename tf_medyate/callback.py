@@ -57,6 +57,8 @@ class MeDyate(keras.callbacks.Callback):
 
     Attributes:
         plan: The UpdatePlan in force, None before the first epoch.
+        asked_budget: The bound as it was given; None for none.
+        device_batch: As it was given.
 
     Raises:
         BudgetError, OptionError: At once, for a value that cannot be read.
@@ -92,6 +94,7 @@ class MeDyate(keras.callbacks.Callback):
             remedy = f"Write [{layers!r}]."
             raise OptionError("layers", "a list of names", repr(layers), remedy)
         self._planner = Planner(chosen, asked, seed, layers, device_batch)
+        self.asked_budget, self.device_batch = asked, device_batch
         self._calibration = calibration
         self._calibration_batches = calibration_batches
         self._loss = loss

@@ -15,8 +15,10 @@ import tf_medyate as md
 from tf_medyate.errors import MedyateError, NotPreparedError, OptionError, UnsupportedLayerError
 from tf_medyate.exporter import ArenaLimitError
 from tf_medyate.exporter.manifest import BundleError, read_file, read_manifest
+from tf_medyate.spec import format_bytes
 
 L = keras.layers
+SGD = keras.optimizers.SGD
 PLAN, TRAIN = "plan.json", "train.tflite"
 
 
@@ -64,6 +66,23 @@ def test_the_arena_limit_is_kept_or_the_bytes_that_lack_are_said(tmp_path):
     assert needed - 5 * 1024 == error.value.excess_bytes
     fits = md.export(model, tmp_path, medyate, arena_limit=needed)
     assert md.simulate.TFLMTrainer(fits).arena_bytes <= needed
+
+
+@pytest.mark.parametrize("budget", ["64KiB", 10**9, 10**14])
+def test_the_pool_is_no_larger_than_what_a_draw_can_fill(budget, tmp_path):
+    options = {"layers": ["stem", "body", "point"], "optimizer": SGD(0.05, momentum=0.5)}
+    model, medyate, x = ready(budget=budget, **options)
+    bundle = md.export(model, tmp_path, medyate)
+    specs = [s for s in medyate.specs if s.name in options["layers"]]
+    most = medyate.cost.fixed(medyate.specs, options["layers"])
+    most += sum(s.channels * medyate.cost.channel(s) for s in specs)
+    assert bundle.manifest.memory.pool_bytes == most < 64 * 1024
+    assert f"{format_bytes(most)}: room for every channel of these layers" in str(bundle)
+    trainer = md.simulate.TFLMTrainer(bundle)
+    assert {d.layer: len(d.channels) for d in trainer.plan.layers} == {
+        s.name: s.channels for s in specs
+    }
+    assert np.isfinite(trainer.step(x[0], 0))
 
 
 @hypothesis.given(st.data())
@@ -151,9 +170,6 @@ def test_what_does_not_belong_together_is_refused(tmp_path):
         md.export(model, file, medyate)
     with pytest.raises(OptionError, match="bytes"):
         md.export(model, tmp_path, medyate, arena_limit="100 elements")
-
-
-SGD = keras.optimizers.SGD
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,8 @@ def test_options_come_back_as_packed(op):
     rng = np.random.default_rng(0)
     values = {"version": op_schema.VERSION}
     for field in op.options.fields[1:]:
-        numbers = tuple(int(v) for v in rng.integers(0, 9, max(field.count, 1)))
+        low, high = field.limits or (0, 8)
+        numbers = tuple(int(v) for v in rng.integers(low, high + 1, max(field.count, 1)))
         values[field.name] = numbers if field.count else numbers[0]
     data = op.options.pack(**values)
     assert len(data) == op.options.size_bytes
@@ -52,6 +53,8 @@ def test_wrong_options_say_what_is_wrong():
         dense.pack(inputs=3, units=2, unit_count=2)
     with pytest.raises(OptionError, match="inputs"):
         dense.pack(inputs=2**31, units=2)
+    with pytest.raises(OptionError, match=r"inputs: expected 1 to 65,535; received 65536"):
+        dense.pack(inputs=65536, units=2)
     with pytest.raises(OptionError, match="inputs"):
         dense.pack(inputs=(1, 2), units=2)
     with pytest.raises(OptionError, match=f"{dense.size_bytes} bytes"):

@@ -19,9 +19,10 @@ from tf_medyate import notebook
 from tf_medyate._version import __version__
 from tf_medyate.callback import MeDyate
 from tf_medyate.errors import OptionError
-from tf_medyate.exporter.board.firmware import Firmware, FirmwareOptions, plan_firmware
-from tf_medyate.exporter.lower.recipe import Recipe, recipe_of
-from tf_medyate.exporter.lower.step import TrainingGraph, lower_training
+from tf_medyate.exporter.board.firmware import Firmware, FirmwareOptions
+from tf_medyate.exporter.check import plan_export
+from tf_medyate.exporter.lower.recipe import recipe_of
+from tf_medyate.exporter.lower.step import TrainingGraph
 from tf_medyate.exporter.lower.training_layout import FLOAT_BYTES
 from tf_medyate.exporter.manifest import (
     INT8_FILE,
@@ -38,16 +39,14 @@ from tf_medyate.exporter.manifest import (
     file_entry,
     write_manifest,
 )
-from tf_medyate.exporter.memory.arena import ArenaPrediction, predict_arena
-from tf_medyate.exporter.memory.planner import ArenaLimitError, MemoryPlan, plan_memory
+from tf_medyate.exporter.memory.arena import ArenaPrediction
+from tf_medyate.exporter.memory.planner import MemoryPlan
 from tf_medyate.exporter.ops import schema as op_schema
 from tf_medyate.exporter.write.inference import write_inference
 from tf_medyate.exporter.write.tflite import to_tflite
 from tf_medyate.prepared.folding import require_prepared
 from tf_medyate.prepared.model import PreparedModel
 from tf_medyate.spec import BYTES, LayerSpec, MemoryBudget, format_bytes
-
-_FAST_SCRATCH_CHANNELS = 4
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -88,10 +87,18 @@ class Bundle:
                 *(f"  {name:<18} {size}" for name, size in sizes.items()),
                 f"  {PLAN_FILE:<18} {drawn} layers to draw from, budget {budget}",
                 f"  {self.arena}",
-                f"  of it the pool {format_bytes(memory.pool_bytes)}; peak at {memory.peak_op}",
+                f"  of it the pool {format_bytes(memory.pool_bytes)}{_left(memory, budget)}",
+                f"  peak at {memory.peak_op}",
                 *([str(self.firmware)] if self.firmware else []),
             ]
         )
+
+
+def _left(memory: MemoryEntry, budget: MemoryBudget) -> str:
+    """What is to be said of a pool that no draw can fill."""
+    if budget.unit != BYTES or memory.pool_bytes > budget.amount - FLOAT_BYTES:
+        return ""
+    return f": room for every channel of these layers, the budget of {budget} is larger"
 
 
 def export(
@@ -134,10 +141,8 @@ def export(
     folder = pathlib.Path(out)
     if folder.exists() and not folder.is_dir():
         raise OptionError("out", "a folder", f"the file '{folder}'", "Name a folder.")
-    recipe = recipe_of(model, medyate)
-    training, memory, arena = _fit_arena(model, recipe, arena_limit)
-    shape = [int(side) for side in model.inputs[0].shape[1:]]
-    planned = plan_firmware(training, memory, shape, folder, firmware) if firmware else None
+    planned = plan_export(model, recipe_of(model, medyate), arena_limit, firmware, folder)
+    training, memory, arena = planned.training, planned.memory, planned.arena
     folder.mkdir(parents=True, exist_ok=True)
     data = to_tflite(training.graph, memory)
     (folder / TRAIN_FILE).write_bytes(data)
@@ -151,40 +156,8 @@ def export(
     files = {name: file_entry((folder / name).read_bytes()) for name in [TRAIN_FILE, *names]}
     manifest = _manifest(model, training, memory, arena, files)
     write_manifest(manifest, folder / PLAN_FILE)
-    return Bundle(folder, manifest, arena, planned.write(manifest, folder) if planned else None)
-
-
-def _fit_arena(model: PreparedModel, recipe: Recipe, arena_limit):
-    """Lowers and plans; with less scratch memory where the limit asks for it."""
-    limit = None if arena_limit is None else _limit_bytes(arena_limit)
-    for scratch_channels in (_FAST_SCRATCH_CHANNELS, 1):
-        training = lower_training(model, recipe, scratch_channels)
-        memory = plan_memory(training.graph, training.in_place)
-        arena = predict_arena(training.graph, memory)
-        if limit is None or arena.total_bytes <= limit:
-            return training, memory, arena
-    raise _too_large(memory, arena, limit)
-
-
-def _limit_bytes(arena_limit: int | str | MemoryBudget) -> int:
-    limit = MemoryBudget.parse(arena_limit)
-    if limit.unit != BYTES:
-        raise OptionError("arena_limit", "bytes", str(limit), 'Write, for example, "128KiB".')
-    return limit.amount
-
-
-def _too_large(memory: MemoryPlan, arena: ArenaPrediction, limit: int) -> ArenaLimitError:
-    largest = ", ".join(f"{p.name} ({p.size_bytes:,} bytes)" for p in memory.at_peak[:5])
-    excess = arena.total_bytes - limit
-    return ArenaLimitError(
-        "arena_limit",
-        f"at least {arena.total_bytes:,} bytes (planned {arena.planned_bytes:,}, variables "
-        f"{arena.variable_bytes:,}, TFLM's records {arena.runtime_bytes:,})",
-        f"{limit:,} bytes, {excess:,} too few",
-        f"Largest at the peak, op {memory.peak} {memory.peak_op}: {largest}. "
-        "Take a smaller input, model or budget.",
-        excess,
-    )
+    written = planned.firmware.write(manifest, folder) if planned.firmware else None
+    return Bundle(folder, manifest, arena, written)
 
 
 def _manifest(

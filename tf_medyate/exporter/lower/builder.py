@@ -25,28 +25,45 @@ from tf_medyate.exporter.ops.options import CUSTOM_OPTIONS
 class Builder:
     """A graph that grows.
 
+    Args:
+        reserved: Names of tensors that are still to come: others of that name get a number.
+
     Attributes:
         ops: The ops so far, in execution order.
         in_place: (output, input) pairs that may share memory.
     """
 
-    def __init__(self):
+    def __init__(self, reserved: Iterable[str] = ()):
         self._tensors: dict[str, Tensor] = {}
+        self._reserved = frozenset(reserved)
         self.ops: list[Op] = []
         self.in_place: list[tuple[str, str]] = []
 
     def tensor(
-        self, name: str, shape: Iterable[int], dtype: str = "float32", kind: str = ACTIVATION
+        self,
+        name: str,
+        shape: Iterable[int],
+        dtype: str = "float32",
+        kind: str = ACTIVATION,
+        reserved: bool = False,
     ) -> str:
-        """Declares a tensor; returns its name, with a number behind it if it was taken."""
-        return self._declare(Tensor(self._unique(name), tuple(shape), dtype, kind))
+        """Declares a tensor; returns its name, with a number after it if it was taken.
 
-    def constant(self, name: str, data: np.ndarray) -> str:
-        """Declares a constant (float32, int32)."""
+        Args:
+            name: Its name.
+            shape: Positive sides.
+            dtype: As `Tensor`.
+            kind: As `Tensor`.
+            reserved: It is the one that the name was reserved for.
+        """
+        free = name if reserved else self._unique(name)
+        return self._declare(Tensor(free, tuple(shape), dtype, kind))
+
+    def constant(self, name: str, data: np.ndarray, reserved: bool = False) -> str:
+        """Declares a constant (float32, int32); the name is as for `tensor`."""
         values = np.asarray(data)
-        return self._declare(
-            Tensor(self._unique(name), values.shape, str(values.dtype), CONSTANT, data=values)
-        )
+        free = name if reserved else self._unique(name)
+        return self._declare(Tensor(free, values.shape, str(values.dtype), CONSTANT, data=values))
 
     def _declare(self, tensor: Tensor) -> str:
         self._tensors[tensor.name] = tensor
@@ -54,7 +71,7 @@ class Builder:
 
     def _unique(self, name: str) -> str:
         free, number = name, 2
-        while free in self._tensors:
+        while free in self._tensors or free in self._reserved:
             free, number = f"{name}_{number}", number + 1
         return free
 
@@ -102,20 +119,19 @@ class Builder:
         return self._tensors[name].elements
 
     def make_output(self, name: str, new_name: str) -> str:
-        """Turns an activation into an output of the graph, under a new name."""
+        """Turns an activation into an output of the graph, under a new name, a reserved one."""
         old = self._tensors.pop(name)
-        renamed = self._unique(new_name)
-        self._tensors[renamed] = dataclasses.replace(old, name=renamed, kind=OUTPUT)
+        self._declare(dataclasses.replace(old, name=new_name, kind=OUTPUT))
 
         def swap(names: tuple[str, ...]) -> tuple[str, ...]:
-            return tuple(renamed if n == name else n for n in names)
+            return tuple(new_name if n == name else n for n in names)
 
         self.ops = [
             dataclasses.replace(op, inputs=swap(op.inputs), outputs=swap(op.outputs))
             for op in self.ops
         ]
         self.in_place = [(swap((a,))[0], swap((b,))[0]) for a, b in self.in_place]
-        return renamed
+        return new_name
 
     def graph(self, name: str, inputs: Iterable[str], outputs: Iterable[str]) -> Graph:
         """The finished graph; tensors that no op uses are left out.

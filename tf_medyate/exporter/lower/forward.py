@@ -19,7 +19,7 @@ from typing import Any
 
 import keras
 
-from tf_medyate.errors import UnsupportedLayerError
+from tf_medyate.errors import OptionError, UnsupportedLayerError
 from tf_medyate.exporter.lower import geometry, weightless
 from tf_medyate.exporter.lower import weighted as lower_weighted
 from tf_medyate.exporter.lower.builder import Builder
@@ -106,20 +106,28 @@ def _check_ends(graph: ModelGraph):
 
 
 def _lower(low: Lowering, node: Node) -> str:
+    try:
+        return _lowered(low, node)
+    except OptionError as error:  # a side beyond what an op counts to
+        low.refuse(node, f"{error.argument} of {error.expected}", error.received, error.remedy)
+
+
+def _lowered(low: Lowering, node: Node) -> str:
+    if isinstance(node.layer, ChannelMasked):
+        return lower_weighted.weighted(low, node)
     for kinds, rule in _RULES:
-        if isinstance(node.layer, kinds):
+        if type(node.layer) in kinds:
             return rule(low, node)
     low.refuse(node, "a layer that can be exported", type(node.layer).__name__, "Replace it.")
 
 
-# First match wins.
+# Exact classes: a subclass may compute something else.
 _RULES: tuple[tuple[Any, Callable[[Lowering, Node], str]], ...] = (
-    (ChannelMasked, lower_weighted.weighted),
     ((_K.ReLU, _K.LeakyReLU, _K.Activation, _K.Softmax), weightless.activation),
     ((_K.Dropout, _K.Flatten, _K.Reshape), weightless.alias),
-    (_K.Add, weightless.add),
-    (_K.Concatenate, weightless.concatenate),
+    ((_K.Add,), weightless.add),
+    ((_K.Concatenate,), weightless.concatenate),
     (weightless.POOLS, weightless.pool),
     ((_K.ZeroPadding1D, _K.ZeroPadding2D), weightless.pad),
-    (_K.Rescaling, weightless.rescale),
+    ((_K.Rescaling,), weightless.rescale),
 )

@@ -29,10 +29,16 @@ _PADDINGS = (_K.ZeroPadding1D, _K.ZeroPadding2D)
 HARD_SWISH = "hard_swish"
 SOFTMAX = "softmax"
 LINEAR = "linear"
-_BY_NAME = {
-    "relu": (Activation.RELU, 0.0),
-    "relu6": (Activation.RELU6, 0.0),
-    "leaky_relu": (Activation.LEAKY_RELU, 0.2),  # the default of keras.activations.leaky_relu
+GATED = "gated"
+_GATED = {
+    keras.activations.relu: (Activation.RELU, 0.0),
+    keras.activations.relu6: (Activation.RELU6, 0.0),
+    keras.activations.leaky_relu: (Activation.LEAKY_RELU, 0.2),  # its default
+}
+_OTHERS = {
+    keras.activations.linear: LINEAR,
+    keras.activations.hard_silu: HARD_SWISH,
+    keras.activations.softmax: SOFTMAX,
 }
 
 
@@ -76,13 +82,37 @@ def find_fusions(graph: ModelGraph) -> Fusions:
 
 
 def activation_name(node: Node) -> str:
-    """Name of the activation that a node applies; "linear" for none."""
+    """The activation that a node applies: LINEAR for none, GATED for what `gated_activation` says.
+
+    Raises:
+        UnsupportedLayerError: It is none of those of keras.activations that a device has.
+    """
     layer = node.layer
     if isinstance(layer, _K.Softmax):
         return SOFTMAX
+    if gated_activation(node) is not None:
+        return GATED
     function = getattr(layer, "activation", None)
-    name = LINEAR if function is None else getattr(function, "__name__", str(function))
-    return {"hard_silu": HARD_SWISH}.get(name, name)
+    name = LINEAR if function is None else _known(_OTHERS, function)
+    if name is None:
+        names = ", ".join(known.__name__ for known in (*_GATED, *_OTHERS))
+        raise UnsupportedLayerError(
+            f"layer '{node.name}' ({kind_of(layer)})",
+            f"an activation of keras.activations, itself and not one like it: {names}",
+            f"{getattr(function, '__module__', '')}.{getattr(function, '__name__', function)}",
+            "Give the layer one of these.",
+        )
+    return name
+
+
+def kind_of(layer: Any) -> str:
+    """Name of a layer's class as the user knows it."""
+    return type(layer).__name__.removeprefix("Masked")
+
+
+def _known(table: Mapping[Any, Any], function: Any) -> Any:
+    """What a table says of a function itself; a name, or being equal, is not enough."""
+    return next((value for known, value in table.items() if known is function), None)
 
 
 def gated_activation(node: Node) -> tuple[Activation, float] | None:
@@ -99,7 +129,7 @@ def gated_activation(node: Node) -> tuple[Activation, float] | None:
         return Activation.LEAKY_RELU, float(layer.negative_slope)
     if isinstance(layer, _K.ReLU):
         return _relu(node)
-    return _BY_NAME.get(activation_name(node))
+    return _known(_GATED, getattr(layer, "activation", None))
 
 
 def _relu(node: Node) -> tuple[Activation, float]:

@@ -6,7 +6,7 @@ from typing import NoReturn
 
 from tf_medyate.errors import UnsupportedLayerError
 from tf_medyate.exporter.lower.builder import Builder
-from tf_medyate.exporter.lower.geometry import Fusions
+from tf_medyate.exporter.lower.geometry import Fusions, kind_of
 from tf_medyate.exporter.lower.training_layout import Layout
 from tf_medyate.prepared.graph import ModelGraph, Node
 
@@ -60,5 +60,5 @@ class Lowering:
 
     def refuse(self, node: Node, expected: str, received: str, remedy: str) -> NoReturn:
         """Raises UnsupportedLayerError with the layer's path and kind."""
-        kind = type(node.layer).__name__
+        kind = kind_of(node.layer)
         raise UnsupportedLayerError(f"layer '{node.name}' ({kind})", expected, received, remedy)

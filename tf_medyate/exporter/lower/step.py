@@ -17,6 +17,7 @@ Example:
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 
@@ -95,15 +96,15 @@ def lower_training(
     keras_graph = trace(model)
     fusions = geometry.find_fusions(keras_graph)
     layout = lay_out(recipe, stash_positions(keras_graph, fusions))
-    builder = Builder()
+    builder = Builder(reserved=(IMPORTANCE, LOGITS, LOSS, OPTIMIZER))
     inputs = _declare_inputs(builder, model, recipe)
     state = _declare_state(builder, layout, recipe)
-    _append_control(builder, layout, recipe)
+    _append_control(builder, layout, recipe, math.prod(model.outputs[0].shape[1:]))
     forward = lower_forward(keras_graph, layout, fusions, builder, SAMPLE, stream)
     _check_loss(recipe, forward, model)
     logits = builder.make_output(forward.output, LOGITS)
     loss_gradient = _append_loss(builder, recipe, logits)
-    builder.constant(OPTIMIZER, _optimizer_words(recipe))
+    builder.constant(OPTIMIZER, _optimizer_words(recipe), reserved=True)
     append_backward(builder, {logits: loss_gradient}, forward.wanted, scratch_channels)
     graph = builder.graph(f"{model.name}/train", inputs, (logits, LOSS, *state))
     return TrainingGraph(
@@ -134,7 +135,7 @@ def _declare_state(builder: Builder, layout: Layout, recipe: Recipe) -> tuple[st
     builder.tensor(POOL, (layout.pool_elements,), kind=VARIABLE)
     if not _by_importance(layout):
         return SELECTION, POOL
-    builder.tensor(IMPORTANCE, (layout.candidates,), kind=VARIABLE)
+    builder.tensor(IMPORTANCE, (layout.candidates,), kind=VARIABLE, reserved=True)
     prior = [recipe.prior[layer.spec.name] for layer in layout.drawn]
     builder.constant("prior", np.concatenate(prior).astype(np.float32))
     return STATE
@@ -144,7 +145,7 @@ def _by_importance(layout: Layout) -> bool:
     return any(p.importance_offset != op_schema.NO_IMPORTANCE for p in layout.layers)
 
 
-def _append_control(builder: Builder, layout: Layout, recipe: Recipe):
+def _append_control(builder: Builder, layout: Layout, recipe: Recipe, outputs: int):
     by_importance = _by_importance(layout)
     scratch_bytes = op_schema.control_scratch_bytes(layout.candidates, len(layout.drawn))
     builder.op(
@@ -161,26 +162,27 @@ def _append_control(builder: Builder, layout: Layout, recipe: Recipe):
             "prior" if by_importance else ABSENT,
         ],
         [],
-        _control_options(layout, recipe, builder),
+        _control_options(layout, recipe, outputs),
         scratch=[builder.tensor("draw_scratch", (scratch_bytes,), "uint8", SCRATCH)],
         mutates=[POOL, SELECTION, *([IMPORTANCE] if by_importance else [])],
     )
 
 
-def _control_options(layout: Layout, recipe: Recipe, builder: Builder) -> dict:
+def _control_options(layout: Layout, recipe: Recipe, outputs: int) -> dict:
     strategy, seed = recipe.strategy, recipe.seed
+    everything = sum(layer.channel_cost * layer.spec.channels for layer in layout.drawn)
     weighting = strategy.weighting if strategy.by_importance else "uniform"
     has_label = recipe.loss == SOFTMAX_CROSS_ENTROPY
     return {
         "seed_low": seed & 0xFFFFFFFF,
         "seed_high": seed >> 32,
         "first_draw": recipe.first_draw,
-        "capacity": recipe.capacity if layout.drawn else 0,
+        "capacity": min(recipe.capacity, everything) if layout.drawn else 0,
         "weighting": op_schema.Weighting[weighting.upper()],
         "sharpness": op_schema.SHARPNESSES.index(strategy.sharpness),
         "core_q16": round((1.0 if strategy.takes_strongest else strategy.core) * _Q16),
         "fixed_elements": layout.fixed_elements,
-        "classes": recipe.specs[-1].outputs if has_label else 0,
+        "classes": outputs if has_label else 0,
         "accumulates": int(layout.accumulates),
         "has_velocity": int(layout.has_velocity),
         "clip_norm": recipe.optimizer.clip_norm,
@@ -211,7 +213,7 @@ def _check_loss(recipe: Recipe, forward: Forward, model: PreparedModel):
 
 
 def _append_loss(builder: Builder, recipe: Recipe, logits: str) -> str:
-    loss = builder.tensor(LOSS, (1,), kind=OUTPUT)
+    loss = builder.tensor(LOSS, (1,), kind=OUTPUT, reserved=True)
     gradient = builder.tensor(f"{logits}/gradient", builder.shape(logits))
     kinds = {
         SOFTMAX_CROSS_ENTROPY: op_schema.SOFTMAX_CROSS_ENTROPY,

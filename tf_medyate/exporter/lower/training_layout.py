@@ -17,7 +17,7 @@ from tf_medyate.errors import OptionError
 from tf_medyate.exporter.lower.recipe import Recipe
 from tf_medyate.exporter.ops import schema as op_schema
 from tf_medyate.exporter.ops.schema import DRAWN_ANEW, NO_BIAS_DELTA, NO_IMPORTANCE, LayoutWord
-from tf_medyate.spec import BYTES, WEIGHTS, LayerSpec
+from tf_medyate.spec import BYTES, LayerSpec
 
 FLOAT_BYTES = 4
 MAX_CANDIDATES = 65535
@@ -83,7 +83,7 @@ class Layout:
         accumulates: The pool holds gradient accumulators.
         has_velocity: The pool holds the optimizer's velocities.
         fixed_elements: Elements of the pool that every draw trains; drawn runs lie behind.
-        pool_elements: Elements of the pool: what the budget says.
+        pool_elements: Elements of the pool: the budget, if a draw can fill it.
         selection_words: Words of the selection variable.
     """
 
@@ -126,11 +126,11 @@ def lay_out(recipe: Recipe, stash: Mapping[str, int]) -> Layout:
         stash: Input positions of each trained layer that are stored for a channel.
 
     Returns:
-        The layout. Its pool holds exactly the budget.
+        The layout. Its pool holds exactly the budget, or all that can be trained if that is less.
 
     Raises:
-        OptionError: More channels to draw from than a device can number, or a budget that does
-            not say how large the pool is.
+        OptionError: Nothing is trained, or there are more channels to draw from than a device can
+            number.
     """
     copies = recipe.weight_copies
     pool_end, words, candidates = 0, op_schema.STATE_WORDS, 0
@@ -168,27 +168,34 @@ def lay_out(recipe: Recipe, stash: Mapping[str, int]) -> Layout:
             f"{candidates:,}",
             "Keep fewer layers: lower top_k.",
         )
-    pool = _pool_elements(recipe)
-    optimizer = recipe.optimizer
+    if not layers:
+        raise OptionError(
+            "model",
+            "a layer that is trained",
+            "none: every layer is frozen",
+            "Set `trainable = True` of some layer before md.prepare.",
+        )
+    largest = pool_end + sum(
+        layer.spec.channels * (layer.spec.weights_per_channel * copies + layer.stash)
+        for layer in layers
+        if layer.is_drawn
+    )
     return Layout(
         tuple(layers),
-        optimizer.accumulates,
-        optimizer.momentum > 0,
+        recipe.optimizer.accumulates,
+        recipe.optimizer.momentum > 0,
         pool_end,
-        max(pool, pool_end, 1),
+        max(_pool_elements(recipe, largest), pool_end),
         words,
     )
 
 
-def _pool_elements(recipe: Recipe) -> int:
-    """Elements of the pool: the budget; if that is in elements, what any draw of it can take."""
-    if recipe.budget.unit == WEIGHTS:
-        raise OptionError(
-            "plan",
-            "a budget in bytes or elements: a pool holds activations, too",
-            str(recipe.budget),
-            'Fine-tune with, for example, budget="64KiB".',
-        )
+def _pool_elements(recipe: Recipe, largest: int) -> int:
+    """Elements of the pool: the budget, or the largest draw where that is less.
+
+    A budget in elements counts a weight once, however many values the pool holds for it.
+    """
+    amount = recipe.budget.amount
     if recipe.budget.unit == BYTES:
-        return recipe.budget.amount // FLOAT_BYTES
-    return recipe.budget.amount * recipe.weight_copies
+        return min(amount // FLOAT_BYTES, largest)
+    return min(amount * recipe.weight_copies, largest)

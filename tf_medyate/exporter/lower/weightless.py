@@ -148,7 +148,15 @@ def rescale(low: Lowering, node: Node) -> str:
     y = low.output(node, [x])
 
     def per_channel(value) -> np.ndarray:
-        return np.broadcast_to(np.asarray(value, np.float32), (channels,)).copy()
+        values = np.asarray(value, np.float32)
+        if math.prod(values.shape[:-1]) > 1 or values.size not in (1, channels):
+            low.refuse(
+                node,
+                "a number, or one a channel, as scale and offset",
+                f"an array {values.shape}",
+                "Rescale positions alike, or the data before they reach the model.",
+            )
+        return np.broadcast_to(values.reshape(-1), (channels,)).copy()
 
     weights = per_channel(layer.scale).reshape(channels, 1, 1, 1)
     inputs = [

@@ -138,6 +138,15 @@ SHARPNESSES = (0.5, 1, 2)
 """Powers of the weights, by their number in `ControlOptions.sharpness`."""
 
 
+def _channels(name: str, meaning: str = "1 to kMaxChannels") -> Field:
+    return Field(name, "int32_t", meaning, limits=(1, MAX_CHANNELS))
+
+
+def _sides(name: str, meaning: str, most: int = 65535) -> Field:
+    """A height and a width."""
+    return Field(name, "int32_t", meaning, count=2, limits=(1, most))
+
+
 _VERSION = Field("version", "uint32_t", "kOptionsVersion", default=VERSION)
 _ACTIVATION = (
     Field("activation", "int32_t", "an Activation", default=0),
@@ -161,13 +170,13 @@ CONV_2D_OPTIONS = OptionsStruct(
     "Conv2dOptions",
     (
         _VERSION,
-        Field("input_channels", "int32_t", "1 to kMaxChannels"),
-        Field("output_channels", "int32_t", "1 to kMaxChannels"),
-        Field("input_size", "int32_t", "height and width of the input", count=2),
-        Field("output_size", "int32_t", "height and width of the output", count=2),
-        Field("kernel_size", "int32_t", "height and width, 1 to 255", count=2),
-        Field("stride", "int32_t", "down and across, 1 to 255", count=2),
-        Field("dilation", "int32_t", "down and across, 1 to 255", count=2),
+        _channels("input_channels"),
+        _channels("output_channels"),
+        _sides("input_size", "height and width of the input"),
+        _sides("output_size", "height and width of the output"),
+        _sides("kernel_size", "height and width, 1 to 255", 255),
+        _sides("stride", "down and across, 1 to 255", 255),
+        _sides("dilation", "down and across, 1 to 255", 255),
         Field("padding", "int32_t", "positions before the first, top and left", count=2),
         *_ACTIVATION,
         _GATES,
@@ -180,21 +189,21 @@ CONV_DEPTHWISE_OPTIONS = OptionsStruct(
     "ConvDepthwiseOptions",
     (
         _VERSION,
-        Field("input_channels", "int32_t", "of the convolution, 1 to kMaxChannels"),
-        Field("middle_channels", "int32_t", "between the two, 1 to kMaxChannels"),
-        Field("output_channels", "int32_t", "a multiple of middle_channels, to kMaxChannels"),
-        Field("input_size", "int32_t", "height and width of the input", count=2),
-        Field("middle_size", "int32_t", "height and width between the two", count=2),
-        Field("output_size", "int32_t", "height and width of the output", count=2),
-        Field("conv_kernel_size", "int32_t", "height and width, 1 to 255", count=2),
-        Field("conv_stride", "int32_t", "down and across, 1 to 255", count=2),
-        Field("conv_dilation", "int32_t", "down and across, 1 to 255", count=2),
+        _channels("input_channels", "of the convolution, 1 to kMaxChannels"),
+        _channels("middle_channels", "between the two, 1 to kMaxChannels"),
+        _channels("output_channels", "a multiple of middle_channels, to kMaxChannels"),
+        _sides("input_size", "height and width of the input"),
+        _sides("middle_size", "height and width between the two"),
+        _sides("output_size", "height and width of the output"),
+        _sides("conv_kernel_size", "height and width, 1 to 255", 255),
+        _sides("conv_stride", "down and across, 1 to 255", 255),
+        _sides("conv_dilation", "down and across, 1 to 255", 255),
         Field("conv_padding", "int32_t", "positions before the first, top and left", count=2),
         Field("conv_activation", "int32_t", "an Activation", default=0),
         Field("conv_negative_slope", "float", "LeakyReLU's; 0 for the others", default=0.0),
-        Field("depthwise_kernel_size", "int32_t", "height and width, 1 to 255", count=2),
-        Field("depthwise_stride", "int32_t", "down and across, 1 to 255", count=2),
-        Field("depthwise_dilation", "int32_t", "down and across, 1 to 255", count=2),
+        _sides("depthwise_kernel_size", "height and width, 1 to 255", 255),
+        _sides("depthwise_stride", "down and across, 1 to 255", 255),
+        _sides("depthwise_dilation", "down and across, 1 to 255", 255),
         Field("depthwise_padding", "int32_t", "positions before the first, top and left", count=2),
         Field("depthwise_activation", "int32_t", "an Activation", default=0),
         Field("depthwise_negative_slope", "float", "LeakyReLU's; 0 for the others", default=0.0),
@@ -204,8 +213,8 @@ DENSE_OPTIONS = OptionsStruct(
     "DenseOptions",
     (
         _VERSION,
-        Field("inputs", "int32_t", "1 to kMaxChannels"),
-        Field("units", "int32_t", "1 to kMaxChannels"),
+        _channels("inputs"),
+        _channels("units"),
         *_ACTIVATION,
         _GATES,
         *_SLOT,
@@ -218,7 +227,7 @@ STASH_OPTIONS = OptionsStruct(
     (
         _VERSION,
         Field("pixels", "int32_t", "positions of the input: height * width; 1 for dense"),
-        Field("channels", "int32_t", "channels of the input, 1 to kMaxChannels"),
+        _channels("channels", "channels of the input, 1 to kMaxChannels"),
         Field("delta_elements", "int32_t", "weights of one channel"),
         *_SLOT,
     ),
@@ -228,11 +237,11 @@ POOL_OPTIONS = OptionsStruct(
     "PoolOptions",
     (
         _VERSION,
-        Field("channels", "int32_t", "1 to kMaxChannels"),
-        Field("input_size", "int32_t", "height and width of the input", count=2),
-        Field("output_size", "int32_t", "height and width of the output", count=2),
-        Field("window", "int32_t", "height and width, 1 to 65535", count=2),
-        Field("stride", "int32_t", "down and across, 1 to 65535", count=2),
+        _channels("channels"),
+        _sides("input_size", "height and width of the input"),
+        _sides("output_size", "height and width of the output"),
+        _sides("window", "height and width, 1 to 65535"),
+        _sides("stride", "down and across, 1 to 65535"),
         Field("padding", "int32_t", "positions before the first, top and left", count=2),
         Field("keeps_choices", "int32_t", "1: a max-pool writes its choices; 0: not", default=0),
     ),
@@ -252,8 +261,8 @@ PAD_OPTIONS = OptionsStruct(
     "PadOptions",
     (
         _VERSION,
-        Field("channels", "int32_t", "1 to kMaxChannels"),
-        Field("input_size", "int32_t", "height and width of the input", count=2),
+        _channels("channels"),
+        _sides("input_size", "height and width of the input"),
         Field("before", "int32_t", "zeros above and left", count=2),
         Field("after", "int32_t", "zeros below and right", count=2),
     ),
@@ -278,7 +287,12 @@ CONTROL_OPTIONS = OptionsStruct(
         Field("sharpness", "int32_t", "number of the power in op_schema.SHARPNESSES"),
         Field("core_q16", "uint32_t", "share of the strongest in 2^16ths, to 65536: greedy"),
         Field("fixed_elements", "int32_t", "where the drawn layers' runs begin in the pool"),
-        Field("classes", "int32_t", "labels are 0 to classes - 1; 0: the label is a vector"),
+        Field(
+            "classes",
+            "int32_t",
+            "labels are 0 to classes - 1; 0: the label is a vector",
+            limits=(0, MAX_CHANNELS),
+        ),
         Field("accumulates", "int32_t", "1: accumulators lie behind the deltas"),
         Field("has_velocity", "int32_t", "1: velocities lie behind those"),
         Field("clip_norm", "float", "largest norm of all gradients; 0: any"),

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import keras
 import numpy as np
 
 from tf_medyate.errors import OptionError
@@ -242,15 +243,19 @@ def _schedule(rate: float | Mapping[str, Any]) -> str:
     """A medyate::CosineSchedule."""
     if not isinstance(rate, Mapping):
         return f"{{{cpp_float(rate)}, {cpp_float(rate)}, 1.0f, 0, 0}}"
-    if rate.get("class_name") != "CosineDecay":
+    schedule = keras.optimizers.schedules.deserialize(dict(rate))
+    config = schedule.get_config()
+    steps = (config.get("warmup_steps", 0), config.get("decay_steps", 0))
+    whole = all(step == int(step) and 0 <= step < 2**31 for step in steps)
+    if type(schedule) is not keras.optimizers.schedules.CosineDecay or not whole:
         raise OptionError(
-            "learning_rate",
-            "a number, or keras.optimizers.schedules.CosineDecay",
-            str(rate.get("class_name")),
-            "Compile the model with one of these before exporting.",
+            "model.optimizer.learning_rate",
+            "a number, or keras.optimizers.schedules.CosineDecay over a whole number of steps",
+            f"{type(schedule).__name__}({config})",
+            "Compile the model with one of these for a board without TFLM: it has no others.",
         )
-    config = rate["config"]
-    start, target = config["initial_learning_rate"], config.get("warmup_target")
-    floats = (start, start if target is None else target, config.get("alpha", 0.0))
-    steps = (0 if target is None else config.get("warmup_steps", 0), config["decay_steps"])
-    return f"{{{', '.join([*map(cpp_float, floats), *(str(int(step)) for step in steps)])}}}"
+    start, target = config["initial_learning_rate"], config["warmup_target"]
+    floats = (start, start if target is None else target, config["alpha"])
+    warmup, decay = (int(step) for step in steps)
+    counts = (0 if target is None else warmup, decay)
+    return f"{{{', '.join([*map(cpp_float, floats), *map(str, counts)])}}}"

@@ -1,0 +1,147 @@
+"""What an export would refuse, found out before training; the export itself begins with it.
+
+Example:
+    >>> model.compile(keras.optimizers.SGD(0.05), "sparse_categorical_crossentropy")
+    >>> print(md.check_export(model, medyate, arena_limit="128KiB"))
+    can be exported: arena 10,272 bytes: planned 3,168, variables 3,296, ...
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import pathlib
+
+from tf_medyate.callback import MeDyate
+from tf_medyate.errors import OptionError
+from tf_medyate.exporter.board.firmware import FirmwareOptions, FirmwarePlan, plan_firmware
+from tf_medyate.exporter.lower.recipe import Recipe, recipe_of, unranked_recipe
+from tf_medyate.exporter.lower.step import TrainingGraph, lower_training
+from tf_medyate.exporter.memory.arena import ArenaPrediction, predict_arena
+from tf_medyate.exporter.memory.planner import ArenaLimitError, MemoryPlan, plan_memory
+from tf_medyate.prepared.folding import require_prepared
+from tf_medyate.prepared.model import PreparedModel
+from tf_medyate.spec import BYTES, MemoryBudget
+
+_FAST_SCRATCH_CHANNELS = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportPlan:
+    """What is to be exported, checked; nothing is written yet.
+
+    Attributes:
+        training: The training graph.
+        memory: Where its tensors lie.
+        arena: What that needs of memory, predicted.
+        firmware: What a board needs without TFLM; None unless it was asked for.
+        is_ranked: The layers are those that will be trained; else all of them stand for those.
+    """
+
+    training: TrainingGraph
+    memory: MemoryPlan
+    arena: ArenaPrediction
+    firmware: FirmwarePlan | None
+    is_ranked: bool
+
+    def __str__(self) -> str:
+        if not self.is_ranked:
+            return (
+                "can be exported, as far as that is known before the layers are ranked: call "
+                "set_model(model) on the callback to know the arena, too"
+            )
+        fit = self.firmware.fit if self.firmware else None
+        return "\n".join(str(part) for part in (f"can be exported: {self.arena}", fit) if part)
+
+
+def check_export(
+    model: PreparedModel,
+    medyate: MeDyate,
+    arena_limit: int | str | MemoryBudget | None = None,
+    firmware: FirmwareOptions | None = None,
+) -> ExportPlan:
+    """Raises what `md.export` would raise; changes and writes nothing.
+
+    Args:
+        model: A prepared, compiled model.
+        medyate: Its callback. Before it has seen the model (in `fit`, or by `set_model`) every
+            layer is taken to be trained, and arena and board are not checked.
+        arena_limit: As `md.export`.
+        firmware: As `md.export`.
+
+    Returns:
+        What would be exported; prints itself in a line or two.
+
+    Raises:
+        NotPreparedError, PlanError: Model and callback do not belong together.
+        OptionError: Loss, optimizer, strategy or firmware option cannot run on a device.
+        UnsupportedLayerError: A layer cannot be exported.
+        ArenaLimitError: The arena would be larger; the error says by how many bytes.
+        BoardError: The model does not fit the board that `firmware` names.
+    """
+    require_prepared(model)
+    if not isinstance(medyate, MeDyate) or medyate.attached_model is not None:
+        return plan_export(model, recipe_of(model, medyate), arena_limit, firmware)
+    if firmware is not None:
+        firmware = dataclasses.replace(firmware, board=None)
+    return plan_export(model, unranked_recipe(model, medyate), None, firmware, is_ranked=False)
+
+
+def plan_export(
+    model: PreparedModel,
+    recipe: Recipe,
+    arena_limit: int | str | MemoryBudget | None,
+    firmware: FirmwareOptions | None,
+    folder: pathlib.Path = pathlib.Path(),
+    is_ranked: bool = True,
+) -> ExportPlan:
+    """Finds out what will be exported; arguments and errors as `check_export`.
+
+    Args:
+        model: The prepared model.
+        recipe: What is trained, and how.
+        arena_limit: Largest arena.
+        firmware: What to write for a board.
+        folder: Where it shall go.
+        is_ranked: As `ExportPlan`.
+    """
+    training, memory, arena = _fit_arena(model, recipe, arena_limit)
+    shape = [int(side) for side in model.inputs[0].shape[1:]]
+    planned = plan_firmware(training, memory, shape, folder, firmware) if firmware else None
+    return ExportPlan(training, memory, arena, planned, is_ranked)
+
+
+def _fit_arena(model: PreparedModel, recipe: Recipe, arena_limit):
+    """Lowers and plans; with less scratch memory where the limit asks for it."""
+    limit = math.inf if arena_limit is None else _limit_bytes(arena_limit)
+    training = lower_training(model, recipe, _FAST_SCRATCH_CHANNELS)
+    memory = plan_memory(training.graph, training.in_place)
+    arena = predict_arena(training.graph, memory)
+    if arena.total_bytes > limit:
+        training = lower_training(model, recipe, scratch_channels=1)
+        memory = plan_memory(training.graph, training.in_place)
+        arena = predict_arena(training.graph, memory)
+    if arena.total_bytes > limit:
+        raise _too_large(memory, arena, int(limit))
+    return training, memory, arena
+
+
+def _limit_bytes(arena_limit: int | str | MemoryBudget) -> int:
+    limit = MemoryBudget.parse(arena_limit)
+    if limit.unit != BYTES:
+        raise OptionError("arena_limit", "bytes", str(limit), 'Write, for example, "128KiB".')
+    return limit.amount
+
+
+def _too_large(memory: MemoryPlan, arena: ArenaPrediction, limit: int) -> ArenaLimitError:
+    largest = ", ".join(f"{p.name} ({p.size_bytes:,} bytes)" for p in memory.at_peak[:5])
+    excess = arena.total_bytes - limit
+    return ArenaLimitError(
+        "arena_limit",
+        f"at least {arena.total_bytes:,} bytes (planned {arena.planned_bytes:,}, variables "
+        f"{arena.variable_bytes:,}, TFLM's records {arena.runtime_bytes:,})",
+        f"{limit:,} bytes, {excess:,} too few",
+        f"Largest at the peak, op {memory.peak} {memory.peak_op}: {largest}. "
+        "Take a smaller input, model or budget.",
+        excess,
+    )

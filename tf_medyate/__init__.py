@@ -2,7 +2,7 @@
 
 >>> import tf_medyate as md
 >>> model = md.prepare(base)
->>> model.compile(optimizer=keras.optimizers.SGD(0.05), loss=..., metrics=["accuracy"])
+>>> model.compile(keras.optimizers.SGD(0.05), loss="sparse_categorical_crossentropy")
 >>> medyate = md.MeDyate(budget="8KiB")
 >>> model.fit(x, y, batch_size=8, epochs=20, callbacks=[medyate])
 >>> print(medyate.report())

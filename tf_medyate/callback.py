@@ -6,11 +6,16 @@ Example:
     >>> print(medyate.report())
 
 In a training loop of one's own:
+    >>> optimizer, loss = model.optimizer, keras.losses.SparseCategoricalCrossentropy()
     >>> medyate = MeDyate(budget="8KiB", calibration=(x, y), loss=loss, optimizer=optimizer)
     >>> medyate.set_model(model)
-    >>> for epoch in range(20):
+    >>> for epoch in range(3):
     ...     medyate.begin_epoch()
-    ...     ...                        # GradientTape over model.trainable_variables
+    ...     for start in range(0, len(x), 8):
+    ...         with tf.GradientTape() as tape:
+    ...             value = loss(y[start : start + 8], model(x[start : start + 8], training=True))
+    ...         gradients = tape.gradient(value, model.trainable_variables)
+    ...         optimizer.apply_gradients(zip(gradients, model.trainable_variables))
     ...     medyate.end_epoch()
 """
 

@@ -10,7 +10,7 @@ The 1 is the weight delta. Whatever is always trained (head, biases) is counted 
 
 Example:
     >>> cost = CostModel(optimizer_slots=1)          # SGD with momentum, in bytes
-    >>> cost.channel(spec)                           # bytes that one drawn channel occupies
+    >>> cost.channel(specs[0])                       # bytes that one drawn channel occupies
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@ Example:
     >>> import tf_medyate as md
     >>> md.MemoryBudget.parse("64 parsecs")
     Traceback (most recent call last):
-    tf_medyate.errors.BudgetError: budget: expected ...; received '64 parsecs'. Write ...
+    ...
+    tf_medyate.errors.BudgetError: budget: expected a number ...; received '64 parsecs'. Write, ...
 """
 
 

@@ -1,8 +1,8 @@
 """What our values show in a notebook: small tables of HTML, readable on light and dark ground.
 
 Example:
-    >>> table("2 layers kept", ("layer", "score"), [("conv", "0.7"), ("<head>", "0.3")])
-    '<div ...><p><b>2 layers kept</b></p><table>...'
+    >>> print(table("2 layers kept", ("layer", "score"), [("conv", "0.7"), ("<head>", "0.3")]))
+    <div>...<b>2 layers kept</b>...&lt;head&gt;...</div>
 """
 
 from __future__ import annotations

@@ -175,10 +175,10 @@ def memory_cells(medyate) -> tuple[str, str]:
 
 
 def whole(argument: str, text: str) -> int:
-    """A whole number.
+    """Reads a whole number, or a share is refused with what to write instead.
 
     Raises:
-        OptionError: It is none.
+        OptionError: The text is no whole number.
     """
     try:
         return int(text)

@@ -7,7 +7,8 @@ watch: smartwatch motion data of ten wearers, out of the installed seglearn pack
 Example:
     >>> from tf_medyate.data import leave_one_out
     >>> split = leave_one_out(wearer=3)
-    >>> model.fit(split.adapt_x, split.adapt_y)
+    >>> split.adapt_x.shape
+    (112, 100, 6)
 """
 
 from tf_medyate.data.watch import WatchData, WearerSplit, leave_one_out, load_watch

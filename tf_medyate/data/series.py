@@ -5,6 +5,7 @@ itself wants numba and half of scikit-learn. Only what these files use of the fo
 class labels, and series of one or more dimensions, of equal or unequal length, without gaps.
 
 Example:
+    >>> from tf_medyate.data.registry import get_dataset
     >>> task = get_dataset("japanese_vowels").load(0, 0)
     >>> print(task)
     japanese_vowels, fold 0: 270 training and 370 test samples of 29 x 12, 9 classes

@@ -7,6 +7,7 @@ run from 0 to 9 are followed by ten that do. A part is a fold's test part, so at
 student is in both.
 
 Example:
+    >>> from tf_medyate.data.registry import get_dataset
     >>> print(get_dataset("sign_digits").load(0, 0))
     sign_digits, fold 0: 1,651 training and 411 test samples of 100 x 100 x 3, 10 classes
 """

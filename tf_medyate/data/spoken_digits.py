@@ -9,6 +9,7 @@ A fold leaves one speaker out. Of each digit the first 20 of the speaker's 50 re
 adapt to, the later ones to test on; the other five speakers are the source.
 
 Example:
+    >>> from tf_medyate.data.registry import get_dataset
     >>> print(get_dataset("spoken_digits").load(3, 0))
     spoken_digits, fold 3: 200 training and 300 test samples of 49 x 10, 10 classes
 """

@@ -18,7 +18,7 @@ occurs in both parts, and no sample is in both.
 Example:
     >>> split = leave_one_out(wearer=3)
     >>> print(split)
-    wearer 3: 4,277 source, 154 adapt and 232 test windows of 100 x 6
+    wearer 3: 4,382 source, 112 adapt and 169 test windows of 100 x 6
 """
 
 from __future__ import annotations

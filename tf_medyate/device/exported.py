@@ -3,7 +3,7 @@
 Example:
     >>> exported = read_export("out/")
     >>> exported.factory.shape
-    (19456,)
+    (...,)
 """
 
 from __future__ import annotations

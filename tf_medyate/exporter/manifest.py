@@ -3,7 +3,7 @@
 Example:
     >>> manifest = read_manifest("out/plan.json")
     >>> [layer.name for layer in manifest.layers if layer.drawn]
-    ['conv_3', 'conv_4']
+    ['stem', 'body', ...]
 """
 
 from __future__ import annotations

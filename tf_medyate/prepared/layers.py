@@ -10,7 +10,7 @@ A masked layer is in one of three modes, chosen when the training function is tr
 Which channels are drawn lives in variables, so a new draw needs no new trace.
 
 Example:
-    >>> layer = md.layers.MaskedConv2D(8, 3)
+    >>> layer = md.prepare(base).layers[1]     # a MaskedConv2D
     >>> layer.channel_mask                    # bool, one entry per input channel
 """
 

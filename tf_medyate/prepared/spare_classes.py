@@ -7,7 +7,10 @@ mean bias of the other classes when it is enrolled (tflm_ops/trainer/trainer.h).
 Example:
     >>> wider = add_spare_classes(base, 2)
     >>> model = md.prepare(wider)
-    >>> md.export(model, "out/", medyate, cpp=True, spare_classes=2, class_names=["sit", "walk"])
+    >>> model.output_shape[-1] - base.output_shape[-1]
+    2
+
+Then train it, and export it with `FirmwareOptions(spare_classes=2)`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The weighted layers of a flat graph, described by what their channels cost.
 
 Example:
-    >>> for spec in layer_specs(md.prepare(model)):
+    >>> for spec in md.layer_specs(model):
     ...     print(spec)
 """
 

@@ -4,9 +4,10 @@ A page is one self-contained file without a script or a link. It gives a Jinja t
 "base" and fills the blocks `top` (below the lead) and `body` (below facts and pictures).
 
 Example:
-    >>> render('{% extends "base" %}{% block body %}<p>{{ word }}</p>{% endblock %}', title="Hello",
-    ...        heading="Hello", under="", lead="", footer="", pictures=[], word="<b>")
-    '<!doctype html>...<p>&lt;b&gt;</p>...'
+    >>> page = '{% extends "base" %}{% block body %}<p>{{ word }}</p>{% endblock %}'
+    >>> print(render(page, title="Hello", heading="Hello", under="", lead="", footer="",
+    ...              pictures=[], word="<b>"))
+    <!doctype html>...<p>&lt;b&gt;</p>...
 """
 
 from __future__ import annotations

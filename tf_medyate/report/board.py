@@ -1,7 +1,7 @@
 """What a board did, as a picture and a page: losses sample by sample, accuracies, memory.
 
 Example:
-    >>> story = BoardStory("A watch learned its wearer", losses, 219, facts)
+    >>> story = BoardStory("A watch learned its wearer", [2.0, 1.0, 0.5], 1, [("RAM", "34.7 KiB")])
     >>> save_story(story, "out/device_demo")
 """
 

@@ -1,6 +1,7 @@
 """Pictures of `tf_medyate.select.diagnostics`, in the look of the training report.
 
 Example:
+    >>> from tf_medyate.select.diagnostics import diagnose
     >>> for path in save(draw(diagnose(model, x, y)), "out"):
     ...     print(path)
 """

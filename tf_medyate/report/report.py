@@ -13,14 +13,7 @@ from tf_medyate.report.record import TrainingRecord
 
 
 class TrainingReport(TrainingRecord):
-    """A whole fine-tuning run under a memory budget; its attributes are `TrainingRecord`'s.
-
-    Example:
-        >>> print(report)
-        >>> report.save_html("report.html")
-        >>> TrainingReport.from_json(report.to_json()) == report
-        True
-    """
+    """A whole fine-tuning run under a memory budget; its attributes are `TrainingRecord`'s."""
 
     def __repr__(self) -> str:
         length = words.plural(len(self.epochs), "epoch")

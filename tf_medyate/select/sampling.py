@@ -43,8 +43,8 @@ order, channels rising; heads are no candidates.
 
 Example:
     >>> plan = sample_channels(specs, importance, "64KiB", seed=1, draw=0)
-    >>> plan.channels_of("conv_3")
-    (0, 7, 19)
+    >>> plan.channels_of("stem")
+    (...)
 """
 
 from __future__ import annotations

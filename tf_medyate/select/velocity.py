@@ -3,8 +3,8 @@
 Example:
     >>> probe = VelocityProbe(model, x[:64])
     >>> probe()                                # before training: all 1
-    >>> model.fit(...)
-    >>> probe()["conv_3"]                      # near 0 for channels that have settled
+    >>> history = model.fit(x, y, verbose=0)
+    >>> probe()["stem"]                        # near 0 for channels that have settled
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ One level below:
 
 >>> from tf_medyate import simulate
 >>> interpreter = simulate.Interpreter(open("out/train.tflite", "rb").read(), arena_bytes=1 << 20)
->>> logits, loss = interpreter.run(sample, label, learning_rate, command)
+>>> logits, loss, *_ = interpreter.run(*inputs)    # sample, label, rate, command
 >>> interpreter.arena.total_bytes
 """
 

@@ -1,8 +1,8 @@
 """What a trainer is given, checked before the interpreter sees it.
 
 Example:
-    >>> check_label(3, manifest)
-    array([3], dtype=int32)
+    >>> check_label(2, manifest)
+    array([2], dtype=int32)
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """The official TFLM interpreter with our ops, with errors that say what TFLM printed.
 
 Example:
-    >>> interpreter = Interpreter(model_bytes, arena_bytes=200_000)
+    >>> interpreter = Interpreter(open("out/train.tflite", "rb").read(), arena_bytes=200_000)
     >>> outputs = interpreter.run(*inputs)
     >>> print(interpreter.arena)
-    arena 30416 bytes: head 12288, tail 18128 (64-bit host)
+    arena ... bytes: head ..., tail ... (64-bit host)
 """
 
 import contextlib

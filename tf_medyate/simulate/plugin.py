@@ -3,7 +3,7 @@
 Example:
     >>> from tf_medyate.simulate import build_plugin
     >>> build_plugin()  # a few seconds the first time, then kept
-    PosixPath('/home/you/.cache/tf_medyate/<hash>/libmedyate_ops.so')
+    PosixPath('.../libmedyate_ops.so')
 
 `pip install .` builds it once and puts it into the package. In a checkout it is kept under a hash
 of its sources, flags and compiler, so it is built again exactly when one of them changes.

@@ -8,8 +8,8 @@ Example:
     >>> for sample, label in zip(x, y):
     ...     loss = trainer.step(sample, label)
     >>> trainer.end_epoch()
-    >>> trainer.predict(x[0]).argmax()
-    3
+    >>> trainer.predict(x[0]).shape
+    (3,)
 """
 
 from __future__ import annotations

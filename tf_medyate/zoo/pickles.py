@@ -5,6 +5,7 @@ PyTorch writes (protocol 2) is let through, and no more of it than a state dict 
 pickle's operations make the interpreter set gigabytes aside for a file of a few bytes.
 
 Example:
+    >>> import io, pickle
     >>> check_pickle(io.BytesIO(pickle.dumps({"a": 1}, protocol=2)))
 """
 

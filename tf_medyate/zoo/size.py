@@ -1,6 +1,7 @@
 """How large a network is, in the two numbers that papers publish.
 
 Example:
+    >>> from tf_medyate.zoo.resnet import resnet8
     >>> macs(resnet8())
     12501632
 """

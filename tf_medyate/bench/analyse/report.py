@@ -1,6 +1,7 @@
 """Everything that a bench writes when it is done: CSV, Markdown, HTML and pictures.
 
 Example:
+    >>> from tf_medyate.bench.plan.suites import get_suite
     >>> for path in write(results, get_suite("tiny"), pathlib.Path("runs/report")):
     ...     print(path)
 """

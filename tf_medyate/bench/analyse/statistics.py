@@ -7,7 +7,7 @@ and, with the folds averaged too, paired by case; see claims.py.
 
 Example:
     >>> print(paired([93.1, 90.2, 95.0], [92.0, 90.1, 93.9]))
-    +0.77 (-0.66 to +2.20, d=1.33, p=0.147, n=3)
+    +0.77 (-0.67 to +2.20, d=1.33, p=0.148, n=3)
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ What is known of the numbers, and from where:
 
 Example:
     >>> Budget.share(0.1).resolve(specs)
-    MemoryBudget(amount=8620, unit='bytes')
+    MemoryBudget(amount=..., unit='bytes')
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Example:
     >>> suite = choose("tiny", networks=["ds_cnn"])
-    >>> suite = choose("own", networks=["lenet5"], datasets=["rings", "digits"])
+    >>> suite = choose("own", networks=["resnet8"], datasets=["digits"])
     >>> suite = changed(suite, recipe="epochs=20,learning_rate=0.05", budgets="5%,64KiB")
 """
 

@@ -4,6 +4,7 @@ A run's key is a hash of everything that its result depends on, the recipe inclu
 recipe is another run, and a finished run is found again wherever it was made.
 
 Example:
+    >>> from tf_medyate.bench.plan.suites import get_suite
     >>> runs = grid(get_suite("smoke"), ["medyate", "head"], seeds=range(3))
     >>> print(runs[0], runs[0].key)
 """

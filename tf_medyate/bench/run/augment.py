@@ -9,7 +9,7 @@
 The draws depend on the generator alone, so a batch looks the same on every machine.
 
 Example:
-    >>> x = distort(x, "crop", np.random.default_rng([seed, epoch, batch]))
+    >>> x = distort(x, "crop", np.random.default_rng([7, 0, 3]))  # seed, epoch, batch
 """
 
 from __future__ import annotations

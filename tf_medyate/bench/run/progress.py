@@ -4,7 +4,7 @@ Runs differ in length by more than a factor of ten, so the time left is not a sh
 gone by: every run still to do counts with the mean of its like, as far as any are done.
 
 Example:
-    >>> with Board(runs, done, workers=2) as board:
+    >>> with Board(runs, done=(), workers=2) as board:
     ...     board.finished(run, seconds=3.2)
 """
 

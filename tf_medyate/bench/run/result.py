@@ -1,7 +1,7 @@
 """What a run of the bench leaves behind.
 
 Example:
-    >>> result = Result.from_json(path.read_text())
+    >>> result = Result.from_json(results[0].to_json())
     >>> print(f"{result.run}: {result.accuracy_after:.1%}")
 """
 

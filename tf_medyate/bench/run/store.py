@@ -6,8 +6,9 @@ writes it a second time replaces it by its like: every result is there exactly o
 
 Example:
     >>> store = Store("runs")
-    >>> store.write(result)
-    >>> store.read(run).accuracy_after
+    >>> store.write(results[0])
+    >>> store.read(results[0].run) == results[0]
+    True
 """
 
 from __future__ import annotations

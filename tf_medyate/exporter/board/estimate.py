@@ -3,8 +3,10 @@
 Arithmetic on cycles and data-sheet figures: estimates, and said to be.
 
 Example:
-    >>> life = flash_life(NANO_33_BLE, weight_pages=2, commits_per_day=10)
-    >>> print(estimate(NANO_33_BLE, step_cycles=5e6, samples_per_epoch=100, commit_s=life.commit_s))
+    >>> from tf_medyate.boards.registry import get_board
+    >>> life = flash_life(get_board("nano33ble"), weight_pages=2, commits_per_day=10)
+    >>> print(estimate(get_board("nano33ble"), step_cycles=5e6, samples_per_epoch=100,
+    ...                commit_s=life.commit_s))
     >>> print(life)
 """
 

@@ -1,7 +1,7 @@
 """What a board needs: the model in C++, the layout of its weights, libraries; and whether it fits.
 
 Example:
-    >>> options = md.FirmwareOptions(arduino=True, class_names=["sit", "walk"], spare_classes=1)
+    >>> options = md.FirmwareOptions(arduino=True, class_names=["sit", "walk", "run"])
     >>> bundle = md.export(model, "out/", medyate, firmware=options)
     >>> print(bundle.firmware)
 """

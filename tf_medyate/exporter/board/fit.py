@@ -1,6 +1,7 @@
 """Does a model fit a board? estimate.py says how long a step takes there.
 
 Example:
+    >>> from tf_medyate.boards.registry import get_board
     >>> board = get_board("nano33ble")
     >>> print(check_fit(board, arena_bytes=27_000, weights_bytes=8192, factory_bytes=8192,
     ...                 constants_bytes=60_000, journal_bytes=4096 * journal_pages(2)))

@@ -1,10 +1,12 @@
 """Collects the tensors and ops of a graph while it is being lowered.
 
 Example:
+    >>> from tf_medyate.exporter.ir.values import INPUT
+    >>> from tf_medyate.exporter.ops import schema
     >>> builder = Builder()
     >>> x = builder.tensor("x", (1, 8), kind=INPUT)
     >>> y = builder.tensor("y", (1, 8))
-    >>> builder.op(op_schema.HARD_SWISH, [x], [y], options={}, in_place=[(y, x)])
+    >>> builder.op(schema.HARD_SWISH, [x], [y], options={}, in_place=[(y, x)])
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ An activation that nothing else reads is fused into the layer before it, and zer
 convolution behind it, so that the padded map never exists.
 
 Example:
-    >>> fusions = find_fusions(graph)
-    >>> conv_options(graph.nodes[3], fusions)["padding"]
+    >>> fusions = find_fusions(model_graph)
+    >>> conv_options(model_graph.nodes[1], fusions)["padding"]
     (1, 1)
 """
 

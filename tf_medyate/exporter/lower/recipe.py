@@ -3,7 +3,7 @@
 Example:
     >>> recipe = recipe_of(model, medyate)       # after medyate.set_model(model), or a fit
     >>> recipe.loss, recipe.kept
-    ('softmax_cross_entropy', ('conv_3', 'conv_4'))
+    ('softmax_cross_entropy', ('stem', 'body', ...))
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ Inputs are sample, label, learning_rate and command, outputs logits and loss. Be
 is an output too (selection, pool, importance), so that a host can read it; it takes no memory.
 
 Example:
+    >>> from tf_medyate.exporter.lower.recipe import recipe_of
     >>> training = lower_training(model, recipe_of(model, medyate))
     >>> print(training.graph)
 """

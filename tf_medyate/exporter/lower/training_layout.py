@@ -1,9 +1,9 @@
 """Where everything that is trained lies in pool, selection and importance.
 
 Example:
-    >>> layout = lay_out(recipe, stash={"conv_3": 12, "head": 1})
-    >>> layout.of("conv_3").selection_offset
-    4
+    >>> layout = training.layout              # from lower_training
+    >>> layout.of("stem").run_offset, layout.pool_elements
+    (-1, 1536)
 """
 
 from __future__ import annotations

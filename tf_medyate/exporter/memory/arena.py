@@ -2,7 +2,7 @@
 
 Example:
     >>> print(predict_arena(graph, plan))
-    arena 10,272 bytes: planned 3,168, variables 3,296, TFLM's records 3,808 (64-bit host)
+    arena ... bytes: planned ..., variables ..., TFLM's records ... (64-bit host)
 """
 
 from __future__ import annotations

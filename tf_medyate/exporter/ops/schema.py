@@ -6,9 +6,9 @@ from it, so the two sides cannot disagree:
     python -m tf_medyate.exporter.ops.header
 
 Example:
-    >>> from tf_medyate.exporter.ops import schema as op_schema
-    >>> options = op_schema.DENSE.options.pack(inputs=8, units=4)
-    >>> op_schema.DENSE.options.unpack(options)["units"]
+    >>> from tf_medyate.exporter.ops import schema
+    >>> options = schema.DENSE.options.pack(inputs=8, units=4)
+    >>> schema.DENSE.options.unpack(options)["units"]
     4
 
 The selection variable (int32) begins with `STATE_WORDS` words of state, see `StateWord`. Then every

@@ -6,9 +6,8 @@ in whole flash pages of their own, so that a commit can patch them; they stand i
 of their own, so that no compiler folds them into code.
 
 Example:
-    >>> training = lower_training(model, recipe_of(model, medyate))
-    >>> print(write_cpp(training, plan_memory(training.graph, training.in_place), "sketch/"))
-    C++ model in sketch: arena 7,200 bytes on a 32-bit board, weights region 2 flash pages of 4 KiB
+    >>> print(write_cpp(training, memory_plan, "sketch/"))
+    C++ model in sketch: arena ... bytes on a 32-bit board, weights region ... flash pages of 4 KiB
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The C++ sources that a board needs: math, ops, runtime, and the device's end of the protocol.
+"""The C++ sources that a board needs: from the math to its end of the serial protocol.
 
 Example:
     >>> [path.name for path in device_sources() if path.parent.name == "device"][:2]
-    ['framing.cc', 'framing.h']
+    ['class_names.cc', 'class_names.h']
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from the start of the file, as TFLM wants them: it reads them where they lie. Sc
 the op's outputs, so that the runtime plans them like any other tensor.
 
 Example:
-    >>> write_tflite(graph, "out/train.tflite", plan_memory(graph))
+    >>> write_tflite(graph, "out/train.tflite", memory_plan)
 """
 
 from __future__ import annotations

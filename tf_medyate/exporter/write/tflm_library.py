@@ -2,7 +2,7 @@
 
 Example:
     >>> print(write_tflm_library("out/", "out/tflm/MeDyateTFLM"))
-    TFLM ops in out/tflm/MeDyateTFLM: 92 files, 14 ops, train.tflite of 9,876 bytes
+    TFLM ops in out/tflm/MeDyateTFLM: ... files, ... ops, train.tflite of ... bytes
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ name: whatever is not known to be done alike is refused.
 Example:
     >>> model.compile(keras.optimizers.SGD(0.05), "sparse_categorical_crossentropy")
     >>> loss_of(model), sgd_of(model).learning_rate
-    (Loss(kind='softmax_cross_entropy', from_logits=False), 0.05)
+    (Loss(kind='softmax_cross_entropy', from_logits=False), 0.05...)
 """
 
 from __future__ import annotations

@@ -1,12 +1,16 @@
 """What one channel, one layer and one update cost, in bytes, in elements or in weights.
 
-The elements of a channel are those of TraDy (arXiv 2510.19675) and MeDyate (arXiv
-2510.20979): its weights plus the activation that its weight gradient needs. The bytes are
-what the training graph's pool holds for it:
+The elements of an input channel are those of MeDyate (arXiv 2510.20979, Eq. 4): C_W + C_A, its
+weights and the activation that its weight gradient needs, one sample's map without padding.
+As in the papers, the classifier and all biases are left out: they are trained beside the budget.
+Velocity (2312.05282) counts weights alone, likewise without the classifier.
+
+The bytes are what the training graph's pool holds. They leave nothing out, head and biases are
+counted like everything else:
 
     itemsize * (weights * (1 + accumulate + optimizer_slots) + activations * device_batch)
 
-The 1 is the weight delta. Whatever is always trained (head, biases) is counted the same way.
+The 1 is the weight delta.
 
 Example:
     >>> cost = CostModel(optimizer_slots=1)          # SGD with momentum, in bytes
@@ -35,8 +39,7 @@ class CostModel:
     """Turns layer specs into costs.
 
     Attributes:
-        unit: "bytes"; or "elements", or "weights" alone, for the papers' counts, which ignore
-            all the rest.
+        unit: "bytes", or for the papers' counts "elements" or "weights".
         optimizer_slots: Values that the optimizer keeps for each weight: 0 for plain SGD,
             1 with momentum, 2 for Adam.
         accumulate: A gradient accumulator is kept for each weight.
@@ -71,19 +74,24 @@ class CostModel:
         return self.itemsize_bytes * (weights * copies + activations * self.device_batch)
 
     def channel(self, spec: LayerSpec) -> int:
-        """Cost of training one input channel of a layer (TraDy's C_c)."""
+        """Cost of training one input channel of a layer: C_W + C_A in elements."""
         return self._cost(spec.weights_per_channel, spec.activation_elements)
 
     def bias(self, spec: LayerSpec) -> int:
-        """Cost of training a layer's bias, which needs no stored activation."""
-        return self._cost(spec.bias_elements, 0)
+        """Cost of training a layer's bias, which needs no stored activation; 0 but in bytes."""
+        return self._cost(spec.bias_elements, 0) if self.unit == BYTES else 0
 
     def layer(self, spec: LayerSpec) -> int:
         """Cost of training all channels and the bias of a layer."""
         return spec.channels * self.channel(spec) + self.bias(spec)
 
     def fixed(self, specs: Iterable[LayerSpec], kept: Collection[str]) -> int:
-        """Cost of what every draw trains: the heads, and the kept layers' biases if trained."""
+        """Cost of what every draw trains: the heads, and the kept layers' biases if trained.
+
+        0 but in bytes: the papers count neither.
+        """
+        if self.unit != BYTES:
+            return 0
         total = 0
         for spec in specs:
             if spec.is_head:
@@ -93,5 +101,5 @@ class CostModel:
         return total
 
     def full(self, specs: Iterable[LayerSpec]) -> int:
-        """Cost of fine-tuning every channel and bias of the model."""
-        return sum(self.layer(spec) for spec in specs)
+        """Cost of fine-tuning every channel and bias; in elements and weights without the heads."""
+        return sum(self.layer(s) for s in specs if self.unit == BYTES or not s.is_head)

@@ -57,8 +57,8 @@ class MemoryBudget:
     """An upper bound on the memory of one update, in bytes, in elements or in weights.
 
     Elements (weights plus stored activations) are the unit of TraDy and MeDyate, weights alone
-    that of Velocity, both for comparison only; bytes also count the optimizer's slots, gradient
-    accumulators and the batch.
+    that of Velocity, both without head and biases and for comparison only; bytes count
+    everything, the optimizer's slots, gradient accumulators and the batch, too.
 
     Attributes:
         amount: Positive whole number of `unit`.
@@ -242,7 +242,7 @@ class UpdatePlan:
         draw: Number of the draw; with `seed` it names the random stream.
         seed: Seed of the sampler.
         budget: The bound that was respected.
-        fixed: Cost of what is always trained (head, biases), in the budget's unit.
+        fixed: Cost of what is always trained (head, biases); 0 in elements and in weights.
         drawn: Cost of the drawn channels, in the budget's unit.
         layers: The drawn channels in execution order; layers without any are left out.
     """
@@ -279,8 +279,9 @@ class UpdatePlan:
         return notebook.table(str(self), ("layer", "drawn", "channels"), rows)
 
     def __str__(self) -> str:
+        written = self.budget.format
+        fixed = written(self.fixed) if self.budget.unit == BYTES else "not counted"
         return (
             f"draw {self.draw}: {self.channel_count} channels in {len(self.layers)} layers, "
-            f"{self.budget.format(self.used)} of {self.budget.format(self.budget.amount)} "
-            f"(head and biases {self.budget.format(self.fixed)})"
+            f"{written(self.used)} of {written(self.budget.amount)} (head and biases {fixed})"
         )

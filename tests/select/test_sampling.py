@@ -113,7 +113,7 @@ def networks(draw, options=True):
     cost = CostModel(unit, draw(whole(0, 2)), draw(st.booleans()), draw(whole(1, 3)))
     kept = [s.name for s in specs if s.trainable and not s.is_head]
     most = cost.full([s for s in specs if s.trainable])
-    amount = draw(whole(cost.fixed(specs, kept), most + 50))
+    amount = draw(whole(max(1, cost.fixed(specs, kept)), most + 50))
     chosen = {"seed": draw(whole(0, 2**64 - 1)), "draw": draw(whole(0, 2**63 - 1))}
     if options:
         chosen["weighting"] = draw(st.sampled_from(sampling.WEIGHTINGS))
@@ -379,10 +379,11 @@ class TestPlan:
     def test_kept_layers_only_and_their_biases_are_fixed(self):
         specs = [layer("a", 0, 3, bias_elements=7), layer("b", 1, 3, bias_elements=2)]
         specs.append(layer("out", 2, 2, 5, 1, bias_elements=4, is_head=True))
-        plan = sample_channels(specs, {"b": [1, 1, 1]}, "20 elements", kept=("b",))
-        assert plan.fixed == 2 * (5 + 1) + 4 + 2
+        assert sample_channels(specs, {"b": [1, 1, 1]}, "2 elements", kept=("b",)).fixed == 0
+        plan = sample_channels(specs, {"b": [1, 1, 1]}, 4 * 20, kept=("b",))
+        assert plan.fixed == 4 * (2 * (5 + 1) + 4 + 2)
         assert plan.layers[0].layer == "b"
-        assert plan.drawn == plan.channel_count == 2
+        assert plan.drawn == 4 * plan.channel_count == 8
 
     def test_bytes_by_default_and_text(self):
         plan = sample_channels([layer("a", 0, 9, 2, 1)], {"a": np.ones(9)}, 36)
@@ -463,15 +464,22 @@ class TestErrors:
 
     def test_no_channel_fits(self):
         with pytest.raises(BudgetTooSmallError) as caught:
-            self.sample("24 elements")
+            self.sample(99)
         assert str(caught.value) == (
-            "budget: expected at least 25 elements (18 for heads and biases, 7 for the cheapest "
-            "channel ('conv_2')); received 24 elements. Raise the budget, keep fewer layers, or "
+            "budget: expected at least 100 bytes (72 for heads and biases, 28 for the cheapest "
+            "channel ('conv_2')); received 99 bytes. Raise the budget, keep fewer layers, or "
             "lower the optimizer slots or device batch, or pass allow_empty=True to train heads "
             "and biases alone."
         )
-        assert self.sample("25 elements").channel_count == 1
-        assert self.sample("24 elements", allow_empty=True).layers == ()
+        assert self.sample(100).channel_count == 1
+        assert self.sample(99, allow_empty=True).layers == ()
+
+    def test_no_channel_fits_a_budget_that_leaves_out_the_head(self):
+        with pytest.raises(BudgetTooSmallError) as caught:
+            self.sample("6 elements")
+        expected = "at least 7 elements (7 for the cheapest channel ('conv_2')); received 6"
+        assert expected in str(caught.value)
+        assert self.sample("7 elements").channel_count == 1
 
     @pytest.mark.parametrize("allow_empty", [True, False])
     def test_fixed_part_does_not_fit(self, allow_empty):

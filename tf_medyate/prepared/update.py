@@ -272,5 +272,5 @@ class ChannelUpdater:
 def full_plan(specs: Sequence[LayerSpec], cost: CostModel, template: UpdatePlan) -> UpdatePlan:
     """The plan of ordinary fine-tuning: every channel of every layer."""
     draws = tuple(LayerDraw(s.name, tuple(range(s.channels))) for s in specs if s.trainable)
-    total = sum(cost.layer(s) for s in specs if s.trainable)
+    total = cost.full(s for s in specs if s.trainable)
     return UpdatePlan(0, template.seed, template.budget, 0, total, draws)

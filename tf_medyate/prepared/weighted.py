@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tf_medyate.prepared.graph import ModelGraph, Node
+from tf_medyate.prepared.padding import fused_padding, input_plane
 from tf_medyate.spec import LayerSpec
 
 
@@ -31,13 +32,16 @@ def specs_of(graph: ModelGraph, kind_of: Callable[[Any], str | None]) -> tuple[L
             weighted.append((node, ancestors))
     followed = {name for _, ancestors in weighted for name in ancestors}
     return tuple(
-        _spec(node, index, ancestors, str(kind_of(node.layer)), node.name not in followed)
+        _spec(graph, node, index, ancestors, str(kind_of(node.layer)), node.name not in followed)
         for index, (node, ancestors) in enumerate(weighted)
     )
 
 
-def _spec(node: Node, index: int, inputs: tuple[str, ...], kind: str, is_head: bool) -> LayerSpec:
+def _spec(
+    graph: ModelGraph, node: Node, index: int, inputs: tuple[str, ...], kind: str, is_head: bool
+) -> LayerSpec:
     layer = node.layer
+    height, width, _ = input_plane(node, fused_padding(graph, node))
     channels = int(layer.input.shape[-1])
     weights = math.prod(layer.kernel.shape)
     positions = math.prod(layer.output.shape[1:-1])
@@ -49,7 +53,7 @@ def _spec(node: Node, index: int, inputs: tuple[str, ...], kind: str, is_head: b
         channels=channels,
         outputs=int(layer.output.shape[-1]),
         weights_per_channel=weights // channels,
-        activation_elements=math.prod(layer.input.shape[1:-1]),
+        activation_elements=height * width,
         bias_elements=math.prod(layer.bias.shape) if layer.bias is not None else 0,
         macs=positions * weights,
         kernel_size=kernel_size,

@@ -262,5 +262,5 @@ def versus_budget(report: TrainingRecord) -> str:
 def unit_scale(report: TrainingRecord) -> tuple[float, str]:
     """Divisor and unit in which an axis or a column shows the budget's amounts."""
     if report.budget.unit != BYTES:
-        return 1.0, "elements"
+        return 1.0, report.budget.unit
     return (1024.0, "KiB") if report.budget.amount >= 1024 else (1.0, "bytes")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tf_medyate.report import summary, words
 from tf_medyate.report.record import TrainingRecord
+from tf_medyate.spec import BYTES
 
 _MOST_EPOCHS = 20
 _MOST_LAYERS = 24
@@ -76,7 +77,7 @@ def facts(report: TrainingRecord) -> list[tuple[str, str]]:
         share = words.percent(peak / budget.amount)
         rows[2:2] = [
             ("Most used", f"{_exact(report, peak)}, {share} of the budget"),
-            ("Always trained", f"{budget.format(report.epochs[-1].plan.fixed)} {_fixed(report)}"),
+            ("Always trained", _fixed(report)),
         ]
     return rows
 
@@ -88,7 +89,10 @@ def _exact(report: TrainingRecord, amount: int) -> str:
 
 def _fixed(report: TrainingRecord) -> str:
     kept = any(spec.bias_elements and not spec.is_head for spec in summary.candidates(report))
-    return "(head and biases)" if report.cost.train_bias and kept else "(head)"
+    what = "head and biases" if report.cost.train_bias and kept else "head"
+    if report.budget.unit != BYTES:
+        return f"{what}, not counted in {report.budget.unit}"
+    return f"{report.budget.format(report.epochs[-1].plan.fixed)} ({what})"
 
 
 def _score_words(report: TrainingRecord) -> str:

@@ -99,7 +99,7 @@ class Planner:
         gradients = self._measure(model, batches, loss, progress)
         self.ranking = self._rank(gradients)
         self.kept = self._keep()
-        everything = sum(self.cost.layer(spec) for spec in self.specs if spec.trainable)
+        everything = self.cost.full(spec for spec in self.specs if spec.trainable)
         least = self.cost.fixed(self.specs, self.kept)
         self.budget = self._asked or MemoryBudget(
             everything if self.strategy.trains_all else least, unit

@@ -339,14 +339,14 @@ def _candidates(
 
 def _check_fit(budget: MemoryBudget, fixed: int, layers: list[LayerSpec], cost: CostModel) -> None:
     """Raises BudgetTooSmallError unless the fixed part fits, and a channel of `layers` if any."""
-    needed, parts = fixed, f"{fixed:,} for heads and biases"
+    needed, parts = fixed, [f"{fixed:,} for heads and biases"] if fixed else []
     remedy = "Raise the budget, keep fewer layers, or lower the optimizer slots or device batch"
     if layers:
         cheapest = min(layers, key=cost.channel)
         needed += cost.channel(cheapest)
-        parts += f", {cost.channel(cheapest):,} for the cheapest channel ({cheapest.name!r})"
+        parts.append(f"{cost.channel(cheapest):,} for the cheapest channel ({cheapest.name!r})")
     if fixed <= budget.amount:
         remedy += ", or pass allow_empty=True to train heads and biases alone"
     if needed > budget.amount:
-        expected = f"at least {needed:,} {budget.unit} ({parts})"
+        expected = f"at least {needed:,} {budget.unit} ({', '.join(parts)})"
         raise BudgetTooSmallError("budget", expected, str(budget), f"{remedy}.")

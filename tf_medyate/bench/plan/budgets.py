@@ -3,17 +3,14 @@
 The papers take their budgets from Sparse Update (arXiv 2206.15472), whose authors published
 update schemes: which convolutions are trained, and which share of each one's input channels.
 Velocity (2312.05282) counts the weights of a scheme, TraDy and MeDyate (2510.19675, 2510.20979)
-its weights and the activations these need, at 128 x 128 pixels, both without the head.
-
-What is known of the numbers, and from where:
+its weights and the activations these need, at 128 x 128 pixels, both without the head. The papers'
+three budgets of a net are its first, third and fifth scheme.
 
 - `weights` of every scheme are printed in Velocity's repository (NEq_configs.yaml): its
   weight-only budgets. `scheme_elements` counts the same for all 15.
 - `elements` are counted by `scheme_elements`, but for MobileNetV2's smallest: TraDy gives 27,946
   where we count 28,282. The difference of 336 is just the activations of the three layers of which
   only 7 channels are trained; why they are left out we do not know. The published number is used.
-- Which schemes the papers' larger two budgets are could not be read in their text. We take the
-  third and the fifth: 66,592 and 93,696 elements for MobileNetV2.
 
 Example:
     >>> Budget.share(0.1).resolve(specs)
@@ -42,13 +39,11 @@ class Budget:
         level: What it is called in tables; results of one level are compared with each other.
         amount: Bytes, elements, weights, or a share of full fine-tuning's bytes (0 to 1).
         unit: "bytes", "elements", "weights" or "share".
-        beside_head: The head is not counted in `amount`, as in the papers: its cost is added.
     """
 
     level: str
     amount: float
     unit: str
-    beside_head: bool = False
 
     def __post_init__(self):
         if self.unit not in (BYTES, ELEMENTS, WEIGHTS, SHARE) or not 0 < self.amount < math.inf:
@@ -90,14 +85,12 @@ class Budget:
         unit = BYTES if self.unit == SHARE else self.unit
         cost = CostModel(unit)
         amount = self.amount * cost.full(specs) if self.unit == SHARE else self.amount
-        if self.beside_head:
-            amount += sum(cost.layer(spec) for spec in specs if spec.is_head)
         return MemoryBudget(int(amount), unit)
 
     def __str__(self) -> str:
         if self.unit == SHARE:
             return f"{self.level} of full"
-        return f"{self.amount:,.0f} {self.unit}{' beside the head' if self.beside_head else ''}"
+        return f"{self.amount:,.0f} {self.unit}"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -24,7 +24,7 @@ from tf_medyate.bench.plan.suites import Case, Suite
 from tf_medyate.errors import OptionError
 from tf_medyate.select.strategies import Strategy, strategy
 
-FORMAT = 3  # raised whenever `execute`, or a preset, changes what a run means
+FORMAT = 4  # raised whenever `execute`, or a preset, changes what a run means
 ZERO_SHOT = "zero-shot"
 _TRUTH = {"True": True, "False": False}
 

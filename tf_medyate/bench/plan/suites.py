@@ -109,8 +109,8 @@ def _published(network: str) -> tuple[Budget, ...]:
     levels = ("small", "middle", "large")
     chosen = [SCHEMES[network][number] for number in (0, 2, 4)]
     named = list(zip(levels, chosen, strict=True))
-    elements = [Budget(n, s.elements, "elements", beside_head=True) for n, s in named]
-    weights = [Budget(f"{n}, weights", s.weights, "weights", beside_head=True) for n, s in named]
+    elements = [Budget(n, s.elements, "elements") for n, s in named]
+    weights = [Budget(f"{n}, weights", s.weights, "weights") for n, s in named]
     return (*elements, *weights)
 
 

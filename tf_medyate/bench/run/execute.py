@@ -34,6 +34,7 @@ from tf_medyate.bench.run.footprint import measure
 from tf_medyate.bench.run.material import LOSS, batches, first_net, sample, task_of
 from tf_medyate.bench.run.result import Result
 from tf_medyate.bench.run.schedule import FollowRate
+from tf_medyate.cost import CostModel
 from tf_medyate.data.registry import Task
 from tf_medyate.errors import NonFiniteLossError
 from tf_medyate.prepared.layers import masked_layers
@@ -179,7 +180,10 @@ def _of_training(run: Run, training: _Training) -> dict[str, Any]:
     assert medyate.plan is not None  # made before the first epoch
     plans = [record.plan for record in report.epochs] or [medyate.plan]
     budget = medyate.budget
-    in_bytes = budget.amount if budget.unit == BYTES else FLOAT_BYTES * budget.amount
+    in_bytes = budget.amount
+    if budget.unit != BYTES:  # which leaves head and biases out
+        beside = CostModel(train_bias=medyate.strategy.train_bias)
+        in_bytes = FLOAT_BYTES * budget.amount + beside.fixed(medyate.specs, report.candidates)
     ranked = has_budget(run.strategy) and medyate.strategy.ranking not in ("none", "last_k")
     scores = zip(report.ranking.order, report.ranking.scores, strict=True) if ranked else ()
     return {
@@ -188,7 +192,7 @@ def _of_training(run: Run, training: _Training) -> dict[str, Any]:
         "budget_bytes": in_bytes,
         "budget_elements": in_bytes // FLOAT_BYTES,
         "layer_scores": {name: float(score) for name, score in scores},
-        **dataclasses.asdict(measure(report, plans, medyate.strategy.train_bias)),
+        **dataclasses.asdict(measure(report, plans, medyate.strategy)),
     }
 
 

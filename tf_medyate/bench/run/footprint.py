@@ -1,7 +1,7 @@
 """What a fine-tuning took, out of its report: memory, sparsities, work.
 
 Example:
-    >>> footprint = measure(report, [r.plan for r in report.epochs], train_bias=True)
+    >>> footprint = measure(report, [r.plan for r in report.epochs], medyate.strategy)
     >>> print(f"{footprint.used_bytes:,} bytes, {footprint.gradient_flops_saved:.1%} FLOPs saved")
 """
 
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tf_medyate.cost import CostModel
+from tf_medyate.select.strategies import Strategy
 from tf_medyate.spec import BYTES, ELEMENTS, LayerSpec, UpdatePlan
 
 if TYPE_CHECKING:
@@ -34,17 +35,17 @@ class Footprint:
     gradient_flops_saved: float
 
 
-def measure(report: TrainingReport, plans: Sequence[UpdatePlan], train_bias: bool) -> Footprint:
+def measure(report: TrainingReport, plans: Sequence[UpdatePlan], strategy: Strategy) -> Footprint:
     """Measures a run.
 
     Args:
         report: Of the run.
         plans: What was trained in each epoch, one at least.
-        train_bias: Whether the kept layers' biases were trained.
+        strategy: What was trained.
     """
     specs = report.specs
     trained = [_trained_channels(specs, plan) for plan in plans]
-    used = {unit: max(_used(specs, plan, report, unit, train_bias) for plan in plans)
+    used = {unit: max(_used(report, plan, strategy, unit) for plan in plans)
             for unit in (BYTES, ELEMENTS)}  # fmt: skip
     drawn = [_weights(specs, plan) for plan in plans]
     return Footprint(
@@ -62,14 +63,16 @@ def measure(report: TrainingReport, plans: Sequence[UpdatePlan], train_bias: boo
 
 
 def _trained_channels(specs: Sequence[LayerSpec], plan: UpdatePlan) -> np.ndarray:
-    """How many channels of each layer get a gradient, the head included: int64 [layers]."""
-    return np.array(
-        [s.channels if s.is_head else len(plan.channels_of(s.name)) for s in specs], np.int64
-    )
+    """How many channels of each layer get a gradient: int64 [layers]."""
+    return np.array([len(plan.channels_of(s.name)) for s in specs], np.int64)
 
 
 def _left_out(specs: Sequence[LayerSpec], trained: list[np.ndarray], each: list[float]) -> float:
-    """Mean share that is not needed, of something that every channel has `each` of."""
+    """Mean share that is not needed, of something that every channel has `each` of.
+
+    Without the heads, as the papers count.
+    """
+    each = [0.0 if spec.is_head else value for spec, value in zip(specs, each, strict=True)]
     weight = np.asarray(each, np.float64)
     total = float(weight @ np.array([spec.channels for spec in specs]))
     return float(np.mean([1 - float(weight @ channels) / total for channels in trained]))
@@ -81,12 +84,10 @@ def _weights(specs: Sequence[LayerSpec], plan: UpdatePlan) -> int:
     )
 
 
-def _used(
-    specs: Sequence[LayerSpec], plan: UpdatePlan, report: TrainingReport, unit: str, bias: bool
-) -> int:
+def _used(report: TrainingReport, plan: UpdatePlan, strategy: Strategy, unit: str) -> int:
     """What a plan occupies, in either unit."""
-    cost = CostModel(unit, train_bias=bias)
+    cost, specs = CostModel(unit, train_bias=strategy.train_bias), report.specs
+    if strategy.trains_all:
+        return cost.full(s for s in specs if s.trainable)
     drawn = sum(len(plan.channels_of(s.name)) * cost.channel(s) for s in specs if not s.is_head)
-    if report.strategy == "full" or plan.fixed == 0:  # every layer, biases included
-        return cost.full([s for s in specs if s.trainable])
     return drawn + cost.fixed(specs, report.candidates)

@@ -26,15 +26,16 @@ class Result:
         diverged: The loss became infinite or NaN: training ended there, and the accuracy is that of
             the weights before that epoch, which MeDyate puts back.
         curve: By log ("loss", "accuracy": Keras's, of the training samples), one value an epoch.
-        budget_bytes: What the update might occupy. Of a budget in elements, 4 bytes for each.
+        budget_bytes: What the update might occupy. Of a budget in elements, 4 bytes for each, and
+            what it leaves out: head and biases.
         budget_elements: The same in elements. Of a budget in bytes, a quarter.
         used_bytes: What it did occupy: head, biases, drawn weights and their activations.
         used_elements: The same as the papers count; they leave out the head.
         full_bytes: What full fine-tuning occupies.
         full_elements: The same in elements.
         trained_weights: Largest number of weights with a gradient: Velocity's count; without head.
-        weight_sparsity: Share of all weights that get no gradient.
-        activation_sparsity: Share of all layers' input activations that need not be stored.
+        weight_sparsity: Share of the weights that get no gradient; without the head, like the next.
+        activation_sparsity: Share of the layers' input activations that need not be stored.
         gradient_flops_saved: Share of the weight gradient's multiply-accumulates left out.
         train_samples: Samples trained on.
         test_samples: Samples tested on.

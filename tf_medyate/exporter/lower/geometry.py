@@ -12,7 +12,6 @@ Example:
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,11 +19,12 @@ import keras
 
 from tf_medyate.errors import UnsupportedLayerError
 from tf_medyate.exporter.ops.schema import Activation
+from tf_medyate.prepared import padding
 from tf_medyate.prepared.graph import ModelGraph, Node
 from tf_medyate.prepared.layers import ChannelMasked, MaskedDense, MaskedDepthwiseConv2D
+from tf_medyate.prepared.padding import padding_of, pair, plane
 
 _K = keras.layers
-_PADDINGS = (_K.ZeroPadding1D, _K.ZeroPadding2D)
 
 HARD_SWISH = "hard_swish"
 SOFTMAX = "softmax"
@@ -63,7 +63,6 @@ class Fusions:
 
 def find_fusions(graph: ModelGraph) -> Fusions:
     """Finds what can be fused in a prepared model's graph."""
-    by_name = {node.name: node for node in graph.nodes}
     activations, paddings = {}, {}
     for node in graph.nodes:
         if not isinstance(node.layer, ChannelMasked):
@@ -74,10 +73,9 @@ def find_fusions(graph: ModelGraph) -> Fusions:
             [reader] = readers
             if gated_activation(reader) and not isinstance(reader.layer, ChannelMasked):
                 activations[node.name] = reader
-        source = by_name[node.inputs[0]]
-        only = len(graph.consumers(source.name)) == 1 and source.name not in graph.outputs
-        if isinstance(source.layer, _PADDINGS) and only and _can_pad(node, source):
-            paddings[node.name] = source
+        pad = padding.fused_padding(graph, node)
+        if pad is not None:
+            paddings[node.name] = pad
     return Fusions(activations, paddings)
 
 
@@ -150,35 +148,9 @@ def _relu(node: Node) -> tuple[Activation, float]:
 # --- shapes
 
 
-def plane(shape: tuple[int | None, ...]) -> tuple[int, int, int]:
-    """(height, width, channels) of a tensor [batch, ..., channels]; sides that lack are 1.
-
-    More than two spatial sides are taken together: only their product matters to a 1x1 op.
-    """
-    *spatial, channels = (int(side) for side in shape[1:])  # type: ignore[arg-type]
-    if len(spatial) > 2:
-        spatial = [math.prod(spatial[:-1]), spatial[-1]]
-    height, width = (1,) * (2 - len(spatial)) + tuple(spatial)
-    return height, width, channels
-
-
-def padding_of(node: Node) -> tuple[tuple[int, int], tuple[int, int]]:
-    """((above, below), (left, right)) of a ZeroPadding node."""
-    pad = node.layer.padding
-    if isinstance(node.layer, _K.ZeroPadding1D):
-        return (0, 0), (int(pad[0]), int(pad[1]))
-    (top, bottom), (left, right) = pad
-    return (int(top), int(bottom)), (int(left), int(right))
-
-
 def input_plane(node: Node, fusions: Fusions) -> tuple[int, int, int]:
     """(height, width, channels) that a weighted node reads: without fused padding."""
-    height, width, channels = plane(node.layer.input.shape)
-    pad = fusions.paddings.get(node.name)
-    if pad is not None:
-        (top, bottom), (left, right) = padding_of(pad)
-        height, width = height - top - bottom, width - left - right
-    return height, width, channels
+    return padding.input_plane(node, fusions.paddings.get(node.name))
 
 
 def conv_options(node: Node, fusions: Fusions) -> dict[str, Any]:
@@ -193,7 +165,7 @@ def conv_options(node: Node, fusions: Fusions) -> dict[str, Any]:
     before = (0, 0)
     if not isinstance(layer, MaskedDense):
         kernel, stride, dilation = (
-            _pair(getattr(layer, name)) for name in ("kernel_size", "strides", "dilation_rate")
+            pair(getattr(layer, name)) for name in ("kernel_size", "strides", "dilation_rate")
         )
         pad = fusions.paddings.get(node.name)
         before = (
@@ -215,7 +187,7 @@ def conv_options(node: Node, fusions: Fusions) -> dict[str, Any]:
 
 def kernel_window(node: Node) -> tuple[int, int]:
     """Height and width of a weighted node's kernel."""
-    return (1, 1) if isinstance(node.layer, MaskedDense) else _pair(node.layer.kernel_size)
+    return (1, 1) if isinstance(node.layer, MaskedDense) else pair(node.layer.kernel_size)
 
 
 def is_plain_dense(node: Node) -> bool:
@@ -226,11 +198,6 @@ def is_plain_dense(node: Node) -> bool:
 def is_depthwise(node: Node) -> bool:
     """A depthwise convolution."""
     return isinstance(node.layer, MaskedDepthwiseConv2D)
-
-
-def _pair(value) -> tuple[int, int]:
-    sides = tuple(int(side) for side in value)
-    return (1, sides[0]) if len(sides) == 1 else (sides[0], sides[1])
 
 
 def _before(layer, size, out, kernel, stride, dilation) -> tuple[int, int]:
@@ -247,24 +214,3 @@ def _before(layer, size, out, kernel, stride, dilation) -> tuple[int, int]:
 def same_padding(size: int, out: int, kernel: int, stride: int, dilation: int = 1) -> int:
     """Positions before the first with TensorFlow's padding "SAME": the odd one goes behind."""
     return max(0, (out - 1) * stride + (kernel - 1) * dilation + 1 - size) // 2
-
-
-def _can_pad(node: Node, pad: Node) -> bool:
-    """Whether a convolution's own padding can stand for a ZeroPadding node before it."""
-    layer = node.layer
-    if isinstance(layer, MaskedDense) or layer.padding != "valid":
-        return False
-    height, width, _ = plane(layer.input.shape)
-    out_height, out_width, _ = plane(layer.output.shape)
-    axes = zip(
-        (height, width),
-        (out_height, out_width),
-        padding_of(pad),
-        *(_pair(getattr(layer, name)) for name in ("kernel_size", "strides", "dilation_rate")),
-        strict=True,
-    )
-    # The kernel must touch the map at the first output position and at the last.
-    return all(
-        before <= (kernel - 1) * dilation and (out - 1) * stride < size - after
-        for size, out, (before, after), kernel, stride, dilation in axes
-    )

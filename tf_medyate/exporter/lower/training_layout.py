@@ -185,17 +185,18 @@ def lay_out(recipe: Recipe, stash: Mapping[str, int]) -> Layout:
         recipe.optimizer.accumulates,
         recipe.optimizer.momentum > 0,
         pool_end,
-        max(_pool_elements(recipe, largest), pool_end),
+        max(_pool_elements(recipe, pool_end, largest), pool_end),
         words,
     )
 
 
-def _pool_elements(recipe: Recipe, largest: int) -> int:
+def _pool_elements(recipe: Recipe, fixed: int, largest: int) -> int:
     """Elements of the pool: the budget, or the largest draw where that is less.
 
-    A budget in elements counts a weight once, however many values the pool holds for it.
+    A budget in elements counts a weight once, however many values the pool holds for it, and
+    leaves out the `fixed` part: heads and biases.
     """
     amount = recipe.budget.amount
     if recipe.budget.unit == BYTES:
         return min(amount // FLOAT_BYTES, largest)
-    return min(amount * recipe.weight_copies, largest)
+    return min(fixed + amount * recipe.weight_copies, largest)

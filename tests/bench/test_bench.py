@@ -21,7 +21,7 @@ from tf_medyate.bench.analyse.panel import Panel
 from tf_medyate.bench.analyse.report import write
 from tf_medyate.bench.plan.budgets import Budget
 from tf_medyate.bench.plan.choice import seeds_of
-from tf_medyate.bench.plan.grid import Run, grid, parse_strategy, split_strategies
+from tf_medyate.bench.plan.grid import Run, grid, parse_strategy, share_of, split_strategies
 from tf_medyate.bench.plan.recipe import Recipe
 from tf_medyate.bench.plan.suites import STATIC_TWIN, SUITES, get_suite
 from tf_medyate.bench.run.progress import Estimate, duration
@@ -113,6 +113,22 @@ def test_grid_is_whole_without_repetition_and_keeps_groups_together():
     groups = [run.group for run in runs]
     assert sum(a != b for a, b in itertools.pairwise(groups)) + 1 == len(set(groups))
     assert all((run.budget is None) == (run.strategy == "head") for run in runs)
+
+
+def test_what_comes_first_is_complete_first():
+    suite = get_suite("tiny")
+    names = [run.strategy for run in grid(suite, ["trady", "head", "medyate"], [0])]
+    assert [name for name, _ in itertools.groupby(names)] == ["trady", "head", "medyate"]
+
+
+def test_shares_are_whole_groups_and_make_up_everything():
+    runs = grid(get_suite("tiny"), ["medyate", "head"], range(2))
+    shares = [share_of(runs, f"{number}/3") for number in (1, 2, 3)]
+    assert sorted(run.key for share in shares for run in share) == sorted(r.key for r in runs)
+    groups = [{run.group for run in share} for share in shares]
+    assert sum(map(len, groups)) == len(set().union(*groups))
+    assert max(map(len, groups)) - min(map(len, groups)) <= 1
+    assert share_of(runs, "") == runs
 
 
 def test_full_fine_tuning_has_a_rate_of_its_own_where_it_needs_one():
@@ -374,6 +390,8 @@ def medyate_bench(*words):
         (["--datasets", "imagenet"], ["--datasets", "watch", "imagenet"]),
         (["--networks", "resnet8", "--datasets", "watch"], ["--networks and --datasets"]),
         (["--seeds", "-1"], ["seeds", "-1"]),
+        (["--share", "3/2"], ["--share", "K/N", "3/2"]),
+        (["--share", "half"], ["--share", "K/N", "half"]),
         (["--seeds", "0"], ["seeds", "'0'", "100,101"]),
         (["--runner", "slurm"], ["--runner", "auto | local | ray", "slurm"]),
         (["--report_only"], ["--out", "Leave out --report_only"]),
@@ -393,6 +411,41 @@ def test_command_fits_the_command_line():
     command.add(parser.add_subparsers(dest="command"))
     args = parser.parse_args(["bench", "--suite", "smoke", "--seeds", "2"])
     assert (args.run, args.command, args.suite, args.seeds) == (command.run, "bench", "smoke", "2")
+
+
+def test_a_report_is_made_again_from_its_csv(tmp_path, capsys):
+    suite = get_suite("smoke")
+    runs = grid(suite, ["medyate", "head", "full"], range(2))
+    results = [
+        dataclasses.replace(fake_result(run), diverged=not place) for place, run in enumerate(runs)
+    ]
+    results[-1] = dataclasses.replace(results[-1], versions={"python": "4", "numpy": "5"})
+    write(results, suite, tmp_path / "first")
+    kept = tmp_path / "first" / "results.csv"
+    assert kept.read_text().count("python=3") == 1  # said where it changes
+    words = [
+        "--suite",
+        "smoke",
+        "--strategies",
+        "medyate,head,full",
+        "--seeds",
+        2,
+        "--results",
+        kept,
+    ]
+    assert medyate_bench(*words, "--out", tmp_path / "second") == 0
+    first, second = ((tmp_path / name / "report.md").read_text() for name in ("first", "second"))
+    assert first == second
+    assert (tmp_path / "second" / "results.csv").read_text() == kept.read_text()
+    capsys.readouterr()
+    assert medyate_bench(*words, "--out", tmp_path / "third", "--strategies", "head") == 0
+    others = sum(run.strategy != "head" for run in runs)
+    assert f"{others} lines of {kept} belong to other runs" in capsys.readouterr().err
+    (tmp_path / "x.csv").write_text("network,accuracy\n")
+    assert (
+        medyate_bench("--suite", "smoke", "--results", tmp_path / "x.csv", "--out", tmp_path) == 2
+    )
+    assert "received network, accuracy" in capsys.readouterr().err
 
 
 def test_report_only_reports_what_is_there(tmp_path, capsys):

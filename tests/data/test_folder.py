@@ -76,9 +76,16 @@ class TestCifar10:
         return {"x_train": x, "y_train": y, "x_test": x[:2], "y_test": y[:2], **changes}
 
     def test_subset(self, folder):
-        np.savez(folder / "cifar10_subset.npz", **self.subset())
-        task = get_dataset("cifar10_subset").load(0, 0)
-        assert task.train_y.tolist() == [0, 1, 2]
+        labels = np.repeat(np.arange(3, dtype=np.uint8), 10)
+        pictures = np.stack([np.full((32, 32, 3), place, np.uint8) for place in range(30)])
+        saved = self.subset(x_train=pictures, y_train=labels)
+        np.savez(folder / "cifar10_subset.npz", **saved)
+        data, seen = get_dataset("cifar10_subset"), []
+        for fold in range(data.folds):
+            task = data.load(fold, 0)
+            assert task.train_y.tolist() == [0, 0, 1, 1, 2, 2]
+            seen += np.rint((task.train_x[:, 0, 0, 0] + 1) * 127.5).astype(int).tolist()
+        assert sorted(seen) == list(range(30))  # each picture in one fold
         np.testing.assert_array_equal(task.test_x[0], self.PICTURE / np.float32(127.5) - 1)
 
     @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from absl.flags import argparse_flags
 from rich.console import Console
 
 from tf_medyate.bench.plan.choice import changed, choose, seeds_of
-from tf_medyate.bench.plan.grid import Run, grid, split_strategies
+from tf_medyate.bench.plan.grid import Run, grid, share_of, split_strategies
 from tf_medyate.bench.plan.suites import OWN, OWN_SUMMARY, SUITES, Suite
 from tf_medyate.bench.run.runner import Outcome, run_here, use_one_thread
 from tf_medyate.bench.run.store import Store
@@ -93,12 +93,16 @@ def add_flags(parser: argparse.ArgumentParser):
     add("--out", default="runs", help="folder of results and report; start again to resume")
     add("--reference", default="medyate", help="the strategy that the others are tested against")
     add("--report_only", action="store_true", help="run nothing; report what is in --out")
+    add("--results", default="", metavar="FILE", help="run nothing; report what is in this "
+        "results.csv of an earlier report, the files in docs/results among them")  # fmt: skip
     text = "write nets before fine-tuning, and their data, for medyate rank and others, and end"
     add("--save_cases", default="", metavar="FOLDER", help=text)
     add("--list", action="store_true", help="print what would be run, and end")
     add = parser.add_argument_group("where it runs").add_argument
     add("--runner", default="auto", help="local: one run after the other in this process; ray: "
         "several at once; auto: ray if it is installed and there is more than one run")  # fmt: skip
+    add("--share", default="", help="only a part of the runs, 1/2 or 2/2: for machines that do not "
+        "see each other, or one process for each core")  # fmt: skip
     add("--address", default="", help="of a Ray cluster, or auto; else one on this machine")
     add("--cpus", type=int, default=0, help="cores of the cluster on this machine; else all")
     add("--cpus_per_run", type=float, default=1.0, help="cores that Ray gives to a run")
@@ -118,7 +122,7 @@ def run(args: argparse.Namespace):
     suite = choose(args.suite, _names(args.networks), _names(args.datasets))
     suite = changed(suite, args.recipe, args.budgets, args.folds)
     names = split_strategies(args.strategies) if args.strategies else list(suite.strategies)
-    runs = grid(suite, names, seeds_of(args.seeds, suite))
+    runs = share_of(grid(suite, names, seeds_of(args.seeds, suite)), args.share)
     if args.list:
         print(f"{suite}\n\n{len(runs)} runs")
         return
@@ -170,6 +174,8 @@ def _outcome(runs: Sequence[Run], store: Store, args: argparse.Namespace) -> Out
     if args.runner not in RUNNERS:
         expected = " | ".join(RUNNERS)
         raise OptionError("--runner", expected, repr(args.runner), "Choose one of these.")
+    if args.results:
+        return _read(runs, pathlib.Path(args.results))
     if args.report_only:
         return Outcome(tuple(store.read_all(runs)), (), 0)
     todo = [run for run in runs if not store.has(run)]
@@ -193,6 +199,16 @@ def _outcome(runs: Sequence[Run], store: Store, args: argparse.Namespace) -> Out
         )
         return run_on_ray(runs, store, cluster, console=_out)
     return run_here(runs, store, console=_out)
+
+
+def _read(runs: Sequence[Run], path: pathlib.Path) -> Outcome:
+    from tf_medyate.bench.analyse import csv_results
+
+    results, others = csv_results.read(path, runs)
+    if others:
+        text = f"{others} lines of {path} belong to other runs: of another suite, recipe or version"
+        print(f"medyate bench: warning: {text}", file=sys.stderr)
+    return Outcome(tuple(results), (), 0)
 
 
 def _write(outcome: Outcome, suite: Suite, store: Store, args: argparse.Namespace):

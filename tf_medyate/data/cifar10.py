@@ -3,7 +3,9 @@
     cifar10_binary    cifar-10-batches-bin/, all 60,000 pictures, as "CIFAR-10 binary version"
                       unpacks: for each picture a byte for the class and 3,072 for the red, the
                       green and the blue channel
-    cifar10_subset    cifar10_subset.npz: uint8 x_train [n, 32, 32, 3], y_train [n], x_test, y_test
+    cifar10_subset    cifar10_subset.npz: uint8 x_train [n, 32, 32, 3], y_train [n], x_test, y_test.
+                      A fold trains on a fifth of the first, each on another, and tests on all of
+                      the second: a device sees few pictures, and folds share none of them
 
 Through tensorflow-datasets there is `cifar10`, too, enlarged to the papers' size.
 
@@ -19,10 +21,11 @@ import zipfile
 import numpy as np
 
 from tf_medyate.data.folder import find
-from tf_medyate.data.packaged import check_fold
+from tf_medyate.data.packaged import check_fold, every_nth
 from tf_medyate.data.task import Dataset, Task
 from tf_medyate.errors import DataError
 
+_FOLDS = 5
 _SHAPE = (32, 32, 3)
 _RECORD = 1 + 32 * 32 * 3
 _PUBLISHER = "https://www.cs.toronto.edu/~kriz/cifar.html"
@@ -64,8 +67,20 @@ def _batch(path: pathlib.Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def load_subset(fold: int, seed: int) -> Task:
-    """Loads the subset; see `load_binary`. Its pictures may come sorted by class."""
-    check_fold(fold, 1)
+    """Loads the subset.
+
+    Args:
+        fold: 0 to 4: which fifth of the training pictures.
+        seed: Nothing is drawn, so it changes nothing.
+
+    Returns:
+        See `load_binary`; pictures may come sorted by class.
+
+    Raises:
+        OptionError: There is no such fold.
+        DataError: The file is missing or broken.
+    """
+    check_fold(fold, _FOLDS)
     where = f"or make a cifar10_subset.npz (tf_medyate/data/cifar10.py) from {_PUBLISHER}"
     path = find("cifar10_subset", ("cifar10_subset.npz",), where)
     try:
@@ -76,14 +91,15 @@ def load_subset(fold: int, seed: int) -> Task:
     for x, y in (arrays[:2], arrays[2:]):
         if x.dtype != np.uint8 or x.shape != (len(y), *_SHAPE):
             raise _broken(path, f"{x.dtype} pictures {x.shape} and labels {y.shape}")
-    return _task("cifar10_subset", *arrays)
+    own = every_nth(arrays[1], fold, _FOLDS)
+    return _task("cifar10_subset", arrays[0][own], arrays[1][own], *arrays[2:], fold=fold)
 
 
-def _task(name: str, *arrays: np.ndarray) -> Task:
+def _task(name: str, *arrays: np.ndarray, fold: int = 0) -> Task:
     train_x, train_y, test_x, test_y = arrays
     own = (train_x / np.float32(127.5) - 1, train_y.astype(np.int32))
     test = (test_x / np.float32(127.5) - 1, test_y.astype(np.int32))
-    return Task(name, 0, *own, *test, 10, *own)
+    return Task(name, fold, *own, *test, 10, *own)
 
 
 def _broken(path: pathlib.Path, received: str) -> DataError:
@@ -93,5 +109,5 @@ def _broken(path: pathlib.Path, received: str) -> DataError:
 
 DATASET = (
     Dataset("cifar10_binary", 1, 10, load_binary, f"{_SOURCE}, binary version", _PUBLISHER),
-    Dataset("cifar10_subset", 1, 10, load_subset, f"{_SOURCE}, a part of it", _PUBLISHER),
+    Dataset("cifar10_subset", _FOLDS, 10, load_subset, f"{_SOURCE}, a part of it", _PUBLISHER),
 )

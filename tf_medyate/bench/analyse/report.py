@@ -12,7 +12,7 @@ import math
 import pathlib
 from collections.abc import Sequence
 
-from tf_medyate.bench.analyse import charts, page, tables
+from tf_medyate.bench.analyse import charts, csv_results, page, tables
 from tf_medyate.bench.analyse.panel import Panel
 from tf_medyate.bench.analyse.statistics import rank
 from tf_medyate.bench.plan.suites import Suite
@@ -43,7 +43,7 @@ def write(
     paths = [folder / name for name in ("report.html", "report.md", "results.csv")]
     paths[0].write_text(page.render(panel, built, title, under, lead, footer), encoding="utf-8")
     paths[1].write_text("\n\n".join(markdown) + "\n", encoding="utf-8")
-    tables.write_csv(results, paths[2])
+    csv_results.write(results, paths[2])
     for picture in charts.draw(panel):
         path = folder / f"{picture.name}.png"
         path.write_bytes(picture.png())

@@ -1,4 +1,4 @@
-"""The tables of a bench, once for Markdown and HTML alike, and the CSV of all runs.
+"""The tables of a bench, once for Markdown and HTML alike.
 
 Example:
     >>> for table in build(Panel(results)):
@@ -7,11 +7,9 @@ Example:
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import math
-import pathlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import numpy as np
 
@@ -246,32 +244,3 @@ def _interval(comparison: Paired) -> str:
 
 def _number(value: float, form: str) -> str:
     return "-" if math.isnan(value) else f"{value:{form}}"
-
-
-def write_csv(results: Iterable[Result], path: pathlib.Path):
-    """Writes one line a run, every number in full."""
-    rows = [_flat(result) for result in results]
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]) if rows else ["key"])
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-def _flat(result: Result) -> dict[str, object]:
-    run = result.run
-    row: dict[str, object] = {
-        "key": run.key,
-        "network": run.network,
-        "dataset": run.dataset,
-        "fold": run.fold,
-        "seed": run.seed,
-        "strategy": run.strategy,
-        "budget": run.budget.level if run.budget else "",
-    }
-    row |= {
-        field.name: getattr(result, field.name)
-        for field in dataclasses.fields(result)
-        if field.name not in ("run", "curve", "layer_scores", "versions")
-    }
-    row["last_loss"] = result.curve["loss"][-1] if result.curve.get("loss") else ""
-    return row | {f"recipe_{k}": v for k, v in dataclasses.asdict(run.recipe).items()}

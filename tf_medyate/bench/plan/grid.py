@@ -155,7 +155,9 @@ def has_budget(text: str) -> bool:
 
 
 def grid(suite: Suite, strategies: Sequence[str], seeds: Sequence[int]) -> tuple[Run, ...]:
-    """Every run of a suite, in an order in which a traced model can be used again.
+    """Every run of a suite, strategy by strategy: what comes first is complete first.
+
+    Within a strategy runs that can use the same traced model follow each other.
 
     Args:
         suite: What to run on.
@@ -166,18 +168,38 @@ def grid(suite: Suite, strategies: Sequence[str], seeds: Sequence[int]) -> tuple
         OptionError: An unknown strategy.
     """
     runs: dict[str, Run] = {}
-    for case in suite.cases:
-        for run in _of_case(case, strategies, seeds):
-            runs.setdefault(run.key, run)
+    for name in strategies:
+        for case in suite.cases:
+            for run in _of_case(case, name, seeds):
+                runs.setdefault(run.key, run)
     return tuple(runs.values())
 
 
-def _of_case(case: Case, strategies: Iterable[str], seeds: Sequence[int]) -> Iterable[Run]:
-    for name in strategies:
-        recipe = case.recipe
-        if case.full_rate and preset_of(name).trains_all:
-            recipe = dataclasses.replace(recipe, learning_rate=case.full_rate)
-        for budget in case.budgets if has_budget(name) else (None,):
-            for fold in case.folds:
-                for seed in seeds:
-                    yield Run(case.network, case.dataset, fold, seed, name, budget, recipe)
+def _of_case(case: Case, name: str, seeds: Sequence[int]) -> Iterable[Run]:
+    recipe = case.recipe
+    if case.full_rate and preset_of(name).trains_all:
+        recipe = dataclasses.replace(recipe, learning_rate=case.full_rate)
+    for budget in case.budgets if has_budget(name) else (None,):
+        for fold in case.folds:
+            for seed in seeds:
+                yield Run(case.network, case.dataset, fold, seed, name, budget, recipe)
+
+
+def share_of(runs: Sequence[Run], text: str) -> tuple[Run, ...]:
+    """One of several equal shares of a grid, for machines that do not see each other.
+
+    Args:
+        runs: The whole grid.
+        text: "2/3" for the second of three shares; empty for everything.
+
+    Raises:
+        OptionError: It is neither.
+    """
+    if not text:
+        return tuple(runs)
+    first, _, last = text.partition("/")
+    if not (first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last)):
+        remedy = "Write 1/2 on one machine and 2/2 on the other."
+        raise OptionError("--share", "K/N, K from 1 to N", repr(text), remedy)
+    groups = {group: place for place, group in enumerate(dict.fromkeys(r.group for r in runs))}
+    return tuple(run for run in runs if groups[run.group] % int(last) == int(first) - 1)

@@ -70,7 +70,6 @@ class Executor:
     def __init__(self):
         logging.getLogger("tensorflow").setLevel(logging.ERROR)  # retracing is meant here
         self._bases: dict[tuple, _Base] = {}
-        self._case: tuple = ()
         self._group = ""
         self._model: Any = None
 
@@ -105,14 +104,16 @@ class Executor:
 
     def _base(self, run: Run, task: Task) -> _Base:
         """Net and head of a fold and a seed, the same for every strategy and budget."""
-        case = (run.network, run.dataset, run.recipe)
-        if case != self._case or len(self._bases) >= _MOST_KEPT:
-            self._bases, self._case = {}, case
-        if (run.fold, run.seed) not in self._bases:
+        # The rate has no part in it, and full fine-tuning may have another.
+        recipe = dataclasses.replace(run.recipe, learning_rate=1.0)
+        key = (run.network, run.dataset, run.fold, run.seed, recipe)
+        if len(self._bases) >= _MOST_KEPT:
+            self._bases.clear()
+        if key not in self._bases:
             plain = first_net(run, task)
             model = md.prepare(plain)
-            self._bases[run.fold, run.seed] = _Base(model, _weights(model), _accuracy(plain, task))
-        return self._bases[run.fold, run.seed]
+            self._bases[key] = _Base(model, _weights(model), _accuracy(plain, task))
+        return self._bases[key]
 
     def _ready(self, run: Run, base: _Base) -> Any:
         """A compiled model with the base's weights, traced already if the last run was alike."""

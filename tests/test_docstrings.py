@@ -1,4 +1,4 @@
-"""The examples in the docstrings and in the README, run as they stand.
+"""The examples in the docstrings, in the README and in docs/using.md, run as they stand.
 
 They may use a small world: a model, its data, an attached callback, an export in "out/". An example
 that shows no output passes if it raises nothing; one that does must print it ("..." for whatever
@@ -8,6 +8,7 @@ differs from machine to machine).
 import doctest
 import importlib
 import pathlib
+import re
 import shutil
 
 import keras
@@ -22,8 +23,10 @@ from report_fakes import random_report
 import tf_medyate as md
 from tf_medyate.bench.analyse.panel import Panel
 from tf_medyate.prepared.graph import trace
+from tf_medyate.prepared.supported import supported_layers
 
 PACKAGE = pathlib.Path(md.__file__).parent
+ROOT = pathlib.Path(__file__).parents[1]
 
 # module -> why its examples are not run
 NOT_RUN = {
@@ -78,6 +81,7 @@ def world(tmp_path_factory):
     names |= {"manifest": bundle.manifest, "training": training, "graph": training.graph}
     names |= {"memory_plan": memory_plan, "plan": memory_plan, "model_graph": trace(model)}
     names |= {"inputs": (x[:1], y[:1].astype(np.int32), np.float32([0.01]), np.int32([1]))}
+    names |= {"x_val": x[:8], "y_val": y[:8]}
     names |= {"importance": {spec.name: np.ones(spec.channels) for spec in medyate.specs}}
     return folder, names
 
@@ -110,6 +114,27 @@ def test_examples(name, world, tmp_path, monkeypatch):
         runner = doctest.DocTestRunner(Lenient(), verbose=False, optionflags=flags)
         failed, _ = runner.run(test, out=said.append)
         assert not failed, "".join(said)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/using.md"])
+def test_a_page_s_python_runs(page, world, tmp_path, monkeypatch):
+    _, names = world
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(
+        r"^```python\n(.*?)^```", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE
+    )
+    assert len(blocks) >= 2
+    names = dict(names)
+    for block in blocks:
+        exec(compile(block, page, "exec"), names)
+
+
+def test_the_page_of_layers_and_strategies_is_complete():
+    text = (ROOT / "docs/using.md").read_text()
+    layers = text[text.index("## Layers") : text.index("## Losses")]
+    assert {*re.findall(r"`([A-Z]\w+)`", layers)} == {*supported_layers()}
+    rows = dict(re.findall(r"^\| `([\w-]+)` \| (.*) \|$", text, re.MULTILINE))
+    assert rows == {name: strategy.summary for name, strategy in md.PRESETS.items()}
 
 
 def test_what_is_not_run_exists():

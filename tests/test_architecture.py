@@ -1,0 +1,53 @@
+"""Imports go one way; the picture of them is the one that they make."""
+
+from tools import imports
+
+MODULES = imports.read_modules()
+
+# From the bottom; a room may import what stands in an earlier line.
+FLOORS = (
+    {"_version", "errors", "notebook"},
+    {"c_structs", "cpp_sources", "plugins", "private_apis", "spec"},
+    {"cost", "boards"},
+    {"prepared"},
+    {"select"},
+    {"report"},
+    {"callback"},
+    {"exporter"},
+    {"simulate"},
+    {"device"},
+    {"emulator", "data"},
+    {"zoo"},
+    {"tf_medyate"},
+    {"bench"},
+    {"commands"},
+    {"cli"},
+)
+
+
+def test_every_room_imports_only_lower_ones():
+    floor = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+    graph = imports.room_graph(MODULES)
+    assert set(graph) == set(floor), "a new room needs a floor, in FLOORS and docs/architecture.md"
+    upward = [(a, b) for a, others in graph.items() for b in others if floor[b] >= floor[a]]
+    assert not upward
+
+
+def test_no_module_imports_itself_by_any_way():
+    assert imports.circle({name: set(module.imports) for name, module in MODULES.items()}) == []
+
+
+def test_a_circle_would_be_found():
+    assert imports.circle({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": set()}) == ["b", "c", "b"]
+
+
+def test_the_picture_is_what_the_imports_make():
+    drawn = imports.PICTURE.read_text(encoding="utf-8")
+    assert drawn == imports.picture(MODULES), "run: python tools/imports.py"
+
+
+def test_every_folder_is_on_the_page():
+    page = (imports.ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    for base in (imports.ROOT / imports.PACKAGE, imports.ROOT / "tflm_ops"):
+        for folder in (p.name for p in base.iterdir() if p.is_dir() and "__" not in p.name):
+            assert f"`{folder}/`" in page, folder

@@ -673,6 +673,7 @@ ControlOptions DrawControlOptions(Random* random) {
   options.capacity = static_cast<uint32_t>(random->Int(0, 60));
   options.weighting = random->Int(0, kWeightings - 1);
   options.sharpness = random->Int(0, kSharpnesses - 1);
+  options.importance_rule = random->Int(0, kImportanceRuleDrawMean);
   options.core_q16 = static_cast<uint32_t>(random->Int(0, 65536));
   options.classes = random->Int(0, 1) * 3;
   options.accumulates = random->Int(0, 1);
@@ -703,9 +704,10 @@ Call DrawControl(Builder* b, bool wild) {
   const int command = b->Ints({DrawCommand(&random, options)});
   int importance = tflm::kOptionalTensor, prior = tflm::kOptionalTensor;
   if (plan.candidates > 0) {
-    const std::vector<float> ones(plan.candidates, 1.0f);
     importance = b->Floats({plan.candidates});
-    prior = b->ConstantFloats(ones);
+    std::vector<float> values(plan.candidates, 1.0f);
+    if (random.Int(0, 1)) values[random.Int(0, plan.candidates - 1)] = kUnseen;
+    if (random.Int(0, 2)) prior = b->ConstantFloats(values);
   }
   if (wild && random.Int(0, 1)) {
     for (int n = random.Int(1, 2); n > 0; --n) {

@@ -318,12 +318,12 @@ TEST_F(KernelFuzzTest, RefusesALayoutOfTooManyChannels) {
   g_call = DrawCall(kControlName, &random, false);
   std::vector<int32_t> words;
   for (int i = 0; i < kRows; ++i) {
-    const int32_t row[kLayoutWords] = {kMaxChannels, 1, 1, 1, 4 + 2 * i, 0, kDrawnAnew,
+    const int32_t row[kLayoutWords] = {kMaxChannels, 1, 1, 1, kStateWords + 2 * i, 0, kDrawnAnew,
                                        kNoBiasDelta, 0};
     words.insert(words.end(), row, row + kLayoutWords);
   }
   SetLayout(words, &g_call);
-  g_call.tensors[g_call.inputs[5]].dims = {4 + 2 * kRows};
+  g_call.tensors[g_call.inputs[5]].dims = {kStateWords + 2 * kRows};
   for (const tflm::Registration& op : Ops()) {
     if (g_call.op != op.custom_name) continue;
     Runtime runtime(g_call);

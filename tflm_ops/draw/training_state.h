@@ -21,7 +21,7 @@ struct TrainingState {
   int pool_elements;
   int32_t* selection;  // [selection_words].
   int selection_words;
-  float* importance;  // [candidates], or null where the draw does not go by it.
+  float* importance;  // [candidates], kUnseen or at least 0; null where no draw goes by it.
 };
 
 // How channels are drawn; see SamplerInput.
@@ -31,6 +31,7 @@ struct DrawRule {
   Weighting weighting;
   Sharpness sharpness;
   uint32_t core_q16;
+  ImportanceRule importance_rule;
 };
 
 // Channels that can be drawn (counted no further than beyond kMaxChannels, which is too many), and
@@ -59,11 +60,16 @@ enum class DrawResult : uint8_t {
 };
 
 // Draws channels: writes every slot, and makes deltas, accumulators, drawn velocities 0. What
-// the fixed part's velocities hold stays: heads and biases are trained on.
+// the fixed part's velocities hold stays: heads and biases are trained on. While no channel was
+// ever trained the draw is uniform; once some were, the others get the largest importance among
+// these (MeDyate, arXiv 2510.20979, Algorithm 1).
 //
 // Args:
 //   scratch: DrawScratchBytes, aligned to 8 bytes.
 DrawResult Draw(const TrainingState& state, const DrawRule& rule, uint32_t draw, uint8_t* scratch);
+
+// Takes notice of a sample that the update ops are about to learn from.
+void CountStep(int32_t* selection);
 
 // Makes all deltas 0, after they were added to the base weights.
 void ClearDeltas(const TrainingState& state);

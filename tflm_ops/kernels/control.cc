@@ -45,6 +45,8 @@ bool RequireOptions(const OpCall& call, const ControlOptions& options) {
   return call.RequireRange("first_draw", options.first_draw, 0, 0x7ffffffe) &&
          call.RequireRange("weighting", options.weighting, 0, kWeightings - 1) &&
          call.RequireRange("sharpness", options.sharpness, 0, kSharpnesses - 1) &&
+         call.RequireRange("importance_rule", options.importance_rule, 0,
+                           kImportanceRuleDrawMean) &&
          call.RequireRange("core_q16", options.core_q16, 0, 65536) &&
          call.RequireRange("classes", options.classes, 0, kMaxChannels) &&
          call.RequireRange("accumulates", options.accumulates, 0, 1) &&
@@ -75,7 +77,7 @@ bool RequireInputs(const OpCall& call, const ControlOptions& options) {
                           "a layout beside the selection");
 }
 
-// Importance and prior, which the draw needs unless it is uniform.
+// Importance, which the draw needs unless it is uniform, and what it begins with, if anything.
 bool RequireImportance(const OpCall& call, const ControlOptions& options, int candidates) {
   if (!call.Input(kImportance)) {
     const bool unused =
@@ -84,7 +86,8 @@ bool RequireImportance(const OpCall& call, const ControlOptions& options, int ca
   }
   const int channels[] = {candidates};
   return call.RequireShape(call.Input(kImportance), "importance", tflm::kFloat32, channels) &&
-         call.RequireShape(call.Input(kPrior), "prior", tflm::kFloat32, channels);
+         (!call.Input(kPrior) ||
+          call.RequireShape(call.Input(kPrior), "prior", tflm::kFloat32, channels));
 }
 
 bool RequireLayout(const OpCall& call, const TrainingState& state) {
@@ -162,6 +165,7 @@ bool DrawChannels(const OpCall& call, const ControlOptions& options, const Train
   rule.weighting = static_cast<Weighting>(options.weighting);
   rule.sharpness = static_cast<Sharpness>(options.sharpness);
   rule.core_q16 = options.core_q16;
+  rule.importance_rule = static_cast<ImportanceRule>(options.importance_rule);
   const DrawResult result =
       Draw(state, rule, static_cast<uint32_t>(draw), call.OutputData<uint8_t>(0));
   if (!call.RequireThat(result != DrawResult::kBadImportance,
@@ -174,12 +178,13 @@ bool DrawChannels(const OpCall& call, const ControlOptions& options, const Train
   return true;
 }
 
-// Copies the prior and draws for the first time.
+// Copies the prior, if there is one, and draws for the first time.
 bool Initialise(const OpCall& call, const ControlOptions& options, const TrainingState& state) {
   if (state.selection[kStateWordInitialised] != 0) return true;
   if (state.importance) {
-    memcpy(state.importance, call.InputData<const float>(kPrior),
-           sizeof(float) * Elements(*call.Input(kPrior)));
+    const float* prior = call.Input(kPrior) ? call.InputData<const float>(kPrior) : nullptr;
+    const int candidates = Elements(*call.Input(kImportance));
+    for (int c = 0; c < candidates; ++c) state.importance[c] = prior ? prior[c] : kUnseen;
   }
   if (!DrawChannels(call, options, state, options.first_draw)) return false;
   state.selection[kStateWordInitialised] = 1;

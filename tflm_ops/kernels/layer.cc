@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "tflm_ops/draw/training_state.h"
 #include "tflm_ops/math/activations.h"
 #include "tflm_ops/math/bits.h"
 #include "tflm_ops/math/conv2d.h"
@@ -264,6 +265,7 @@ bool CountSample(const OpCall& call, int command_input, int selection_input) {
   if (!call.RequireRange("accumulated samples", state[kStateWordAccumulated], 0, 0x7ffffffe)) {
     return false;
   }
+  CountStep(state);
   if (!IsUpdating(call, command_input)) {
     ++state[kStateWordAccumulated];
     return true;

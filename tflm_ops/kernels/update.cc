@@ -106,13 +106,20 @@ void RefreshImportance(const OpCall& call, const Slot& slot, int importance_offs
                        const uint16_t* channels, int n, const float* gradient) {
   if (importance_offset == kNoImportance) return;
   float* importance = call.InputData<float>(kImportance) + importance_offset;
+  const int32_t steps = call.InputData<const int32_t>(kUpdateSelection)[kStateWordSteps];
+  const float rate = steps > 0 ? 1.0f / static_cast<float>(steps) : kImportanceRate;
   for (int i = 0; i < n; ++i) {
     const float squares =
         math::SumOfSquares(gradient + i * slot.delta_elements, slot.delta_elements);
     // A gradient that is too large for a norm must not end the draw for good.
     if (!math::IsFinite(squares)) continue;
+    const float norm = math::Sqrt(squares);
     float* mean = importance + channels[i];
-    *mean += kImportanceRate * (math::Sqrt(squares) - *mean);
+    if (steps == 1 || *mean < 0.0f) {  // The first since the draw, or the first ever.
+      *mean = norm;
+    } else {
+      *mean += rate * (norm - *mean);
+    }
   }
 }
 

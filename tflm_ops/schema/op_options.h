@@ -37,14 +37,16 @@ constexpr char kPadGradientName[] = "MEDYATE_PAD_GRADIENT";
 constexpr char kSoftmaxCrossEntropyName[] = "MEDYATE_SOFTMAX_CROSS_ENTROPY";
 constexpr char kMeanSquaredErrorName[] = "MEDYATE_MEAN_SQUARED_ERROR";
 
-constexpr uint32_t kOptionsVersion = 2;
+constexpr uint32_t kOptionsVersion = 3;
 constexpr int kSelectionHeaderWords = 2;
 constexpr int kMaxChannels = 65535;
 constexpr int kNoBiasDelta = -1;
 constexpr int kNoImportance = -1;
 constexpr int kDrawnAnew = -1;
+constexpr float kUnseen = -1.0f;
+constexpr int kNoSteps = -1;
 constexpr float kImportanceRate = 0.1f;
-constexpr int kStateWords = 4;
+constexpr int kStateWords = 5;
 constexpr int kLayoutWords = 9;
 constexpr int kOptimizerWords = 4;
 constexpr int kWeightings = 3;
@@ -72,6 +74,7 @@ enum StateWord {
   kStateWordDraw = 1,
   kStateWordAccumulated = 2,
   kStateWordGradientScale = 3,
+  kStateWordSteps = 4,
 };
 
 enum LayoutWord {
@@ -93,6 +96,11 @@ enum OptimizerWord {
   kOptimizerWordClipValue = 3,
 };
 
+enum ImportanceRule {
+  kImportanceRuleRunningMean = 0,
+  kImportanceRuleDrawMean = 1,
+};
+
 struct ControlOptions {
   // KOptionsVersion.
   uint32_t version;
@@ -108,6 +116,8 @@ struct ControlOptions {
   int32_t weighting;
   // Number of the power in op_schema.SHARPNESSES.
   int32_t sharpness;
+  // An ImportanceRule.
+  int32_t importance_rule;
   // Share of the strongest in 2^16ths, to 65536: greedy.
   uint32_t core_q16;
   // Where the drawn layers' runs begin in the pool.
@@ -122,7 +132,7 @@ struct ControlOptions {
   float clip_norm;
 };
 
-static_assert(sizeof(ControlOptions) == 52, "ControlOptions");
+static_assert(sizeof(ControlOptions) == 56, "ControlOptions");
 static_assert(offsetof(ControlOptions, version) == 0, "version");
 static_assert(offsetof(ControlOptions, seed_low) == 4, "seed_low");
 static_assert(offsetof(ControlOptions, seed_high) == 8, "seed_high");
@@ -130,12 +140,13 @@ static_assert(offsetof(ControlOptions, first_draw) == 12, "first_draw");
 static_assert(offsetof(ControlOptions, capacity) == 16, "capacity");
 static_assert(offsetof(ControlOptions, weighting) == 20, "weighting");
 static_assert(offsetof(ControlOptions, sharpness) == 24, "sharpness");
-static_assert(offsetof(ControlOptions, core_q16) == 28, "core_q16");
-static_assert(offsetof(ControlOptions, fixed_elements) == 32, "fixed_elements");
-static_assert(offsetof(ControlOptions, classes) == 36, "classes");
-static_assert(offsetof(ControlOptions, accumulates) == 40, "accumulates");
-static_assert(offsetof(ControlOptions, has_velocity) == 44, "has_velocity");
-static_assert(offsetof(ControlOptions, clip_norm) == 48, "clip_norm");
+static_assert(offsetof(ControlOptions, importance_rule) == 28, "importance_rule");
+static_assert(offsetof(ControlOptions, core_q16) == 32, "core_q16");
+static_assert(offsetof(ControlOptions, fixed_elements) == 36, "fixed_elements");
+static_assert(offsetof(ControlOptions, classes) == 40, "classes");
+static_assert(offsetof(ControlOptions, accumulates) == 44, "accumulates");
+static_assert(offsetof(ControlOptions, has_velocity) == 48, "has_velocity");
+static_assert(offsetof(ControlOptions, clip_norm) == 52, "clip_norm");
 
 struct Conv2dOptions {
   // KOptionsVersion.

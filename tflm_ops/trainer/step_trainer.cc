@@ -78,7 +78,8 @@ TrainerStatus StepTrainer::Resume(const Progress& progress, const float* importa
   }
   if (floats > 0 && !importance) return TrainerStatus::kNullArgument;
   for (int i = 0; i < floats; ++i) {
-    if (!math::IsFinite(importance[i]) || importance[i] < 0.0f) return TrainerStatus::kBadProgress;
+    const bool is_norm = math::IsFinite(importance[i]) && importance[i] >= 0.0f;
+    if (!is_norm && importance[i] != kUnseen) return TrainerStatus::kBadProgress;
   }
   if (floats > 0 && importance != Floats(model_->importance)) {
     memcpy(Floats(model_->importance), importance, sizeof(float) * floats);

@@ -20,7 +20,7 @@ using namespace medyate::tflm;  // NOLINT
 
 const int kInts0[] = {4, 1, 4, 4, 2};
 const int kInts1[] = {1, 1};
-const int kInts2[] = {1, 15};
+const int kInts2[] = {1, 16};
 const int kInts3[] = {1, 256};
 const int kInts4[] = {1, 6};
 const int kInts5[] = {2, 3, 9};
@@ -35,35 +35,35 @@ const int kInts13[] = {2, 4, 3};
 const int kInts14[] = {1, 3};
 const int kInts15[] = {2, 1, 3};
 const int kInts16[] = {1, 12};
-const int kInts17[] = {1, 16};
-const int kInts18[] = {1, 36};
-const int kInts19[] = {9, 0, 1, 2, 3, 5, 4, 8, 6, 7};
-const int kInts20[] = {1, 9};
-const uint32_t kWords21[] = {0x2, 0x7, 0x0, 0x0, 0x2dc, 0x0, 0x2, 0x0, 0x49, 0x3, 0x1, 0x1,
+const int kInts17[] = {1, 36};
+const int kInts18[] = {9, 0, 1, 2, 3, 5, 4, 8, 6, 7};
+const int kInts19[] = {1, 9};
+const uint32_t kWords20[] = {0x3, 0x7, 0x0, 0x0, 0x2dc, 0x0, 0x2, 0x0, 0x0, 0x49, 0x3, 0x1, 0x1,
     0x40000000};
-const int kInts22[] = {4, 0, 5, 4, 3};
-const int kInts23[] = {0};
-const uint32_t kWords24[] = {0x2, 0x10, 0x2, 0x24, 0x4, 0x1, 0x1, 0x1};
-const int kInts25[] = {5, 0, 11, 12, 5, 4};
-const int kInts26[] = {3, 10, 13, 14};
-const uint32_t kWords27[] = {0x2, 0x2, 0x4, 0x4, 0x4, 0x4, 0x4, 0x3, 0x3, 0x1, 0x1, 0x1, 0x1, 0x1,
-    0x1, 0x3, 0x3e800000, 0x1, 0x4, 0x1, 0x1, 0x1, 0x0, 0x0};
-const int kInts28[] = {4, 10, 5, 4, 3};
-const uint32_t kWords29[] = {0x2, 0x10, 0x4, 0x4, 0x7, 0x4, 0x1, 0x1};
-const int kInts30[] = {5, 10, 16, 17, 5, 4};
-const int kInts31[] = {3, 15, 18, 19};
-const uint32_t kWords32[] = {0x2, 0x4, 0x4, 0x4, 0x4, 0x4, 0x4, 0x1, 0x1, 0x1, 0x1, 0x1, 0x1, 0x0,
-    0x0, 0x3, 0x3e800000, 0x1, 0x7, 0x4, 0x1, 0x1, 0xc, 0x2};
+const int kInts21[] = {4, 0, 5, 4, 3};
+const int kInts22[] = {0};
+const uint32_t kWords23[] = {0x3, 0x10, 0x2, 0x24, 0x5, 0x1, 0x1, 0x1};
+const int kInts24[] = {5, 0, 11, 12, 5, 4};
+const int kInts25[] = {3, 10, 13, 14};
+const uint32_t kWords26[] = {0x3, 0x2, 0x4, 0x4, 0x4, 0x4, 0x4, 0x3, 0x3, 0x1, 0x1, 0x1, 0x1, 0x1,
+    0x1, 0x3, 0x3e800000, 0x1, 0x5, 0x1, 0x1, 0x1, 0x0, 0x0};
+const int kInts27[] = {4, 10, 5, 4, 3};
+const uint32_t kWords28[] = {0x3, 0x10, 0x4, 0x4, 0x8, 0x4, 0x1, 0x1};
+const int kInts29[] = {5, 10, 16, 17, 5, 4};
+const int kInts30[] = {3, 15, 18, 19};
+const uint32_t kWords31[] = {0x3, 0x4, 0x4, 0x4, 0x4, 0x4, 0x4, 0x1, 0x1, 0x1, 0x1, 0x1, 0x1, 0x0,
+    0x0, 0x3, 0x3e800000, 0x1, 0x8, 0x4, 0x1, 0x1, 0xc, 0x2};
+const int kInts32[] = {1, 15};
 const int kInts33[] = {1, 20};
-const uint32_t kWords34[] = {0x2, 0x4, 0x4, 0x4, 0x1, 0x1, 0x4, 0x4, 0x1, 0x1, 0x0, 0x0, 0x0};
+const uint32_t kWords34[] = {0x3, 0x4, 0x4, 0x4, 0x1, 0x1, 0x4, 0x4, 0x1, 0x1, 0x0, 0x0, 0x0};
 const int kInts35[] = {4, 20, 5, 4, 3};
-const uint32_t kWords36[] = {0x2, 0x1, 0x4, 0x3, 0xb, 0x4, 0x1, 0x1};
+const uint32_t kWords36[] = {0x3, 0x1, 0x4, 0x3, 0xc, 0x4, 0x1, 0x1};
 const int kInts37[] = {5, 20, 21, 22, 5, 4};
 const int kInts38[] = {2, 24, 23};
-const uint32_t kWords39[] = {0x2, 0x4, 0x3, 0x0, 0x0, 0x0, 0xb, 0x4, 0x1, 0x1, 0x40, 0xffffffff};
+const uint32_t kWords39[] = {0x3, 0x4, 0x3, 0x0, 0x0, 0x0, 0xc, 0x4, 0x1, 0x1, 0x40, 0xffffffff};
 const int kInts40[] = {4, 24, 1, 3, 4};
 const int kInts41[] = {2, 25, 26};
-const uint32_t kWords42[] = {0x2, 0x3f800000};
+const uint32_t kWords42[] = {0x3, 0x3f800000};
 const int kInts43[] = {5, 26, 21, 3, 5, 4};
 const int kInts44[] = {1, 28};
 const int kInts45[] = {9, 26, 5, 4, 2, 3, -1, 27, 21, 22};
@@ -72,7 +72,7 @@ const int kInts47[] = {2, 28, 3};
 const int kInts48[] = {1, 30};
 const int kInts49[] = {3, 18, 30, 3};
 const int kInts50[] = {1, 31};
-const uint32_t kWords51[] = {0x2, 0x3, 0x3e800000, 0x1};
+const uint32_t kWords51[] = {0x3, 0x3, 0x3e800000, 0x1};
 const int kInts52[] = {5, 31, 16, 3, 5, 4};
 const int kInts53[] = {1, 32};
 const int kInts54[] = {9, 31, 5, 4, 2, 3, 6, 27, 16, 17};
@@ -116,42 +116,42 @@ const medyate::StaticTensor kTensors[] = {
     {kInts7, nullptr, 0, kFloat32, Place::kArena},  // 30: pointwise/gradient
     {kInts7, nullptr, 0, kFloat32, Place::kArena},  // 31: pointwise/gradient_2
     {kInts7, nullptr, 256, kFloat32, Place::kArena},  // 32: conv/gradient
-    {kInts17, nullptr, 512, kFloat32, Place::kArena},  // 33: pointwise/weight_gradient
+    {kInts2, nullptr, 512, kFloat32, Place::kArena},  // 33: pointwise/weight_gradient
     {kInts7, nullptr, 256, kFloat32, Place::kArena},  // 34: conv/gradient_2
-    {kInts18, nullptr, 0, kFloat32, Place::kArena},  // 35: conv/weight_gradient
+    {kInts17, nullptr, 0, kFloat32, Place::kArena},  // 35: conv/weight_gradient
 };
 
 const medyate::StaticNode kNodes[] = {
-    {medyate::RegisterControl, kInts19, kInts20, kWords21, 52},
-    {medyate::RegisterStash, kInts22, kInts23, kWords24, 32},
-    {medyate::RegisterConv2d, kInts25, kInts26, kWords27, 96},
-    {medyate::RegisterStash, kInts28, kInts23, kWords29, 32},
-    {medyate::RegisterConv2d, kInts30, kInts31, kWords32, 96},
-    {medyate::RegisterAveragePool2d, kInts2, kInts33, kWords34, 52},
-    {medyate::RegisterStash, kInts35, kInts23, kWords36, 32},
+    {medyate::RegisterControl, kInts18, kInts19, kWords20, 56},
+    {medyate::RegisterStash, kInts21, kInts22, kWords23, 32},
+    {medyate::RegisterConv2d, kInts24, kInts25, kWords26, 96},
+    {medyate::RegisterStash, kInts27, kInts22, kWords28, 32},
+    {medyate::RegisterConv2d, kInts29, kInts30, kWords31, 96},
+    {medyate::RegisterAveragePool2d, kInts32, kInts33, kWords34, 52},
+    {medyate::RegisterStash, kInts35, kInts22, kWords36, 32},
     {medyate::RegisterDense, kInts37, kInts38, kWords39, 48},
     {medyate::RegisterSoftmaxCrossEntropy, kInts40, kInts41, kWords42, 8},
     {medyate::RegisterDenseInputGradient, kInts43, kInts44, kWords39, 48},
     {medyate::RegisterDenseUpdate, kInts45, kInts46, kWords39, 48},
     {medyate::RegisterAveragePool2dGradient, kInts47, kInts48, kWords34, 52},
     {medyate::RegisterGateGradient, kInts49, kInts50, kWords51, 16},
-    {medyate::RegisterConv2dInputGradient, kInts52, kInts53, kWords32, 96},
-    {medyate::RegisterConv2dUpdate, kInts54, kInts55, kWords32, 96},
+    {medyate::RegisterConv2dInputGradient, kInts52, kInts53, kWords31, 96},
+    {medyate::RegisterConv2dUpdate, kInts54, kInts55, kWords31, 96},
     {medyate::RegisterGateGradient, kInts56, kInts57, kWords51, 16},
-    {medyate::RegisterConv2dUpdate, kInts58, kInts59, kWords27, 96},
+    {medyate::RegisterConv2dUpdate, kInts58, kInts59, kWords26, 96},
 };
 
 const medyate::TrainedLayer kLayers[] = {
-    {4, 36, 0, 4, 0, 72},  // conv
-    {7, 4, 76, 4, 12, 92},  // pointwise
-    {11, 3, 96, 3, 64, 108},  // head
+    {5, 36, 0, 4, 0, 72},  // conv
+    {8, 4, 76, 4, 12, 92},  // pointwise
+    {12, 3, 96, 3, 64, 108},  // head
 };
 
 }  // namespace
 
 const medyate::StaticModel kModel = {
     "golden/train",  // name
-    {0xe66d63ce, 0x626b82e8},  // hash
+    {0xa6cbfadf, 0x4f6aac3b},  // hash
     kTensors, 36,  // tensors
     kNodes, 17,  // nodes
     656, 1120,  // bytes planned, of variables

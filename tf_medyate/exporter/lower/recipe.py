@@ -18,6 +18,7 @@ from tf_medyate.callback import MeDyate
 from tf_medyate.cost import CostModel
 from tf_medyate.errors import NotPreparedError, OptionError, PlanError
 from tf_medyate.exporter.lower.compiled import Sgd, loss_of, sgd_of
+from tf_medyate.exporter.ops.schema import ImportanceRule
 from tf_medyate.prepared.folding import layer_specs
 from tf_medyate.prepared.layers import masked_layers
 from tf_medyate.prepared.model import PreparedModel
@@ -38,10 +39,12 @@ class Recipe:
         strategy: How channels are drawn.
         seed: Seed of the sampler.
         first_draw: Number of the draw that the device begins with.
-        prior: Importance [channels], float32, of every kept layer.
+        prior: Importance [channels], float32, of every kept layer; UNSEEN for a channel that was
+            never trained.
         loss: SOFTMAX_CROSS_ENTROPY or MEAN_SQUARED_ERROR.
         from_logits: The Keras loss takes logits, not probabilities.
         optimizer: The update.
+        importance_rule: How a channel's importance follows from its gradients.
     """
 
     specs: tuple[LayerSpec, ...]
@@ -56,6 +59,7 @@ class Recipe:
     loss: str
     from_logits: bool
     optimizer: Sgd
+    importance_rule: ImportanceRule = ImportanceRule.RUNNING_MEAN
 
     @property
     def trained(self) -> tuple[LayerSpec, ...]:

@@ -137,9 +137,16 @@ def _declare_state(builder: Builder, layout: Layout, recipe: Recipe) -> tuple[st
     if not _by_importance(layout):
         return SELECTION, POOL
     builder.tensor(IMPORTANCE, (layout.candidates,), kind=VARIABLE, reserved=True)
-    prior = [recipe.prior[layer.spec.name] for layer in layout.drawn]
-    builder.constant("prior", np.concatenate(prior).astype(np.float32))
+    if _has_prior(layout, recipe):
+        prior = [recipe.prior[layer.spec.name] for layer in layout.drawn]
+        builder.constant("prior", np.concatenate(prior).astype(np.float32))
     return STATE
+
+
+def _has_prior(layout: Layout, recipe: Recipe) -> bool:
+    """Some channel was trained or measured: otherwise the device begins with none."""
+    names = [layer.spec.name for layer in layout.drawn] if _by_importance(layout) else []
+    return any(np.any(recipe.prior[name] != op_schema.UNSEEN) for name in names)
 
 
 def _by_importance(layout: Layout) -> bool:
@@ -160,7 +167,7 @@ def _append_control(builder: Builder, layout: Layout, recipe: Recipe, outputs: i
             SELECTION,
             builder.constant("layout", layout.table()),
             IMPORTANCE if by_importance else ABSENT,
-            "prior" if by_importance else ABSENT,
+            "prior" if _has_prior(layout, recipe) else ABSENT,
         ],
         [],
         _control_options(layout, recipe, outputs),
@@ -181,6 +188,7 @@ def _control_options(layout: Layout, recipe: Recipe, outputs: int) -> dict:
         "capacity": min(recipe.capacity, everything) if layout.drawn else 0,
         "weighting": op_schema.Weighting[weighting.upper()],
         "sharpness": op_schema.SHARPNESSES.index(strategy.sharpness),
+        "importance_rule": recipe.importance_rule,
         "core_q16": round((1.0 if strategy.takes_strongest else strategy.core) * _Q16),
         "fixed_elements": layout.fixed_elements,
         "classes": outputs if has_label else 0,

@@ -18,6 +18,7 @@ _ENUMS = (
     op_schema.StateWord,
     op_schema.LayoutWord,
     op_schema.OptimizerWord,
+    op_schema.ImportanceRule,
 )
 _GENERATOR = "tf_medyate/exporter/ops/header.py"
 _SOURCE = "tf_medyate/exporter/ops/schema.py"
@@ -35,6 +36,8 @@ def op_options() -> str:
         f"constexpr int kNoBiasDelta = {op_schema.NO_BIAS_DELTA};",
         f"constexpr int kNoImportance = {op_schema.NO_IMPORTANCE};",
         f"constexpr int kDrawnAnew = {op_schema.DRAWN_ANEW};",
+        f"constexpr float kUnseen = {op_schema.UNSEEN}f;",
+        f"constexpr int kNoSteps = {op_schema.NO_STEPS};",
         f"constexpr float kImportanceRate = {op_schema.IMPORTANCE_RATE}f;",
         f"constexpr int kStateWords = {op_schema.STATE_WORDS};",
         f"constexpr int kLayoutWords = {len(op_schema.LayoutWord)};",

@@ -30,8 +30,11 @@ A trained bias's delta, accumulator and velocity lie in the pool at the option `
 whatever is drawn. The pool begins with what every draw trains, the runs of heads and the biases;
 behind that lie the drawn layers' runs, one behind the other in execution order.
 
-The importance variable (float32) holds a running mean of the norm of the gradient of each channel
-that can be drawn, layer after layer; a layer's part begins at the option `importance_offset`.
+The importance variable (float32) holds the norm of the gradient of each channel that can be drawn,
+layer after layer; a layer's part begins at the option `importance_offset`. With the rule DRAW_MEAN
+it is the mean over the samples since the channel was drawn (MeDyate, 2510.20979, Algorithm 1), with
+RUNNING_MEAN a running mean. UNSEEN stands for a channel that was never trained. A draw in which all
+are unseen is uniform; one in which some are gives these the largest norm seen, first.
 """
 
 import enum
@@ -53,6 +56,12 @@ NO_IMPORTANCE = -1
 
 DRAWN_ANEW = -1
 """`LayoutWord.RUN_OFFSET` of a layer whose channels are drawn; a head's run never moves."""
+
+UNSEEN = -1.0
+"""Importance of a channel that was never trained."""
+
+NO_STEPS = -1
+"""`StateWord.STEPS` where importance is a running mean."""
 
 IMPORTANCE_RATE = 0.1
 """Weight of the newest step in the running mean of importance; 1 - state.IMPORTANCE_MOMENTUM."""
@@ -95,6 +104,7 @@ class StateWord(enum.IntEnum):
     DRAW = 1  # number of the draw in force
     ACCUMULATED = 2  # samples in the accumulators
     GRADIENT_SCALE = 3  # float: what the update multiplies gradients by
+    STEPS = 4  # samples since the draw; NO_STEPS where importance is a running mean
 
 
 STATE_WORDS = len(StateWord)
@@ -124,6 +134,13 @@ class OptimizerWord(enum.IntEnum):
     NESTEROV = 1  # 0 or 1
     WEIGHT_DECAY = 2
     CLIP_VALUE = 3  # largest magnitude of an element of the gradient; 0: any
+
+
+class ImportanceRule(enum.IntEnum):
+    """How a channel's importance follows from the norms of its gradients."""
+
+    RUNNING_MEAN = 0
+    DRAW_MEAN = 1
 
 
 class Weighting(enum.IntEnum):
@@ -285,6 +302,7 @@ CONTROL_OPTIONS = OptionsStruct(
         Field("capacity", "uint32_t", "room for drawn channels, in the budget's unit"),
         Field("weighting", "int32_t", "a Weighting"),
         Field("sharpness", "int32_t", "number of the power in op_schema.SHARPNESSES"),
+        Field("importance_rule", "int32_t", "an ImportanceRule"),
         Field("core_q16", "uint32_t", "share of the strongest in 2^16ths, to 65536: greedy"),
         Field("fixed_elements", "int32_t", "where the drawn layers' runs begin in the pool"),
         Field(

@@ -3,7 +3,7 @@
 Example:
     >>> options = OptionsStruct("Options", (Field("version", "uint32_t", "", default=VERSION),))
     >>> options.unpack(options.pack())
-    {'version': 2}
+    {'version': 3}
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tf_medyate.errors import OptionError
 
 __all__ = ["VERSION", "Field", "Op", "OptionsStruct"]
 
-VERSION = 2
+VERSION = 3
 """Version of every options struct; an op refuses any other."""
 
 

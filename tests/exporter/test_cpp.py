@@ -204,7 +204,8 @@ def test_what_a_device_cannot_do_is_refused(exported, tmp_path):
     other = exported("residual").training
     with pytest.raises(PlanError, match="memory_plan: expected a memory plan of graph"):
         write_cpp(other, plan, tmp_path)
-    step_wise = {"class_name": "ExponentialDecay", "config": {}}
+    decay = {"initial_learning_rate": 0.1, "decay_steps": 10, "decay_rate": 0.9}
+    step_wise = {"class_name": "ExponentialDecay", "config": decay}
     optimizer = dataclasses.replace(training.recipe.optimizer, learning_rate=step_wise)
     recipe = dataclasses.replace(training.recipe, optimizer=optimizer)
     with pytest.raises(OptionError, match=r"learning_rate: expected a number, or .*CosineDecay"):

@@ -2,10 +2,13 @@
 
 import keras
 import numpy as np
+import pytest
+import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tf_medyate as md
+from tf_medyate import errors
 from tf_medyate.prepared.layers import masked_layers
 
 L = keras.layers
@@ -26,7 +29,7 @@ def tiny():
     inputs = keras.Input((9,))
     x = inputs
     for name in HIDDEN:
-        x = L.Dense(10, activation="relu", name=name)(x)
+        x = L.Dense(16, activation="relu", name=name)(x)
     return md.prepare(keras.Model(inputs, L.Dense(3, activation="softmax", name="head")(x)))
 
 
@@ -160,3 +163,164 @@ def test_a_second_fit_counts_on_and_draws_other_channels():
     records = medyate.report().epochs
     assert [record.epoch for record in records] == list(range(6))
     assert [record.plan.draw for record in records] == list(range(6))
+
+
+class Rows(keras.utils.PyDataset):
+    """Batches of arrays, in order."""
+
+    def __init__(self, *arrays):
+        super().__init__()
+        self._arrays = arrays
+
+    def __len__(self):
+        return len(self._arrays[0]) // 8
+
+    def __getitem__(self, index):
+        return tuple(a[8 * index : 8 * index + 8] for a in self._arrays)
+
+
+LABELS = np.tile([0, 1, 2, 0], 6)
+UNTRAINED = {
+    "validation_split": (lambda x, y: (x, y), {"validation_split": 0.25}, np.arange(24) >= 18),
+    "sample_weight": (lambda x, y: (x, y), {"sample_weight": 1.0 * (LABELS != 1)}, LABELS == 1),
+    "class_weight": (lambda x, y: (x, y), {"class_weight": {0: 2.0, 2: 0.0}}, LABELS == 2),
+    "one_hot": (
+        lambda x, y: (x, np.eye(3, dtype="f")[y]),
+        {"class_weight": {1: 0.0}},
+        LABELS == 1,
+    ),
+    "steps": (
+        lambda x, y: (x, y),
+        {"steps_per_epoch": 1, "shuffle": False},
+        np.arange(24) >= 16,
+    ),
+    "dataset": (
+        lambda x, y: (tf.data.Dataset.from_tensor_slices((x, y)).batch(8),),
+        {"class_weight": {0: 1.0, 1: 0.0, 2: 1.0}},
+        LABELS == 1,
+    ),
+    "dataset_steps": (
+        lambda x, y: (tf.data.Dataset.from_tensor_slices((x, y)).batch(8),),
+        {"steps_per_epoch": 1},
+        np.arange(24) >= 16,
+    ),
+    "pydataset": (lambda x, y: (Rows(x, y, 1.0 * (LABELS == 0)),), {"shuffle": False}, LABELS > 0),
+    "calibration": (
+        lambda x, y: (x, y),
+        {"class_weight": {1: 0.0}, "calibration": True},
+        LABELS == 1,
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("strategy", "way"),
+    [*(("medyate", way) for way in UNTRAINED), ("velocity", "validation_split")],
+)
+def test_samples_that_keras_never_trains_on_change_no_draw(way, strategy):
+    arguments, options, untrained = UNTRAINED[way]
+    x, _ = data(24)
+    moved = np.where(untrained[:, None], 3 - 2 * x, x)
+    found = []
+    for inputs in (x, moved):
+        model, more = tiny(), dict(options)
+        compile_(model, loss=("sparse_" if way != "one_hot" else "") + "categorical_crossentropy")
+        own = (inputs, LABELS) if more.pop("calibration", False) else None
+        medyate = md.MeDyate(BUDGET, strategy, calibration=own, verbose=0)
+        given = arguments(inputs, LABELS)
+        if len(given) == 2:
+            more["batch_size"] = 8
+        model.fit(*given, epochs=2, verbose=0, callbacks=[medyate], **more)
+        plans = [record.plan.layers for record in medyate.report().epochs]
+        found.append((medyate.ranking.scores, plans, model.get_weights()))
+    (scores, plans, weights), (others, other_plans, other_weights) = found
+    assert plans == other_plans
+    assert scores == others
+    for a, b in zip(weights, other_weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_weights_of_samples_weigh_in_the_calibration():
+    model, (x, y) = tiny(), data()
+    compile_(model)
+    batches = [(x, y), (x, y, np.full(16, 3.0, "f"))]
+    plain, weighted = (md.measure_gradients(model, [batch]) for batch in batches)
+    own = keras.losses.SparseCategoricalCrossentropy(reduction="none")
+    for found in (weighted, md.measure_gradients(model, [batches[1]], loss=own)):
+        for name, norms in plain.norm.items():
+            np.testing.assert_allclose(found.norm[name], 3 * norms, rtol=1e-5)
+    with pytest.raises(errors.OptionError, match=r"value for each sample.*reduction"):
+        md.measure_gradients(model, [batches[1]], loss=keras.losses.MeanSquaredError())
+
+
+def test_the_fifth_callback_retraces_nothing(caplog):
+    (x, y), model = data(9), tiny()
+    compile_(model)
+    for strategy in ("medyate", "velocity") * 6:
+        md.MeDyate(BUDGET, strategy, calibration=(x, y, 4), verbose=0).set_model(model)
+    assert "retracing" not in caplog.text
+
+
+@pytest.mark.parametrize("strategy", ["medyate", "head", "full"])
+def test_a_model_that_is_all_frozen_is_refused_before_it_trains(strategy):
+    model, (x, y) = tiny(), data()
+    model.trainable = False
+    compile_(model)
+    medyate = md.MeDyate(None if strategy != "medyate" else BUDGET, strategy, verbose=0)
+    with pytest.raises(errors.OptionError, match=r"may be trained.*'head'.*all frozen.*trainable"):
+        model.fit(x, y, verbose=0, callbacks=[medyate])
+    assert model.training_state.pool is None
+
+
+def test_a_budget_that_is_too_small_advises_only_what_there_is():
+    model, (x, y) = tiny(), data()
+    compile_(model)
+    with pytest.raises(errors.BudgetTooSmallError, match=r'strategy="head"') as caught:
+        model.fit(x, y, verbose=0, callbacks=[md.MeDyate(500, verbose=0)])
+    assert "allow_empty" not in str(caught.value)
+
+
+def test_loss_and_optimizer_of_an_own_loop_are_checked():
+    for wrong in ({"loss": "mse"}, {"optimizer": "sgd"}):
+        with pytest.raises(errors.OptionError, match="for example keras"):
+            md.MeDyate(BUDGET, **wrong)
+    model, (x, y) = tiny(), data()
+    compile_(model)
+    medyate = md.MeDyate(BUDGET, optimizer=keras.optimizers.Adam(), verbose=0)
+    with pytest.raises(errors.OptionError, match="compiled with"):
+        model.fit(x, y, verbose=0, callbacks=[medyate])
+
+
+def test_a_built_optimizer_goes_on_in_an_own_loop():
+    """It is renewed in place: the loop's own object knows the pool."""
+    model, (x, y) = tiny(), data()
+    optimizer = keras.optimizers.Adam(0.05, gradient_accumulation_steps=2)
+    loss = keras.losses.SparseCategoricalCrossentropy()
+    optimizer.build(model.trainable_variables)
+    medyate = md.MeDyate(BUDGET, calibration=(x, y), loss=loss, optimizer=optimizer, verbose=0)
+    for frozen in ("first", "second"):
+        model.get_layer(frozen).trainable = False
+        medyate.set_model(model)
+        medyate.begin_epoch()
+        before = model.get_layer("head").kernel.numpy()
+        for _ in range(2):
+            with tf.GradientTape() as tape:
+                value = loss(y, model(x, training=True))
+            gradients = tape.gradient(value, model.trainable_variables)
+            optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+        medyate.end_epoch()
+        assert (model.get_layer("head").kernel.numpy() != before).any()
+    assert int(optimizer.iterations) == 2
+
+
+def test_labels_are_checked_however_the_loss_is_given():
+    x, y = data()
+    for loss in (
+        ["sparse_categorical_crossentropy"],
+        {"head": keras.losses.SparseCategoricalCrossentropy()},
+        keras.losses.sparse_categorical_crossentropy,
+    ):
+        model = tiny()
+        compile_(model, loss=loss)
+        with pytest.raises(errors.LabelError, match="from 0 to 2"):
+            model.fit(x, y + 1, verbose=0)

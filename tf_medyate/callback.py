@@ -98,6 +98,7 @@ class MeDyate(keras.callbacks.Callback):
         if isinstance(layers, str):
             remedy = f"Write [{layers!r}]."
             raise OptionError("layers", "a list of names", repr(layers), remedy)
+        _check_own_loop(loss, optimizer)
         self._planner = Planner(chosen, asked, seed, layers, device_batch)
         self.asked_budget, self.device_batch = asked, device_batch
         self._calibration = calibration
@@ -271,6 +272,14 @@ class MeDyate(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         """Keras's hook: epochs are counted from here."""
         self._shift = None
+        updater = self._require_updater()
+        if updater.optimizer is not updater.model.optimizer:
+            raise OptionError(
+                "optimizer",
+                "the one that the model is compiled with, or none",
+                f"another {type(updater.optimizer).__name__}",
+                "Leave `optimizer` out: it is for training loops of one's own.",
+            )
 
     def on_epoch_begin(self, epoch: int, logs=None):
         """Keras's hook for `begin_epoch`; a second `fit` counts on, if Keras begins at 0 again."""
@@ -314,3 +323,12 @@ class MeDyate(keras.callbacks.Callback):
             candidates=self._planner.kept,
             drawn_by=self.strategy.drawn_by,
         )
+
+
+def _check_own_loop(loss, optimizer):
+    if loss is not None and not callable(loss):
+        remedy = "Pass for example keras.losses.MeanSquaredError()."
+        raise OptionError("loss", "a function of (targets, outputs)", repr(loss), remedy)
+    if optimizer is not None and not isinstance(optimizer, keras.optimizers.Optimizer):
+        remedy = "Pass for example keras.optimizers.SGD(0.01)."
+        raise OptionError("optimizer", "a Keras optimizer", repr(optimizer), remedy)

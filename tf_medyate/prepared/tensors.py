@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -47,6 +48,32 @@ class Constants:
         """The shape of a tensor: constant if it is known, worked out at run time if not."""
         known = x.shape.is_fully_defined()
         return self(tuple(x.shape)) if known else tf.shape(x)
+
+
+class TracedOnce:
+    """A function of batches, traced once for each kind of them, whatever their size.
+
+    A `tf.function` of its own for each object would warn of retracing after the fourth.
+    """
+
+    def __init__(self, function: Callable):
+        self._function = function
+        self._traced: dict[Any, Any] = {}
+
+    def __call__(self, *batch) -> Any:
+        """Applies the function to structures of arrays, the first axis of each of any size."""
+        tensors: Any = keras.tree.map_structure(tf.convert_to_tensor, batch)
+        specs: Any = keras.tree.map_structure(_any_size, tensors)
+        key = repr(specs)
+        if key not in self._traced:
+            # As Keras traces its steps; errors come out as they were raised.
+            function = tf.function(self._function, autograph=False)
+            self._traced[key] = function.get_concrete_function(*specs)
+        return self._traced[key](*tensors)
+
+
+def _any_size(tensor) -> tf.TensorSpec:
+    return tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype)
 
 
 def assign(variable, value):

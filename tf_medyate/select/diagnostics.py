@@ -32,6 +32,7 @@ from tf_medyate.errors import (
 from tf_medyate.prepared.folding import layer_specs, prepare, strip
 from tf_medyate.prepared.layers import masked_layers
 from tf_medyate.prepared.model import PreparedModel
+from tf_medyate.prepared.tensors import TracedOnce
 from tf_medyate.select.ranking import full_mode, measure_gradients, rank_layers
 from tf_medyate.select.stability import (
     Agreement,
@@ -195,7 +196,7 @@ class _Probe:
         self._kernels = [
             layer.kernel for layer in masked_layers(model) if layer.name in self._layers
         ]
-        self._gradients = tf.function(self._of_batch, reduce_retracing=True)
+        self._gradients = TracedOnce(self._of_batch)
         self._rankings: list[LayerRanking] = []
         self._norms: list[Mapping[str, np.ndarray]] = []
         self._alpha: list[list[float]] = []
@@ -217,7 +218,7 @@ class _Probe:
         with full_mode(self._model):
             for start in range(0, len(x), self._size):
                 part = slice(start, start + self._size)
-                batch: Any = self._gradients(tf.constant(x[part]), tf.constant(y[part]))
+                batch = self._gradients(x[part], y[part])
                 found.append([tail_index(gradient.numpy()) for gradient in batch])
         with warnings.catch_warnings():
             # A layer with too few weights for an estimate is NaN in every batch, and stays it.

@@ -12,6 +12,7 @@ Example:
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -19,9 +20,10 @@ import keras
 import numpy as np
 
 from tf_medyate.cost import CostModel
-from tf_medyate.errors import OptionError
+from tf_medyate.errors import BudgetTooSmallError, OptionError
+from tf_medyate.prepared.data import Batch, check_data, take_batches, weighted
 from tf_medyate.prepared.folding import layer_specs
-from tf_medyate.prepared.model import PreparedModel, check_data, take_batches
+from tf_medyate.prepared.model import PreparedModel
 from tf_medyate.prepared.slots import optimizer_costs, probe_size
 from tf_medyate.prepared.update import full_plan, pool_elements
 from tf_medyate.select.ranking import ChannelGradients, GradientProbe, rank_layers
@@ -31,7 +33,7 @@ from tf_medyate.select.velocity import VelocityProbe
 from tf_medyate.spec import BYTES, LayerRanking, LayerSpec, MemoryBudget, UpdatePlan
 
 Importance = Mapping[str, np.ndarray]
-Batches = Sequence[tuple[Any, Any]]
+Batches = Sequence[Batch]
 
 
 class Planner:
@@ -99,6 +101,7 @@ class Planner:
         gradients = self._measure(model, batches, loss, progress)
         self.ranking = self._rank(gradients)
         self.kept = self._keep()
+        self._check_trainable()
         everything = self.cost.full(spec for spec in self.specs if spec.trainable)
         least = self.cost.fixed(self.specs, self.kept)
         self.budget = self._asked or MemoryBudget(
@@ -114,13 +117,13 @@ class Planner:
 
     def _measure(self, model, batches, loss, progress) -> ChannelGradients | None:
         if self.strategy.needs_samples:
-            inputs = [x for x, _ in batches]
+            inputs = [x for x, *_ in batches]
             joined = keras.tree.map_structure(lambda *parts: np.concatenate(parts), *inputs)
             self._probe = VelocityProbe(model, joined)
         if not self.strategy.needs_gradients:
             return None
         if self.strategy.ranking == "fisher":  # a mean over samples of a square
-            batches = [single for batch in batches for single in _singles(*batch)]
+            batches = [single for batch in batches for single in _singles(batch)]
         probe = GradientProbe(model, loss)
         if self.strategy.importance == ORACLE:
             self._probe = lambda: probe(batches).norm
@@ -141,6 +144,18 @@ class Planner:
         if self._layers is not None:
             return self._layers
         return tuple(spec.name for spec in self.specs if spec.name in self.ranking.kept)
+
+    def _check_trainable(self):
+        s = self.strategy
+        tried = [v for v in self.specs if s.trains_all or v.is_head or v.name in self.kept]
+        if not any(spec.trainable for spec in tried):
+            frozen = ", ".join(f"'{spec.name}'" for spec in tried) or "no layer with weights"
+            raise OptionError(
+                "model",
+                "at least one layer that may be trained",
+                f"{frozen}, all frozen" if tried else frozen,
+                "Set `trainable = True` on the head or on layers to draw from.",
+            )
 
     def _resolved(self, importance: Importance) -> Strategy:
         asked = self._asked_strategy
@@ -172,20 +187,28 @@ class Planner:
             UnknownLayerError: A layer to draw from does not exist.
         """
         s = self.strategy
-        plan = sample_channels(
-            self.specs,
-            importance,
-            self.budget,
-            kept=self.kept,
-            cost=self.cost,
-            seed=self.seed,
-            draw=draw,
-            weighting=s.weighting if s.by_importance else "uniform",
-            sharpness=float(s.sharpness),
-            core=s.core,
-            order="greedy" if s.takes_strongest else "random",
-            allow_empty=not s.needs_budget,
-        )
+        try:
+            plan = sample_channels(
+                self.specs,
+                importance,
+                self.budget,
+                kept=self.kept,
+                cost=self.cost,
+                seed=self.seed,
+                draw=draw,
+                weighting=s.weighting if s.by_importance else "uniform",
+                sharpness=float(s.sharpness),
+                core=s.core,
+                order="greedy" if s.takes_strongest else "random",
+                allow_empty=not s.needs_budget,
+            )
+        except BudgetTooSmallError as error:
+            remedy = (
+                "Raise the budget, name fewer `layers`, take an optimizer of fewer slots or a "
+                'smaller device_batch, or train the head alone: strategy="head".'
+            )
+            values = error.argument, error.expected, error.received
+            raise BudgetTooSmallError(*values, remedy) from None
         return full_plan(self.specs, self.cost, plan) if s.trains_all else plan
 
     def empty_plan(self, draw: int) -> UpdatePlan:
@@ -202,10 +225,12 @@ def calibration_batches(model: PreparedModel, given: Any, count: int) -> Batches
         DataError: They cannot be used.
     """
     if given is not None:
-        batches = take_batches(given, count)
-        found = list(batches if batches is not None else given)
+        batches: Any = take_batches(given, count)
+        batches = itertools.islice(given, count) if batches is None else batches
+        fitting = model.fitting
+        found = list(weighted(batches, fitting.class_weight if fitting else None))
     else:
-        offered = model.offered_batches(count)
+        offered = model.fitting.take(count) if model.fitting else None
         if offered is None:
             raise OptionError(
                 "calibration",
@@ -214,15 +239,13 @@ def calibration_batches(model: PreparedModel, given: Any, count: int) -> Batches
                 "Pass calibration=(x, y), for example a few hundred samples.",
             )
         found = list(offered)
-    for x, y in found:
+    for x, y, *_ in found:
         check_data(model, x, y, "calibration")
     return found
 
 
-def _singles(x, y) -> Batches:
-    count = len(keras.tree.flatten(x)[0])
-    return [(_row(x, index), _row(y, index)) for index in range(count)]
+def _singles(batch: Batch) -> Batches:
+    def row(index: int) -> Any:
+        return keras.tree.map_structure(lambda a: np.asarray(a)[index : index + 1], batch)
 
-
-def _row(values, index: int) -> Any:
-    return keras.tree.map_structure(lambda a: np.asarray(a)[index : index + 1], values)
+    return [row(index) for index in range(len(keras.tree.flatten(batch)[0]))]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -22,9 +23,10 @@ import tensorflow as tf
 
 from tf_medyate.cost import CostModel
 from tf_medyate.errors import EmptyDataError, NonFiniteDataError, NotPreparedError, OptionError
+from tf_medyate.prepared.data import Batch, take_batches, weighted
 from tf_medyate.prepared.folding import require_prepared
 from tf_medyate.prepared.layers import FULL, ChannelMasked, masked_layers
-from tf_medyate.prepared.model import take_batches
+from tf_medyate.prepared.tensors import TracedOnce
 from tf_medyate.select.strategies import RANKINGS, check_top_k
 from tf_medyate.spec import LayerRanking, LayerSpec
 
@@ -91,20 +93,26 @@ class GradientProbe:
                 "neither",
                 "Call model.compile(optimizer=..., loss=...), or pass loss=.",
             )
-        self._step = tf.function(self._measure, reduce_retracing=True)
+        self._step = TracedOnce(self._measure)
 
-    def _measure(self, x, y) -> Any:
+    def _measure(self, x, y, weight=None) -> Any:
         outputs = self._model(x, training=False)
-        if self._loss is not None:
+        if self._loss is None:
+            loss = self._model.compute_loss(x, y, outputs, weight, training=False)
+        elif weight is None:
             loss = tf.reduce_mean(self._loss(y, outputs))
         else:
-            loss = self._model.compute_loss(x=x, y=y, y_pred=outputs, training=False)
+            losses = self._loss(y, outputs)
+            _check_per_sample(losses, weight)
+            loss = tf.reduce_mean(losses * tf.cast(weight, losses.dtype))
         # Whole gradients, reduced in NumPy: a graph a quarter smaller, and Keras's optimizers too
         # hold all gradients at once.
         return loss, tf.gradients(loss, [layer.kernel.value for layer in self._layers])
 
-    def __call__(self, batches: Iterable, progress: Callable | None = None) -> ChannelGradients:
-        """Averages over (x, y) batches.
+    def __call__(
+        self, batches: Iterable[Batch], progress: Callable | None = None
+    ) -> ChannelGradients:
+        """Averages over (x, y) or (x, y, sample_weight) batches.
 
         Raises:
             EmptyDataError: There is no batch.
@@ -113,9 +121,8 @@ class GradientProbe:
         sums = {name: np.zeros((3, layer.input.shape[-1])) for name, layer in self._named()}
         count = 0
         with full_mode(self._model):
-            for x, y in batches:
-                measured: Any = self._step(*_as_tensors(x, y))
-                loss, gradients = measured
+            for batch in batches:
+                loss, gradients = self._step(*batch)
                 _check_finite("loss", loss, count)
                 for (name, layer), gradient in zip(self._named(), gradients, strict=True):
                     if gradient is None:  # the loss does not depend on the layer
@@ -146,8 +153,14 @@ def _by_channel(gradient, kernel) -> tuple[np.ndarray, np.ndarray]:
     return square, (gradient * kernel).sum(other_axes, dtype=np.float64)
 
 
-def _as_tensors(x, y) -> Any:
-    return keras.tree.map_structure(tf.convert_to_tensor, (x, y))
+def _check_per_sample(losses, weight):
+    if losses.shape.rank != weight.shape.rank:
+        raise OptionError(
+            "loss",
+            f"one that gives a value for each sample, to be weighted by shape {weight.shape}",
+            f"one that gives shape {losses.shape}",
+            'Pass for example keras.losses.MeanSquaredError(reduction="none").',
+        )
 
 
 def _check_finite(what: str, values, batch: int):
@@ -178,7 +191,8 @@ def measure_gradients(
         NotPreparedError, EmptyDataError, NonFiniteDataError, OptionError: See the classes.
     """
     found = take_batches(data, batches)
-    return GradientProbe(model, loss)(found if found is not None else data)
+    found = itertools.islice(data, batches) if found is None else found
+    return GradientProbe(model, loss)(weighted(found))
 
 
 def rank_layers(

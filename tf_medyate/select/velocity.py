@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from tf_medyate.prepared.folding import require_prepared
 from tf_medyate.prepared.layers import masked_layers
+from tf_medyate.prepared.tensors import TracedOnce
 from tf_medyate.select.ranking import full_mode
 
 _POSITIONS_PER_SAMPLE = 64
@@ -36,7 +37,7 @@ class VelocityProbe:
         layers = masked_layers(require_prepared(model))
         self._names = [layer.name for layer in layers]
         tapped = keras.Model(model.inputs, [layer.input for layer in layers])
-        self._tap = tf.function(lambda batch: tapped(batch, training=False))
+        self._tap = TracedOnce(lambda batch: tapped(batch, training=False))
         self._x = keras.tree.map_structure(tf.convert_to_tensor, x)
         self._model = model
         self._last: dict[str, np.ndarray] = {}

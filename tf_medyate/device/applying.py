@@ -16,6 +16,7 @@ import numpy as np
 from tf_medyate.device.delta import DeltaError, SparseDelta
 from tf_medyate.errors import PlanError
 from tf_medyate.exporter.write.region import RegionLayout, WeightPlace
+from tf_medyate.kernel_order import as_keras, channel_first
 
 if TYPE_CHECKING:
     from tf_medyate.prepared.model import PreparedModel
@@ -45,7 +46,7 @@ def region_of(model: PreparedModel, layout: RegionLayout) -> np.ndarray:
     region = np.zeros(layout.weights, np.float32)
     for place, layer in _layers(model, layout):
         kernel = layer.kernel.numpy()
-        rows = _channel_first(kernel)
+        rows = channel_first(kernel)
         region[_part(place.kernel_offset, kernel.size, layout)] = rows.reshape(-1)
         if place.bias_offset >= 0:
             bias = layer.bias.numpy()
@@ -65,18 +66,11 @@ def apply_to_model(delta: SparseDelta, model: PreparedModel, layout: RegionLayou
     for place, layer in _layers(model, layout):
         shape = tuple(layer.kernel.shape)
         flat = learned[_part(place.kernel_offset, int(np.prod(shape)), layout)]
-        channels, outputs = shape[-2], shape[-1]
-        rows = flat.reshape(channels, -1, outputs).transpose(1, 0, 2)
-        layer.kernel.assign(rows.reshape(shape))
+        layer.kernel.assign(as_keras(flat, shape))
         if place.bias_offset >= 0:
             size = int(np.prod(layer.bias.shape))
             layer.bias.assign(learned[_part(place.bias_offset, size, layout)])
     model.reload_pool()
-
-
-def _channel_first(kernel: np.ndarray) -> np.ndarray:
-    channels, outputs = kernel.shape[-2:]
-    return kernel.reshape(-1, channels, outputs).transpose(1, 0, 2)
 
 
 def _part(offset: int, size: int, layout: RegionLayout) -> slice:

@@ -17,9 +17,7 @@ import numpy as np
 
 from tf_medyate.device.applying import read_layout
 from tf_medyate.device.delta import DeltaError
-from tf_medyate.exporter.write.region import RegionLayout
-
-LAYOUT_FILE = "weights.json"
+from tf_medyate.exporter.write.region import LAYOUT_FILE, RegionLayout
 
 
 @dataclasses.dataclass(frozen=True)

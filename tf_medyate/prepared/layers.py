@@ -24,6 +24,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_medyate.errors import PlanError
+from tf_medyate.kernel_order import channel_first
 from tf_medyate.prepared.state import LiveState, Run
 from tf_medyate.prepared.tensors import (
     assign,
@@ -197,8 +198,7 @@ class ChannelMasked(keras.layers.Layer):
 
     def read_channels(self, channels: np.ndarray) -> np.ndarray:
         """Weights `[n, positions, outputs]` of some channels, as last committed."""
-        kernel = read(self.kernel).reshape(self._geometry())
-        return np.ascontiguousarray(kernel[:, channels, :].transpose(1, 0, 2))
+        return np.ascontiguousarray(channel_first(read(self.kernel))[channels])
 
     def commit(self, live: LiveState | None = None):
         """Writes the drawn channels' live weights into the kernel; changes no output.

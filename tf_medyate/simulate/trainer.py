@@ -32,6 +32,7 @@ from tf_medyate.exporter.manifest import (
 )
 from tf_medyate.exporter.ops import schema as op_schema
 from tf_medyate.exporter.ops.schema import Command, StateWord
+from tf_medyate.kernel_order import as_keras
 from tf_medyate.select.strategies import ALL
 from tf_medyate.simulate.checks import check_label, check_sample
 from tf_medyate.simulate.interpreter import ArenaUse, Interpreter, InterpreterError
@@ -252,10 +253,9 @@ class TFLMTrainer:
 
     def _keras_weights(self, layer: LayerEntry) -> tuple[np.ndarray, np.ndarray | None]:
         weights = self._constants[layer.weights]
-        channels, outputs = weights.shape[0], weights.shape[-1]
-        flat = weights.reshape(channels, -1, outputs).transpose(1, 0, 2)
         bias = self._constants[layer.bias].copy() if layer.bias else None
-        return np.array(flat.reshape(layer.kernel_shape)), bias  # a copy: the constants change
+        kernel = as_keras(weights, layer.kernel_shape)
+        return np.array(kernel), bias  # a copy: the constants change
 
     # --- checks and plumbing
 

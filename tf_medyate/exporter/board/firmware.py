@@ -25,13 +25,12 @@ from tf_medyate.exporter.write import arduino as arduino_export
 from tf_medyate.exporter.write import tflm_library
 from tf_medyate.exporter.write.cpp import CppModel, CppSources, cpp_sources
 from tf_medyate.exporter.write.cpp_model import DeviceParts
-from tf_medyate.exporter.write.region import RegionLayout, write_layout
+from tf_medyate.exporter.write.region import LAYOUT_FILE, RegionLayout, write_layout
 from tf_medyate.spec import FLASH_PAGE_BYTES, format_bytes
 
 CPP_FOLDER = "cpp"
 ARDUINO_FOLDER = "arduino"
 TFLM_FOLDER = "tflm"
-LAYOUT_FILE = "weights.json"
 
 
 @dataclasses.dataclass(frozen=True)

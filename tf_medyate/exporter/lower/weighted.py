@@ -18,6 +18,7 @@ from tf_medyate.exporter.lower.state import COMMAND, POOL, SELECTION, Lowering
 from tf_medyate.exporter.lower.training_layout import TrainedLayer
 from tf_medyate.exporter.lower.weightless import hard_swish, softmax
 from tf_medyate.exporter.ops import schema as op_schema
+from tf_medyate.kernel_order import channel_first
 from tf_medyate.prepared.graph import Node
 from tf_medyate.prepared.layers import ChannelMasked
 
@@ -174,7 +175,7 @@ def _weights(low: Lowering, node: Node) -> str:
     """The kernel input channel first, [I][KH][KW][O]: a channel is one contiguous run."""
     kernel = node.layer.kernel.numpy()
     *_, channels, outputs = kernel.shape
-    flat = kernel.reshape(-1, channels, outputs).transpose(1, 0, 2)
+    flat = channel_first(kernel)
     if geometry.is_plain_dense(node):
         values = flat.reshape(channels, outputs)
     else:

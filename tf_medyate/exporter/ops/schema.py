@@ -11,311 +11,99 @@ Example:
     >>> schema.DENSE.options.unpack(options)["units"]
     4
 
-The selection variable (int32) begins with `STATE_WORDS` words of state, see `StateWord`. Then every
-trained layer owns a slot of `selection_words(capacity)` words, from the option `selection_offset`
-on, which says which of its channels are drawn:
-
-    word 0      number of drawn channels N, 0 to capacity
-    word 1      where the layer's run begins in the pool, in elements
-    word 2 ...  the drawn channels, rising, two to a word: the first in the low 16 bits
-
-The run in the pool (float32) holds, one behind the other,
-
-    deltas        [N][kernel position][output]
-    accumulators  the same, if the option `accumulates` is 1
-    velocities    the same, if the option `has_velocity` is 1
-    stash         [N][input position]
-
-A trained bias's delta, accumulator and velocity lie in the pool at the option `bias_offset`,
-whatever is drawn. The pool begins with what every draw trains, the runs of heads and the biases;
-behind that lie the drawn layers' runs, one behind the other in execution order.
-
-The importance variable (float32) holds the norm of the gradient of each channel that can be drawn,
-layer after layer; a layer's part begins at the option `importance_offset`. With the rule DRAW_MEAN
-it is the mean over the samples since the channel was drawn (MeDyate, 2510.20979, Algorithm 1), with
-RUNNING_MEAN a running mean. UNSEEN stands for a channel that was never trained. A draw in which all
-are unseen is uniform; one in which some are gives these the largest norm seen, first.
+`words` says what lies in the variables, `option_structs` what the options are.
 """
 
-import enum
-
+from tf_medyate.exporter.ops.option_structs import (
+    CONCATENATION_OPTIONS,
+    CONTROL_OPTIONS,
+    CONV_2D_OPTIONS,
+    CONV_DEPTHWISE_OPTIONS,
+    DENSE_OPTIONS,
+    ELEMENTS_OPTIONS,
+    GATE_OPTIONS,
+    LOSS_OPTIONS,
+    PAD_OPTIONS,
+    POOL_OPTIONS,
+    STASH_OPTIONS,
+)
 from tf_medyate.exporter.ops.structs import VERSION, Field, Op, OptionsStruct
-
-REGISTER_FUNCTION = "RegisterMedyateOps"
-"""The plug-in's function that hands all ops to TFLM's resolver."""
-
-SELECTION_HEADER_WORDS = 2
-MAX_CHANNELS = 65535
-"""Channels are stored in 16 bits."""
-
-NO_BIAS_DELTA = -1
-"""`bias_offset` of a layer whose bias stays as it is."""
-
-NO_IMPORTANCE = -1
-"""`importance_offset` of a layer whose channels are not drawn by importance."""
-
-DRAWN_ANEW = -1
-"""`LayoutWord.RUN_OFFSET` of a layer whose channels are drawn; a head's run never moves."""
-
-UNSEEN = -1.0
-"""Importance of a channel that was never trained."""
-
-NO_STEPS = -1
-"""`StateWord.STEPS` where importance is a running mean."""
-
-IMPORTANCE_RATE = 0.1
-"""Weight of the newest step in the running mean of importance; 1 - state.IMPORTANCE_MOMENTUM."""
-
-
-class Activation(enum.IntEnum):
-    """Activation fused into a layer. All but NONE write a gate tensor, one bit an element."""
-
-    NONE = 0
-    RELU = 1
-    RELU6 = 2
-    LEAKY_RELU = 3
-
-
-class Command(enum.IntEnum):
-    """What one Invoke does. Training ops return early where they have nothing to do.
-
-    PREDICT     logits alone
-    STEP        one sample's gradient, with what was accumulated before, applied
-    ACCUMULATE  one sample's gradient added to the accumulators
-    APPLY       what was accumulated, applied: the end of a batch that came up short
-    DRAW        the next draw: deltas, accumulators and drawn velocities start anew
-    COMMIT      the deltas were added to the base weights: they are 0 again, all else stays
-    DISCARD     the deltas are dropped, and accumulators and velocities with them
-    """
-
-    PREDICT = 0
-    STEP = 1
-    ACCUMULATE = 2
-    APPLY = 3
-    DRAW = 4
-    COMMIT = 5
-    DISCARD = 6
-
-
-class StateWord(enum.IntEnum):
-    """The first words of the selection variable. TFLM starts it as zeros."""
-
-    INITIALISED = 0  # 0 until the first Invoke has copied the prior and drawn
-    DRAW = 1  # number of the draw in force
-    ACCUMULATED = 2  # samples in the accumulators
-    GRADIENT_SCALE = 3  # float: what the update multiplies gradients by
-    STEPS = 4  # samples since the draw; NO_STEPS where importance is a running mean
-
-
-STATE_WORDS = len(StateWord)
-
-
-class LayoutWord(enum.IntEnum):
-    """The columns of the control op's layout, one row for each trained layer, int32.
-
-    Kept layers come first, in execution order, then heads.
-    """
-
-    CHANNELS = 0  # input channels
-    CHANNEL_COST = 1  # of one channel, in the budget's unit
-    WEIGHTS = 2  # weights of one channel
-    STASH = 3  # input positions of one channel
-    SELECTION_OFFSET = 4
-    SELECTION_CAPACITY = 5
-    RUN_OFFSET = 6  # of a head's run; DRAWN_ANEW
-    BIAS_OFFSET = 7  # as the layer's option
-    BIASES = 8  # elements of the bias if it is trained, or 0
-
-
-class OptimizerWord(enum.IntEnum):
-    """The update ops' constant `optimizer`, float32, the arithmetic of keras.optimizers.SGD."""
-
-    MOMENTUM = 0
-    NESTEROV = 1  # 0 or 1
-    WEIGHT_DECAY = 2
-    CLIP_VALUE = 3  # largest magnitude of an element of the gradient; 0: any
-
-
-class ImportanceRule(enum.IntEnum):
-    """How a channel's importance follows from the norms of its gradients."""
-
-    RUNNING_MEAN = 0
-    DRAW_MEAN = 1
-
-
-class Weighting(enum.IntEnum):
-    """A channel's strength in the draw, as in tf_medyate/select/sampling.py."""
-
-    NORM = 0
-    RGN = 1
-    UNIFORM = 2
-
-
-SHARPNESSES = (0.5, 1, 2)
-"""Powers of the weights, by their number in `ControlOptions.sharpness`."""
-
-
-def _channels(name: str, meaning: str = "1 to kMaxChannels") -> Field:
-    return Field(name, "int32_t", meaning, limits=(1, MAX_CHANNELS))
-
-
-def _sides(name: str, meaning: str, most: int = 65535) -> Field:
-    """A height and a width."""
-    return Field(name, "int32_t", meaning, count=2, limits=(1, most))
-
-
-_VERSION = Field("version", "uint32_t", "kOptionsVersion", default=VERSION)
-_ACTIVATION = (
-    Field("activation", "int32_t", "an Activation", default=0),
-    Field("negative_slope", "float", "LeakyReLU's; 0 for the others", default=0.0),
-)
-_GATES = Field("keeps_gates", "int32_t", "1: the op writes the gates; 0: it does not", default=0)
-_SLOT = (
-    Field("selection_offset", "int32_t", "first word of the layer's slot", default=0),
-    Field("selection_capacity", "int32_t", "channels the slot has room for", default=0),
-    Field("accumulates", "int32_t", "1: accumulators lie behind the deltas", default=0),
-    Field("has_velocity", "int32_t", "1: velocities lie behind those", default=0),
-)
-_IMPORTANCE = Field(
-    "importance_offset", "int32_t", "the layer's part; -1: none", default=NO_IMPORTANCE
-)
-_BIAS = Field(
-    "bias_offset", "int32_t", "the bias's delta in the pool; -1: none", default=NO_BIAS_DELTA
+from tf_medyate.exporter.ops.words import (
+    DRAWN_ANEW,
+    IMPORTANCE_RATE,
+    MAX_CHANNELS,
+    NO_BIAS_DELTA,
+    NO_IMPORTANCE,
+    NO_STEPS,
+    REGISTER_FUNCTION,
+    SELECTION_HEADER_WORDS,
+    SHARPNESSES,
+    STATE_WORDS,
+    UNSEEN,
+    Activation,
+    Command,
+    ImportanceRule,
+    LayoutWord,
+    OptimizerWord,
+    StateWord,
+    Weighting,
 )
 
-CONV_2D_OPTIONS = OptionsStruct(
-    "Conv2dOptions",
-    (
-        _VERSION,
-        _channels("input_channels"),
-        _channels("output_channels"),
-        _sides("input_size", "height and width of the input"),
-        _sides("output_size", "height and width of the output"),
-        _sides("kernel_size", "height and width, 1 to 255", 255),
-        _sides("stride", "down and across, 1 to 255", 255),
-        _sides("dilation", "down and across, 1 to 255", 255),
-        Field("padding", "int32_t", "positions before the first, top and left", count=2),
-        *_ACTIVATION,
-        _GATES,
-        *_SLOT,
-        _BIAS,
-        _IMPORTANCE,
-    ),
-)
-CONV_DEPTHWISE_OPTIONS = OptionsStruct(
-    "ConvDepthwiseOptions",
-    (
-        _VERSION,
-        _channels("input_channels", "of the convolution, 1 to kMaxChannels"),
-        _channels("middle_channels", "between the two, 1 to kMaxChannels"),
-        _channels("output_channels", "a multiple of middle_channels, to kMaxChannels"),
-        _sides("input_size", "height and width of the input"),
-        _sides("middle_size", "height and width between the two"),
-        _sides("output_size", "height and width of the output"),
-        _sides("conv_kernel_size", "height and width, 1 to 255", 255),
-        _sides("conv_stride", "down and across, 1 to 255", 255),
-        _sides("conv_dilation", "down and across, 1 to 255", 255),
-        Field("conv_padding", "int32_t", "positions before the first, top and left", count=2),
-        Field("conv_activation", "int32_t", "an Activation", default=0),
-        Field("conv_negative_slope", "float", "LeakyReLU's; 0 for the others", default=0.0),
-        _sides("depthwise_kernel_size", "height and width, 1 to 255", 255),
-        _sides("depthwise_stride", "down and across, 1 to 255", 255),
-        _sides("depthwise_dilation", "down and across, 1 to 255", 255),
-        Field("depthwise_padding", "int32_t", "positions before the first, top and left", count=2),
-        Field("depthwise_activation", "int32_t", "an Activation", default=0),
-        Field("depthwise_negative_slope", "float", "LeakyReLU's; 0 for the others", default=0.0),
-    ),
-)
-DENSE_OPTIONS = OptionsStruct(
-    "DenseOptions",
-    (
-        _VERSION,
-        _channels("inputs"),
-        _channels("units"),
-        *_ACTIVATION,
-        _GATES,
-        *_SLOT,
-        _BIAS,
-        _IMPORTANCE,
-    ),
-)
-STASH_OPTIONS = OptionsStruct(
-    "StashOptions",
-    (
-        _VERSION,
-        Field("pixels", "int32_t", "positions of the input: height * width; 1 for dense"),
-        _channels("channels", "channels of the input, 1 to kMaxChannels"),
-        Field("delta_elements", "int32_t", "weights of one channel"),
-        *_SLOT,
-    ),
-)
-GATE_OPTIONS = OptionsStruct("GateOptions", (_VERSION, *_ACTIVATION, _GATES))
-POOL_OPTIONS = OptionsStruct(
-    "PoolOptions",
-    (
-        _VERSION,
-        _channels("channels"),
-        _sides("input_size", "height and width of the input"),
-        _sides("output_size", "height and width of the output"),
-        _sides("window", "height and width, 1 to 65535"),
-        _sides("stride", "down and across, 1 to 65535"),
-        Field("padding", "int32_t", "positions before the first, top and left", count=2),
-        Field("keeps_choices", "int32_t", "1: a max-pool writes its choices; 0: not", default=0),
-    ),
-)
-ELEMENTS_OPTIONS = OptionsStruct("ElementsOptions", (_VERSION,))
-CONCATENATION_OPTIONS = OptionsStruct(
-    "ConcatenationOptions",
-    (
-        _VERSION,
-        Field("blocks", "int32_t", "product of the sides before the axis"),
-        Field("block", "int32_t", "of this input: product of its sides from the axis on"),
-        Field("total", "int32_t", "the inputs' blocks together"),
-        Field("offset", "int32_t", "where this input's block begins in the output's"),
-    ),
-)
-PAD_OPTIONS = OptionsStruct(
-    "PadOptions",
-    (
-        _VERSION,
-        _channels("channels"),
-        _sides("input_size", "height and width of the input"),
-        Field("before", "int32_t", "zeros above and left", count=2),
-        Field("after", "int32_t", "zeros below and right", count=2),
-    ),
-)
-LOSS_OPTIONS = OptionsStruct(
-    "LossOptions",
-    (
-        _VERSION,
-        Field("gradient_scale", "float", "what the gradient is multiplied by", default=1.0),
-    ),
-)
-
-CONTROL_OPTIONS = OptionsStruct(
-    "ControlOptions",
-    (
-        _VERSION,
-        Field("seed_low", "uint32_t", "low 32 bits of the sampler's seed"),
-        Field("seed_high", "uint32_t", "high 32 bits"),
-        Field("first_draw", "int32_t", "number of the first draw"),
-        Field("capacity", "uint32_t", "room for drawn channels, in the budget's unit"),
-        Field("weighting", "int32_t", "a Weighting"),
-        Field("sharpness", "int32_t", "number of the power in op_schema.SHARPNESSES"),
-        Field("importance_rule", "int32_t", "an ImportanceRule"),
-        Field("core_q16", "uint32_t", "share of the strongest in 2^16ths, to 65536: greedy"),
-        Field("fixed_elements", "int32_t", "where the drawn layers' runs begin in the pool"),
-        Field(
-            "classes",
-            "int32_t",
-            "labels are 0 to classes - 1; 0: the label is a vector",
-            limits=(0, MAX_CHANNELS),
-        ),
-        Field("accumulates", "int32_t", "1: accumulators lie behind the deltas"),
-        Field("has_velocity", "int32_t", "1: velocities lie behind those"),
-        Field("clip_norm", "float", "largest norm of all gradients; 0: any"),
-    ),
-)
+__all__ = [
+    "ACTIVATION",
+    "ADD",
+    "AVERAGE_POOL_2D",
+    "AVERAGE_POOL_2D_GRADIENT",
+    "CONCATENATION",
+    "CONCATENATION_GRADIENT",
+    "CONTROL",
+    "CONV_2D",
+    "CONV_2D_INPUT_GRADIENT",
+    "CONV_2D_UPDATE",
+    "CONV_DEPTHWISE",
+    "DENSE",
+    "DENSE_INPUT_GRADIENT",
+    "DENSE_UPDATE",
+    "DEPTHWISE_CONV_2D",
+    "DEPTHWISE_CONV_2D_INPUT_GRADIENT",
+    "DEPTHWISE_CONV_2D_UPDATE",
+    "DRAWN_ANEW",
+    "GATE_GRADIENT",
+    "HARD_SWISH",
+    "HARD_SWISH_GRADIENT",
+    "IMPORTANCE_RATE",
+    "MAX_CHANNELS",
+    "MAX_POOL_2D",
+    "MAX_POOL_2D_GRADIENT",
+    "MEAN_SQUARED_ERROR",
+    "NO_BIAS_DELTA",
+    "NO_IMPORTANCE",
+    "NO_STEPS",
+    "OPS",
+    "PAD",
+    "PAD_GRADIENT",
+    "REGISTER_FUNCTION",
+    "SELECTION_HEADER_WORDS",
+    "SHARPNESSES",
+    "SOFTMAX_CROSS_ENTROPY",
+    "STASH",
+    "STATE_WORDS",
+    "UNSEEN",
+    "VERSION",
+    "Activation",
+    "Command",
+    "Field",
+    "ImportanceRule",
+    "LayoutWord",
+    "Op",
+    "OptimizerWord",
+    "OptionsStruct",
+    "StateWord",
+    "Weighting",
+    "control_scratch_bytes",
+    "conv_depthwise_rows",
+    "selection_words",
+]
 
 _FORWARD_INPUTS = ("input", "weights", "bias or -1", "[pool]", "[selection]")
 _FORWARD_OUTPUTS = ("output", "[gates]", "[live_bias]")

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from tf_medyate.exporter.manifest import LayerEntry
     from tf_medyate.exporter.write.cpp import CppModel
 
+LAYOUT_FILE = "weights.json"
+"""Beside the firmware in an exported folder."""
+
 
 @dataclasses.dataclass(frozen=True)
 class WeightPlace:

@@ -191,13 +191,6 @@ def test_a_loss_that_is_not_finite_changes_nothing(tmp_path):
     np.testing.assert_array_equal(trainer.predict(sample), before)
 
 
-def test_an_arena_that_is_too_small_names_the_bytes_needed(exported):
-    _, bundle = exported
-    needed = bundle.arena.total_bytes
-    with pytest.raises(InterpreterError, match=f"arena_bytes: expected at least {needed:,} bytes"):
-        TFLMTrainer(bundle, arena_bytes=needed - 1)
-
-
 def test_a_plan_of_another_export_is_refused(exported, tmp_path):
     _, bundle = exported
     other = make_case("separable", samples=8)

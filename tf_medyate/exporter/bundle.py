@@ -119,7 +119,7 @@ def export(
             model_int8.tflite (the same in int8, if there is representative data), train.tflite
             (one training step) and plan.json.
         medyate: The MeDyate callback that fine-tuned the model, or was given it by `set_model`.
-        arena_limit: Largest arena of train.tflite as TFLM reports it, in bytes ("128KiB").
+        arena_limit: Largest arena that TFLM may be given for train.tflite, in bytes ("128KiB").
         representative_data: Samples [n, ...] to calibrate int8 with.
         firmware: What to write for a board: C++, an Arduino library. None: nothing.
         plan: Deprecated: `medyate` as it was called before.

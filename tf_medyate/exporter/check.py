@@ -117,11 +117,11 @@ def _fit_arena(model: PreparedModel, recipe: Recipe, arena_limit):
     training = lower_training(model, recipe, _FAST_SCRATCH_CHANNELS)
     memory = plan_memory(training.graph, training.in_place)
     arena = predict_arena(training.graph, memory)
-    if arena.total_bytes > limit:
+    if arena.needed_bytes > limit:
         training = lower_training(model, recipe, scratch_channels=1)
         memory = plan_memory(training.graph, training.in_place)
         arena = predict_arena(training.graph, memory)
-    if arena.total_bytes > limit:
+    if arena.needed_bytes > limit:
         raise _too_large(memory, arena, int(limit))
     return training, memory, arena
 
@@ -135,11 +135,10 @@ def _limit_bytes(arena_limit: int | str | MemoryBudget) -> int:
 
 def _too_large(memory: MemoryPlan, arena: ArenaPrediction, limit: int) -> ArenaLimitError:
     largest = ", ".join(f"{p.name} ({p.size_bytes:,} bytes)" for p in memory.at_peak[:5])
-    excess = arena.total_bytes - limit
+    excess = arena.needed_bytes - limit
     return ArenaLimitError(
         "arena_limit",
-        f"at least {arena.total_bytes:,} bytes (planned {arena.planned_bytes:,}, variables "
-        f"{arena.variable_bytes:,}, TFLM's records {arena.runtime_bytes:,})",
+        f"at least {arena.needed_bytes:,} bytes ({arena})",
         f"{limit:,} bytes, {excess:,} too few",
         f"Largest at the peak, op {memory.peak} {memory.peak_op}: {largest}. "
         "Take a smaller input, model or budget.",

@@ -23,6 +23,8 @@ from typing import Any
 import numpy as np
 
 from tf_medyate.errors import MedyateError
+from tf_medyate.exporter.memory.arena import HOST, Counts
+from tf_medyate.exporter.memory.placing import ALIGNMENT_BYTES
 from tf_medyate.exporter.ops import schema as op_schema
 from tf_medyate.private_apis import tflite_schema
 from tf_medyate.simulate.plugin import PluginError, build_plugin
@@ -64,7 +66,7 @@ class Interpreter:
 
     Args:
         model: The bytes of a `.tflite`.
-        arena_bytes: Size of the arena.
+        arena_bytes: Size of the arena; multiples of 16 bytes count.
 
     Raises:
         InterpreterError: TFLM refuses the model, or the arena is too small.
@@ -75,10 +77,13 @@ class Interpreter:
         runtime = _runtime()
         # TFLM reads constants from these very bytes as long as it lives.
         self._model = bytes(bytearray(model))
+        # TFLM crashes where its planner has no room; a lack of room for tensors it reports.
+        require_arena(arena_bytes, least_arena(self._model))
         names = [op_schema.REGISTER_FUNCTION]
         remedy = "Give a larger arena if memory ran out, or else export the model again."
         with _teaching("model", "a graph that TFLM accepts", remedy):
-            self._interpreter = runtime.Interpreter.from_bytes(self._model, names, arena_bytes)
+            usable = _usable(arena_bytes)
+            self._interpreter = runtime.Interpreter.from_bytes(self._model, names, usable)
 
     def run(self, *inputs: np.ndarray, outputs: int | None = None) -> list[np.ndarray]:
         """One Invoke: sets every input, runs every op, copies the outputs.
@@ -145,6 +150,27 @@ class Interpreter:
         schema = tflite_schema()
         subgraph = schema.Model.GetRootAs(self._model, 0).Subgraphs(0)
         return 0 if subgraph is None else subgraph.OutputsLength()
+
+
+def least_arena(model: bytes) -> int:
+    """Bytes of the arena below which TFLM's planner cannot work on a model."""
+    return HOST.planning_bytes(Counts.of_tflite(model))
+
+
+def require_arena(arena_bytes: int, needed: int) -> None:
+    """Raises InterpreterError if an arena is smaller than what is needed."""
+    if not _usable(arena_bytes) >= needed:
+        raise InterpreterError(
+            "arena_bytes",
+            f"at least {needed:,} bytes",
+            f"{arena_bytes:,} bytes",
+            "Give a larger arena, or export with a smaller budget.",
+        )
+
+
+def _usable(arena_bytes: int) -> int:
+    """What TFLM can use of an arena: it begins its tail at a multiple of 16 bytes."""
+    return arena_bytes // ALIGNMENT_BYTES * ALIGNMENT_BYTES
 
 
 @functools.cache

@@ -35,7 +35,7 @@ from tf_medyate.exporter.ops.schema import Command, StateWord
 from tf_medyate.kernel_order import as_keras
 from tf_medyate.select.strategies import ALL
 from tf_medyate.simulate.checks import check_label, check_sample
-from tf_medyate.simulate.interpreter import ArenaUse, Interpreter, InterpreterError
+from tf_medyate.simulate.interpreter import ArenaUse, Interpreter, least_arena, require_arena
 from tf_medyate.spec import LayerDraw, MemoryBudget, UpdatePlan
 
 if TYPE_CHECKING:
@@ -43,8 +43,6 @@ if TYPE_CHECKING:
 
 # Outputs of the graph.
 _LOGITS, _LOSS, _SELECTION, _POOL, _IMPORTANCE = range(5)
-# TFLM's planner works in the arena before anything lies there: this much a tensor.
-_PLANNER_BYTES = 96
 
 
 class TFLMTrainer:
@@ -78,7 +76,10 @@ class TFLMTrainer:
         self.manifest: Manifest = read_manifest(folder / PLAN_FILE)
         data = read_file(folder, TRAIN_FILE, self.manifest)
         self._rate = _learning_rate(learning_rate, self.manifest.optimizer.learning_rate)
-        self._interpreter = Interpreter(data, _arena_bytes(self.manifest, arena_bytes))
+        needed = max(self.manifest.memory.arena_bytes, least_arena(data))
+        if arena_bytes is not None:
+            require_arena(arena_bytes, needed)
+        self._interpreter = Interpreter(data, arena_bytes or needed)
         self._constants = self._interpreter.constants()
         self._check_constants()
         self.samples = 0
@@ -316,17 +317,3 @@ def _schedule(config: dict[str, Any]) -> Callable[[int], float]:
 
     # The configuration of a schedule as its own class wrote it.
     return keras.optimizers.schedules.deserialize(config)
-
-
-def _arena_bytes(manifest: Manifest, asked: int | None) -> int:
-    needed = manifest.memory.arena_bytes
-    if asked is None:
-        return needed + _PLANNER_BYTES * (len(manifest.memory.tensors) + 64)
-    if asked < needed:
-        raise InterpreterError(
-            "arena_bytes",
-            f"at least {needed:,} bytes",
-            f"{asked:,} bytes",
-            "Give a larger arena, or export with a smaller budget.",
-        )
-    return asked

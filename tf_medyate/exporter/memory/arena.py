@@ -1,5 +1,8 @@
 """How large an arena TFLM needs: what the planner placed, the variables, and TFLM's own records.
 
+Its planner works in the arena, too, before anything lies there: of a tiny net that takes more than
+the net itself.
+
 Example:
     >>> print(predict_arena(graph, plan))
     arena ... bytes: planned ..., variables ..., TFLM's records ... (64-bit host)
@@ -8,16 +11,113 @@ Example:
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from tf_medyate.exporter.ir.graph import Graph
-from tf_medyate.exporter.ir.values import VARIABLE
+from tf_medyate.exporter.ir.values import CONSTANT, VARIABLE
 from tf_medyate.exporter.memory.placing import align
 from tf_medyate.exporter.memory.planner import MemoryPlan
+from tf_medyate.private_apis import tflite_schema
 
-# What TFLM at commit 88f8587 keeps in the arena's tail, from its RecordingMicroAllocator and
-# micro_allocator.cc. A 32-bit board's structs are made of 4-byte pointers and one-byte enums.
-_HOST = {"tensor": 24, "op": 64, "end": 72, "variable": 8, "fixed": 488}
-_BOARD = {"tensor": 12, "op": 32, "end": 44, "variable": 4, "fixed": 264}
+_WORD_BYTES = 4  # of an element of a variable
+
+
+@dataclasses.dataclass(frozen=True)
+class Counts:
+    """What a graph consists of, as far as TFLM keeps records of it.
+
+    Attributes:
+        tensors, ops: How many there are.
+        ends: Inputs and outputs of the graph.
+        placed: Tensors that the planner places: neither constants nor variables.
+        variables: How many there are.
+        variable_bytes: What they take, aligned.
+    """
+
+    tensors: int
+    ops: int
+    ends: int
+    placed: int
+    variables: int
+    variable_bytes: int
+
+    @classmethod
+    def of(cls, graph: Graph) -> Counts:
+        """Those of a graph."""
+        variables = [tensor for tensor in graph.tensors if tensor.kind == VARIABLE]
+        constants = sum(tensor.kind == CONSTANT for tensor in graph.tensors)
+        return cls(
+            len(graph.tensors),
+            len(graph.ops),
+            len(graph.inputs) + len(graph.outputs),
+            len(graph.tensors) - constants - len(variables),
+            len(variables),
+            sum(align(tensor.size_bytes) for tensor in variables),
+        )
+
+    @classmethod
+    def of_tflite(cls, data: bytes) -> Counts:
+        """Those of the first subgraph of a .tflite."""
+        model: Any = tflite_schema().Model.GetRootAs(data, 0)
+        graph = model.Subgraphs(0)
+        tensors = [graph.Tensors(index) for index in range(graph.TensorsLength())]
+        variables = [tensor for tensor in tensors if tensor.IsVariable()]
+        constants = sum(model.Buffers(tensor.Buffer()).DataLength() > 0 for tensor in tensors)
+        return cls(
+            len(tensors),
+            graph.OperatorsLength(),
+            graph.InputsLength() + graph.OutputsLength(),
+            len(tensors) - constants - len(variables),
+            len(variables),
+            sum(align(_WORD_BYTES * int(t.ShapeAsNumpy().prod())) for t in variables),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Records:
+    """Bytes of the records of TFLM at commit 88f8587, by its RecordingMicroAllocator and sources.
+
+    Attributes:
+        tensor, op, end, variable: In the arena's tail for each of them.
+        fixed: There, too, whatever the graph.
+        requests: What precedes the planner's memory: requests for scratch buffers.
+        noted: What the planner notes of each tensor.
+        placed: The same of each that it places.
+    """
+
+    tensor: int
+    op: int
+    end: int
+    variable: int
+    fixed: int
+    requests: int
+    noted: int
+    placed: int
+
+    def tail_bytes(self, counts: Counts) -> int:
+        """What stays besides the variables, once all is allocated."""
+        ends = self.end * counts.ends
+        # After what is not a multiple of 16 bytes the next allocation may leave a gap.
+        return align(self._early(counts) + ends)
+
+    def planning_bytes(self, counts: Counts) -> int:
+        """What there must be while the planner works: inputs and outputs come after it."""
+        notes = align(self.requests + self.noted * counts.tensors) + self.placed * counts.placed
+        return align(notes + self._early(counts) + counts.variable_bytes)
+
+    def _early(self, counts: Counts) -> int:
+        return (
+            self.fixed
+            + self.tensor * counts.tensors
+            + self.op * counts.ops
+            + self.variable * counts.variables
+        )
+
+
+HOST = Records(24, 64, 72, 8, 488, 12 * 16 + 8, 32, 40)
+"""On the 64-bit host that the wheel runs on."""
+BOARD = Records(12, 32, 36, 4, 144, 12 * 12 + 4, 24, 40)
+"""On a 32-bit board, with TFLM's plain allocator: 0 to 32 bytes above an emulated Cortex-M4F."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,13 +128,17 @@ class ArenaPrediction:
         planned_bytes: Tensors that the memory plan places.
         variable_bytes: The pool, the selection and the importances.
         runtime_bytes: TFLM's own records, on the 64-bit host that the wheel runs on.
-        board_runtime_bytes: The same on a 32-bit board, estimated from the sizes of the structs.
+        planning_bytes: What its planner needs before all that, there.
+        board_runtime_bytes: The records on a 32-bit board, from the sizes of the structs.
+        board_planning_bytes: The same of the planner.
     """
 
     planned_bytes: int
     variable_bytes: int
     runtime_bytes: int
+    planning_bytes: int
     board_runtime_bytes: int
+    board_planning_bytes: int
 
     @property
     def total_bytes(self) -> int:
@@ -42,31 +146,35 @@ class ArenaPrediction:
         return self.planned_bytes + self.variable_bytes + self.runtime_bytes
 
     @property
+    def needed_bytes(self) -> int:
+        """What it must be given."""
+        return max(self.total_bytes, self.planning_bytes)
+
+    @property
     def board_bytes(self) -> int:
-        """What TFLM would report on a 32-bit board; an estimate."""
-        return self.planned_bytes + self.variable_bytes + self.board_runtime_bytes
+        """What TFLM must be given on a 32-bit board."""
+        total = self.planned_bytes + self.variable_bytes + self.board_runtime_bytes
+        return max(total, self.board_planning_bytes)
 
     def __str__(self) -> str:
+        planning = ""
+        if self.planning_bytes > self.total_bytes:
+            planning = f"; its planner needs {self.planning_bytes:,} for a moment"
         return (
             f"arena {self.total_bytes:,} bytes: planned {self.planned_bytes:,}, "
             f"variables {self.variable_bytes:,}, TFLM's records {self.runtime_bytes:,} "
-            "(64-bit host)"
+            f"(64-bit host){planning}"
         )
 
 
 def predict_arena(graph: Graph, plan: MemoryPlan) -> ArenaPrediction:
     """Predicts what TFLM reports after allocating a graph with this plan."""
-    variables = [tensor for tensor in graph.tensors if tensor.kind == VARIABLE]
-
-    def records(size: dict[str, int]) -> int:
-        ends = len(graph.inputs) + len(graph.outputs)
-        total = size["fixed"] + size["tensor"] * len(graph.tensors) + size["op"] * len(graph.ops)
-        # Behind what is not a multiple of 16 bytes the next allocation may leave a gap.
-        return align(total + size["end"] * ends + size["variable"] * len(variables))
-
+    counts = Counts.of(graph)
     return ArenaPrediction(
         planned_bytes=plan.arena_bytes,
-        variable_bytes=sum(align(tensor.size_bytes) for tensor in variables),
-        runtime_bytes=records(_HOST),
-        board_runtime_bytes=records(_BOARD),
+        variable_bytes=counts.variable_bytes,
+        runtime_bytes=HOST.tail_bytes(counts),
+        planning_bytes=HOST.planning_bytes(counts),
+        board_runtime_bytes=BOARD.tail_bytes(counts),
+        board_planning_bytes=BOARD.planning_bytes(counts),
     )

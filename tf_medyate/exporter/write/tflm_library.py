@@ -15,7 +15,8 @@ from collections.abc import Iterable
 
 from tf_medyate.cpp_sources import source_root
 from tf_medyate.exporter.manifest import PLAN_FILE, TRAIN_FILE, Manifest, read_file, read_manifest
-from tf_medyate.exporter.memory.placing import ALIGNMENT_BYTES, align
+from tf_medyate.exporter.memory.arena import HOST, Counts
+from tf_medyate.exporter.memory.placing import ALIGNMENT_BYTES
 from tf_medyate.exporter.ops import schema as op_schema
 from tf_medyate.exporter.write.arduino_library import (
     LICENSE,
@@ -34,8 +35,6 @@ MODEL_HEADER = "medyate_train_model.h"
 MODEL_SOURCE = "medyate_train_model.cpp"
 EXAMPLE = "train_step"
 _BYTES_A_LINE = 20
-_PLANNER_BYTES = 96  # of TFLM's planner, a tensor, while it allocates
-_OTHER_TENSORS = 64  # constants and variables, generously
 _KEYS = {op.name: op.key for op in op_schema.OPS}
 
 
@@ -89,7 +88,7 @@ def write_tflm_library(
         PROPERTIES: _properties(name),
         "LICENSE.txt": LICENSE,
         f"src/{HEADER}": _header(ops),
-        f"src/{MODEL_HEADER}": _model_header(manifest),
+        f"src/{MODEL_HEADER}": _model_header(manifest, HOST.planning_bytes(Counts.of_tflite(data))),
         f"src/{MODEL_SOURCE}": _model_source(data),
     }
     files = {f"src/{place}": path for place, path in library_sources(kernel_sources()).items()}
@@ -188,10 +187,9 @@ def _lines(calls: Iterable[str]) -> str:
     return "\n".join(f"      {call}" for call in calls)
 
 
-def _model_header(manifest: Manifest) -> str:
+def _model_header(manifest: Manifest, planning_bytes: int) -> str:
     inputs = math.prod(manifest.input_shape)
-    planner = _PLANNER_BYTES * (len(manifest.memory.tensors) + _OTHER_TENSORS)
-    arena_bytes = align(manifest.memory.arena_bytes + planner)
+    host_bytes = max(manifest.memory.arena_bytes, planning_bytes)
     return f"""#ifndef MEDYATE_TRAIN_MODEL_H_
 #define MEDYATE_TRAIN_MODEL_H_
 
@@ -201,9 +199,10 @@ namespace medyate {{
 
 constexpr int kTrainInputFloats = {inputs};
 
-// Of TFLM's arena on a 64-bit host, with what its memory planner needs for a moment; a board needs
-// less.
-constexpr unsigned kTrainArenaBytes = {arena_bytes};
+// Of TFLM's arena, with what its memory planner needs for a moment: on a board, and on a 64-bit
+// host, whose pointers are larger.
+constexpr unsigned kTrainArenaBytes =
+    sizeof(void*) == 4 ? {manifest.memory.board_arena_bytes} : {host_bytes};
 
 extern const unsigned char kTrainModel[];
 extern const unsigned kTrainModelBytes;

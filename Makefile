@@ -9,7 +9,7 @@ BIN := .venv/bin
 JOBS ?= 2
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: demo device-demo test install debian-packages lint types test-python test-cpp test-bench bench clean
+.PHONY: demo device-demo test install debian-packages lint types test-python test-cpp test-bench bench nightly clean
 
 demo: .venv/installed
 	./tools/install_compiler
@@ -48,7 +48,12 @@ test-python: .venv/installed
 	$(BIN)/python -m slipcover --merge out/coverage.json --out out/coverage.json --fail-under 90
 
 # The papers' evaluation in its smallest form: every part of it, in about a minute.
-test-bench: .venv/installed
+test-# Every bit of the weight store's flash flipped, and millions of pairs.
+nightly:
+	bazel test --test_env=MEDYATE_NIGHTLY=1 --test_timeout=3600 --nocache_test_results \
+	  //tests/tflm_ops:weight_store_rot_test
+
+bench: .venv/installed
 	$(BIN)/medyate bench --suite smoke --out out/smoke
 
 # Once plain, once under Address- and UndefinedBehaviorSanitizer. Without Bazel and the right to
@@ -60,6 +65,11 @@ test-cpp:
 	  echo "********  C++ TESTS NOT RUN: see the line above  ********"; exit 0; \
 	fi; \
 	[ $$status = 0 ] && bazel test //... && bazel test --config=asan //...
+
+# Every bit of the weight store's flash flipped, and millions of pairs.
+nightly:
+	bazel test --test_env=MEDYATE_NIGHTLY=1 --test_timeout=3600 --nocache_test_results \
+	  //tests/tflm_ops:weight_store_rot_test
 
 bench: .venv/installed
 	$(BIN)/python benchmarks/host_speed.py

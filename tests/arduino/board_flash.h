@@ -17,7 +17,7 @@ class BoardFlash final : public Flash {
   // is too short stands for a board where something is wrong.
   explicit BoardFlash(const StaticModel& model)
       : weights_(4 * model.weights_floats),
-        pages_(model.weights_floats / kPageWords + NanoJournalPages(model.weights_floats)) {
+        pages_(model.weights_floats / kPageWords + NanoJournalPages(model)) {
     if (pages_ > kMostPages) {
       problem_ = "this model is too large for the test";
       return;

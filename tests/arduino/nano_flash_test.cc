@@ -11,6 +11,7 @@
 int main(int argc, char** argv) {
   if (argc != 3) return 2;
   medyate::StaticModel model = {};
+  model.importance = medyate::tflm::kOptionalTensor;
   model.weights = reinterpret_cast<const float*>(strtoul(argv[1], nullptr, 0));
   model.weights_floats = static_cast<uint32_t>(strtoul(argv[2], nullptr, 0));
   medyate::NanoFlash flash(model);

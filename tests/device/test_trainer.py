@@ -48,10 +48,14 @@ def exported(folder, factory_copy, seed=3):
 
 
 @pytest.fixture(scope="module")
-def firmware(tmp_path_factory):
+def library(tmp_path_factory):
+    return build_library(tmp_path_factory.mktemp("library"))
+
+
+@pytest.fixture(scope="module")
+def firmware(tmp_path_factory, library):
     """Folders and programs: with a factory copy, without one, and of another model."""
     folder = tmp_path_factory.mktemp("firmware")
-    library = build_library(folder)
     exports = [
         exported(folder / "copy", True),
         exported(folder / "bare", False),
@@ -130,8 +134,21 @@ def test_a_delta_without_names_gives_its_classes_numbers(firmware, data, tmp_pat
             assert client.names() == dict(enumerate([*NAMES, "class 3"]))
 
 
+def damage(flash, where):
+    """Two bits decay in a weight, or in the sequence number of each head."""
+    content = bytearray(flash.read_bytes())
+    heads = [page for page in range(0, len(content), 4096) if content[page : page + 2] == b"MD"]
+    assert heads
+    for byte in [9] if where == "weights" else [head + 8 for head in heads]:
+        content[byte] ^= 0x21
+    flash.write_bytes(content)
+
+
+@pytest.mark.parametrize("damaged", ["", "weights", "journal"])
 @pytest.mark.parametrize("kind", [0, 1])
-def test_reset_takes_the_factory_weights_from_board_or_export(firmware, data, tmp_path, kind):
+def test_reset_takes_the_factory_weights_from_board_or_export(
+    firmware, data, tmp_path, kind, damaged, capsys
+):
     export, program = firmware[kind]
     factory = (export / "weights.bin").read_bytes()
     with Board(program, tmp_path / "flash") as board:
@@ -139,6 +156,18 @@ def test_reset_takes_the_factory_weights_from_board_or_export(firmware, data, tm
         with DeviceClient.open(board.name) as client:
             assert client.pull() != factory
             assert len(client.names()) == 4
+    if damaged:
+        damage(tmp_path / "flash", damaged)
+    with Board(program, tmp_path / "flash") as board:
+        if damaged:
+            why = {"weights": "STORE_WEIGHTS_CHANGED", "journal": "STORE_JOURNAL_DAMAGED"}[damaged]
+            capsys.readouterr()
+            medyate_device(board.name, "status")
+            assert why in capsys.readouterr().out
+            with DeviceClient.open(board.name) as client:
+                with pytest.raises(DeviceError, match=f"{why}.*reset"):
+                    client.pull()
+                assert len(client.names()) == (4 if damaged == "weights" else 3)
         if kind == 1:
             with pytest.raises(DeviceError, match=r"NO_FACTORY_COPY.*--export DIR reset"):
                 medyate_device(board.name, "reset")
@@ -202,6 +231,33 @@ def test_enrols_by_name_and_checks_names(firmware, data, tmp_path):
                 client.push(b"4\tfall\n", Region.NAMES)
             client.push(b"3\tturn\n", Region.NAMES)
             assert client.names() == dict(enumerate([*NAMES, "turn"]))
+
+
+def test_restarts_between_any_two_draws_change_nothing(library, tmp_path):
+    """With 900 channels to draw from: their importances are kept, too."""
+    keras.utils.set_random_seed(5)
+    base = keras.Sequential([L.Input((900,)), L.Dense(4, activation="relu"), L.Dense(3)])
+    model = md.prepare(base)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.SGD(0.01), loss)
+    x = np.random.default_rng(6).normal(size=(8, 900)).astype(np.float32)
+    y = np.arange(8) % 3
+    plan = md.MeDyate("2KiB", calibration=(x, y), verbose=0)
+    plan.set_model(model)
+    md.export(model, tmp_path / "wide", plan, firmware=md.FirmwareOptions())
+    program = build_board(tmp_path / "wide", library)
+
+    def epoch(client):
+        losses = [client.step(sample, label) for sample, label in zip(x, y, strict=True)]
+        client.end_epoch()
+        return losses, client.status().draw, client.pull()
+
+    with Board(program, tmp_path / "through") as board, DeviceClient.open(board.name) as client:
+        through = [epoch(client) for _ in range(5)]
+    for expected in through:
+        with Board(program, tmp_path / "flash") as board, DeviceClient.open(board.name) as client:
+            assert epoch(client) == expected
+    assert len({weights for *_, weights in through}) == 5
 
 
 def test_samples_that_are_held_back_are_counted(firmware, data, tmp_path):

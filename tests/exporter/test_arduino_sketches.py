@@ -159,18 +159,20 @@ def damage_journal(bundle, folder):
     flash.write_bytes(content)
 
 
-def test_weights_that_nobody_knows_are_not_used_until_they_are_uploaded(board, bundles):
+@pytest.mark.parametrize("way_out", ["upload", "reset"])
+def test_weights_that_nobody_knows_are_not_used(way_out, board, bundles):
     new = board.answers(*PREDICT)
     board.answers(*teach(6, 0, 1), "new jumping", "commit")
     damage_journal(bundles[0], board.folder)
-    text = "predict\n"
-    with pytest.raises(subprocess.TimeoutExpired) as stopped:
-        subprocess.run([str(board.program)], cwd=board.folder, input=text, text=True,
-                       capture_output=True, timeout=2, check=False)  # fmt: skip
-    said = (stopped.value.stdout or b"").decode().splitlines()
-    assert "begin: kStoreFailed, kWeightsChanged" in said
-    assert not any(line.startswith("ready") for line in said)
-    upload(bundles[0], board.folder)
+    if way_out == "upload":
+        upload(bundles[0], board.folder)
+    said = board.run("predict", "reset")
+    if way_out == "upload":
+        assert said[0] == "a new sketch: what was learned before it is dropped"
+    else:
+        assert said[0] == "begin: kStoreFailed, kWeightsChanged"
+        assert said[1] == "what was learned is damaged: type reset to forget it"
+        assert said[-2:] == ["as on the first day", "ready; type help"]
     assert board.answers(*PREDICT, "status")[:4] == [*new, "0 rest", "1 shake"]
 
 

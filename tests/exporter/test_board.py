@@ -102,14 +102,15 @@ def test_time_and_energy_come_from_cycles():
 
 def test_the_flash_lasts_as_long_as_its_most_used_page():
     # Two pages: two images and two weight pages and a head are erased, 1,024 words in each.
-    life = flash_life(NANO_33_BLE, weight_pages=2, commits_per_day=10, head_words=100)
-    assert life.commit_s == pytest.approx(5 * 0.085 + (4 * 1024 + 100 + 8) * 41e-6)
+    # So is a page of the 840 importances.
+    life = flash_life(NANO_33_BLE, 2, commits_per_day=10, importance_floats=840, head_words=100)
+    assert life.commit_s == pytest.approx(6 * 0.085 + (4 * 1024 + 840 + 100 + 16) * 41e-6)
     assert life.commits == 10_000, "each commit erases each weight page once"
     assert life.years == pytest.approx(1000 / 365.25)
     assert "10,000 commits, 2.7 years at 10 a day" in str(life)
-    assert flash_life(NANO_33_BLE, 2, 0).years == float("inf")
+    assert flash_life(NANO_33_BLE, 2, 0, 0).years == float("inf")
     with pytest.raises(OptionError, match="numbers of 0 or more"):
-        flash_life(NANO_33_BLE, -1, 1)
+        flash_life(NANO_33_BLE, -1, 1, 0)
 
 
 WEAR = """
@@ -118,21 +119,23 @@ WEAR = """
 #include "tflm_ops/device/nano33ble.h"
 
 int main() {
-  unsigned images, head, weights, journal, pages;
-  while (scanf("%u %u %u %u %u", &images, &head, &weights, &journal, &pages) == 5) {
+  unsigned images, head, weights, journal, pages, bulk;
+  while (scanf("%u %u %u %u %u %u", &images, &head, &weights, &journal, &pages, &bulk) == 6) {
     uint32_t counts[64] = {weights, 0};
     counts[3] = journal;
     printf("%llu %u %u\\n",
-           (unsigned long long)medyate::CommitMicroseconds(medyate::kNrf52840Traits, images, head),
-           medyate::CommitsLeft(medyate::kNrf52840Traits, counts, 2, pages, images),
-           medyate::NanoJournalPages(1024 * images));
+           (unsigned long long)medyate::CommitMicroseconds(medyate::kNrf52840Traits, images, head,
+                                                           bulk),
+           medyate::CommitsLeft(medyate::kNrf52840Traits, counts, 2, pages, images,
+                                medyate::ImportancePages(bulk)),
+           medyate::NanoJournalPages(1024 * images, bulk));
   }
   return 0;
 }
 """
 CASES = [
-    (images, head, weights, journal, pages)
-    for images, head in ((0, 30), (1, 100), (2, 500))
+    (images, head, weights, journal, pages, bulk)
+    for images, head, bulk in ((0, 30, 0), (0, 30, 6), (1, 100, 1024), (2, 500, 0), (2, 500, 2049))
     for weights, journal in ((0, 0), (9_990, 17), (10_000, 3), (12, 10_000), (40, 9_999))
     for pages in (3, 4, 6, 21)
 ]
@@ -146,11 +149,11 @@ def test_wear_is_that_of_the_device(tmp_path: pathlib.Path):
     text = "".join(f"{' '.join(map(str, case))}\n" for case in CASES)
     rows = run([str(tmp_path / "wear")], text=text).splitlines()
     traits = FlashTraits()
-    for row, (images, head, weights, journal, pages) in zip(rows, CASES, strict=True):
+    for row, (images, head, weights, journal, pages, bulk) in zip(rows, CASES, strict=True):
         ours = (
-            commit_us(traits, images, head),
-            commits_left(traits, weights, journal, pages, images),
-            journal_pages(images),
+            commit_us(traits, images, head, bulk),
+            commits_left(traits, weights, journal, pages, images, -(-bulk // 1024)),
+            journal_pages(images, -(-bulk // 1024)),
         )
         assert [int(word) for word in row.split()] == list(ours)
 

@@ -651,7 +651,7 @@ class StoreSink final : public CommitSink {
 
   CommitResult Commit(const CommitRequest& request) override {
     const StoreStatus status = store_->Commit(
-        {request.runs, request.mode, request.pool, request.pool_floats, nullptr, 0});
+        {request.runs, request.mode, request.pool, request.pool_floats, nullptr, 0, nullptr});
     Map();
     if (status == StoreStatus::kNotFinite) return CommitResult::kNotFinite;
     return status == StoreStatus::kOk ? CommitResult::kOk : CommitResult::kFailed;

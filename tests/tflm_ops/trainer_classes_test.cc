@@ -131,13 +131,26 @@ TEST_F(TrainerClasses, EnrolmentInTheMiddleOfAnEpochKeepsWhatWasLearned) {
 
 TEST_F(TrainerClasses, NamesMustBeNewAndReadable) {
   const std::string longest(60, 'x'), longer(61, 'x');
-  const char* const bad[] = {"",         longer.c_str(), "\xff",         "a\xc3",
-                             "\xc0\x80", "\x80zz",       "\xed\xa0\x80", "\xf4\x90\x80\x80"};
+  const char* const bad[] = {
+      "", longer.c_str(), "\xff", "a\xc3", "\xc0\x80", "\x80zz", "\xed\xa0\x80", "\xf4\x90\x80\x80",
+      // Control characters: ends of lines, of fields, a terminal's escape, C1, direction.
+      "a\n4\tevil", "a\tb", "\x1b[2J", "a\r", "a\x7f",
+      "a\xc2\x9b"
+      "31m",
+      "a\xe2\x80\xa8z",
+      "\xe2\x80\xae"
+      "abc",
+      "\xe2\x81\xa6"};
   for (const char* name : bad) EXPECT_EQ(trainer_.Enrol(name, nullptr), Status::kBadName) << name;
   EXPECT_EQ(trainer_.Enrol(nullptr, nullptr), Status::kNullArgument);
   EXPECT_EQ(trainer_.Enrol("walk", nullptr), Status::kNameTaken);
   EXPECT_EQ(trainer_.classes(), kNamed);
   EXPECT_EQ(trainer_.sink().store().sequence(), 1u) << "nothing was written";
+  model_.mutable_model()->named_classes = 1;
+  ASSERT_EQ(trainer_.Begin(), Status::kOk);
+  EXPECT_EQ(trainer_.Enrol("[/red] \xc2\xa0\xe2\x80\xaf\xe2\x81\xa5\xe2\x81\xaa", nullptr),
+            Status::kOk)
+      << "what lies beside them is none";
   EXPECT_EQ(trainer_.Enrol(longest.c_str(), nullptr), Status::kOk);
   EXPECT_EQ(NameOf(trainer_, 2), longest);
   device_.TakeReports();
@@ -164,27 +177,6 @@ TEST_F(TrainerClasses, ANumberThatIsTakenAsANameIsNotGivenTwice) {
   ASSERT_EQ(trainer_.Begin(), Status::kOk);
   ASSERT_EQ(trainer_.Enrol("class 2", nullptr), Status::kOk);
   EXPECT_EQ(trainer_.Step(Sample(0).data(), 2, nullptr), Status::kNameTaken);
-}
-
-TEST_F(TrainerClasses, NamesMatterMoreThanImportance) {
-  device_.Steps(0, 4);
-  ASSERT_EQ(trainer_.EndEpoch(), Status::kOk);
-  const std::vector<uint8_t> filler(4096, 1);
-  uint32_t bytes = 3800;
-  for (; bytes > 0; bytes -= 4) {
-    const RecordChange record = {"filler", filler.data(), bytes};
-    if (trainer_.sink().Change({nullptr, RunMode::kAdd, nullptr, 0, &record, 1}) ==
-        StoreStatus::kOk) {
-      break;
-    }
-  }
-  std::vector<float> importance(6);
-  ASSERT_TRUE(trainer_.sink().ReadImportance(importance.data(), 6));
-  ASSERT_EQ(trainer_.Enrol("new", nullptr), Status::kOk);
-  EXPECT_FALSE(trainer_.sink().ReadImportance(importance.data(), 6));
-  EXPECT_EQ(NameOf(trainer_, 2), "new");
-  EXPECT_EQ(trainer_.Begin(), Status::kOk);
-  EXPECT_EQ(trainer_.classes(), 3);
 }
 
 TEST_F(TrainerClasses, AModelWithoutSpareClassesOrNamesHasNone) {
@@ -289,6 +281,7 @@ TEST_F(TrainerClasses, AnotherModelIsNeverMixedWithWhatWasLearned) {
 TEST_F(TrainerClasses, DamagedWeightsAreNotUsed) {
   device_.Steps(0, 4);
   ASSERT_EQ(trainer_.EndEpoch(), Status::kOk);
+  ASSERT_EQ(trainer_.Enrol("new", nullptr), Status::kOk);
   std::vector<float> damaged = flash_.mapped();
   damaged[5] += 1.0f;
   flash_.Program(damaged);
@@ -299,12 +292,56 @@ TEST_F(TrainerClasses, DamagedWeightsAreNotUsed) {
   EXPECT_EQ(trainer_.Predict(Sample(0).data(), scores), Status::kStoreFailed);
   EXPECT_EQ(trainer_.Step(Sample(0).data(), 0, nullptr), Status::kStoreFailed);
   EXPECT_EQ(trainer_.Begin(ForeignState::kDropLearned), Status::kStoreFailed);
-  EXPECT_EQ(trainer_.Reset(), Status::kStoreFailed);
   EXPECT_FALSE(trainer_.is_ready());
+  EXPECT_EQ(NameOf(trainer_, 2), "new") << "what can be read is offered";
   flash_.Program(model_);  // Flashed again.
   EXPECT_EQ(trainer_.Begin(), Status::kStoreFailed);
   EXPECT_TRUE(trainer_.is_ready());
+  EXPECT_EQ(trainer_.classes(), kNamed) << "the name belongs to weights that are gone";
   EXPECT_EQ(trainer_.Begin(ForeignState::kDropLearned), Status::kOk);
+}
+
+// The factory's copy puts right whatever decays: weights, journal, or both.
+TEST_F(TrainerClasses, ResetIsTheWayOutOfAnyDamage) {
+  const Traits fresh = device_.Describe();
+  device_.Steps(0, 4);
+  ASSERT_EQ(trainer_.EndEpoch(), Status::kOk);
+  ASSERT_EQ(trainer_.Enrol("new", nullptr), Status::kOk);
+  const FakeFlash used = flash_.fake;
+  for (uint32_t damage = 0; damage < 40; ++damage) {
+    flash_.fake = used;
+    flash_.Map();
+    math::Random random(damage);
+    for (uint32_t i = 0; i < 2 + damage; ++i) {
+      const int pages = MappedFlash::kJournalPage + MappedFlash::kJournalPages;
+      const int word = random.Int(kPageFloats, pages * kPageFloats - 1);
+      flash_.fake.FlipBits(4 * static_cast<uint32_t>(word), 1u << random.Int(0, 29));
+    }
+    // The newest head, and a weight page: twice each.
+    if (damage % 2 == 0) {
+      for (uint32_t page = 0; page < MappedFlash::kJournalPages; ++page) {
+        flash_.fake.FlipBits((MappedFlash::kJournalPage + page) * kPageBytes + 8, 3);
+      }
+    }
+    if (damage % 3 == 0) flash_.fake.FlipBits(MappedFlash::kWeightsPage * kPageBytes, 3);
+    flash_.Map();
+    TestDevice restarted(model_, &flash_);
+    restarted.trainer.Begin();
+    ASSERT_EQ(restarted.trainer.Reset(), Status::kOk) << restarted.trainer.store_status();
+    EXPECT_TRUE(restarted.Describe() == fresh);
+    TestDevice next(model_, &flash_);
+    ASSERT_EQ(next.trainer.Begin(), Status::kOk);
+    EXPECT_TRUE(next.Describe() == fresh);
+    ASSERT_EQ(next.trainer.Enrol("again", nullptr), Status::kOk);
+  }
+}
+
+TEST_F(TrainerClasses, ACopyThatHasDecayedIsNone) {
+  std::vector<float> copy = model_.factory();
+  copy[3] += 1.0f;
+  model_.mutable_model()->factory = copy.data();
+  EXPECT_EQ(trainer_.Reset(), Status::kNoFactoryCopy);
+  EXPECT_TRUE(trainer_.is_ready());
 }
 
 }  // namespace

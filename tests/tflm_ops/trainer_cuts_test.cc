@@ -132,6 +132,72 @@ TEST_F(TrainerCuts, Reset) {
   CutEverywhere("Reset", [](TestDevice* device) { return device->trainer.Reset(); });
 }
 
+// Importances of any number of channels change along with weights and progress, whole.
+TEST(FlashSinkCuts, ImportancesOfAnyNumberAreOldOrNew) {
+  const TestModel golden;
+  for (uint32_t channels : {840u, 1024u, 1025u, 4500u}) {
+    const int dims[] = {1, static_cast<int>(channels)};
+    std::vector<StaticTensor> tensors(golden.model().tensors,
+                                      golden.model().tensors + golden.model().tensor_count);
+    tensors[golden.model().importance].dims = dims;
+    StaticModel model = golden.model();
+    model.tensors = tensors.data();
+    const uint32_t floats = model.weights_floats, pages = JournalPages(floats, channels);
+    FakeFlash clean(kPageBytes, 4 + pages, channels);
+    clean.Program(kPageBytes, Words(golden.factory()));
+    const auto place = [&](FakeFlash* flash) {
+      return FlashPlace{flash, kPageBytes, 4 * kPageBytes, pages, golden.factory().data(), 0};
+    };
+    const auto commit = [&](FlashSink* sink, uint32_t number) {
+      const float value = static_cast<float>(number);
+      const std::vector<float> importance(channels, value);
+      const WeightRun all = {0, 0, floats};
+      const ArrayRuns runs(&all, 1);
+      const std::vector<float> weights(floats, value);
+      return sink->Commit({&runs, RunMode::kSet, weights.data(), floats,
+                           Progress{number, number, number, 0}, importance.data(), channels});
+    };
+    {
+      FlashSink sink(model, place(&clean));
+      ASSERT_EQ(sink.Open(ForeignState::kRefuse), StoreStatus::kOk);
+      for (uint32_t i = 1; i < 4; ++i) ASSERT_EQ(commit(&sink, i), CommitResult::kOk);
+    }
+    uint32_t seen[5] = {};
+    bool was_cut = true;
+    for (uint64_t at = 0; was_cut; at += 83) {
+      FakeFlash flash = clean;
+      flash.Reseed(static_cast<uint32_t>(at));
+      {
+        FlashSink sink(model, place(&flash));
+        ASSERT_EQ(sink.Open(ForeignState::kRefuse), StoreStatus::kOk);
+        flash.CutAt(at);
+        commit(&sink, 4);
+        was_cut = flash.is_cut();
+        flash.Restart();
+      }
+      FlashSink sink(model, place(&flash));
+      ASSERT_EQ(sink.Open(ForeignState::kRefuse), StoreStatus::kOk);
+      Progress progress;
+      ASSERT_TRUE(sink.ReadProgress(&progress));
+      ASSERT_TRUE(progress.samples == 3 || progress.samples == 4);
+      ++seen[progress.samples];
+      std::vector<float> importance(channels);
+      ASSERT_TRUE(sink.ReadImportance(importance.data(), channels));
+      const float value = static_cast<float>(progress.samples);
+      EXPECT_EQ(importance, std::vector<float>(channels, value));
+      EXPECT_EQ(flash.Contents(kPageBytes, floats), Words(std::vector<float>(floats, value)));
+      // Records alone leave them as they are.
+      const RecordChange name = {"class/2", "new", 3};
+      ASSERT_EQ(sink.Change({nullptr, RunMode::kAdd, nullptr, 0, &name, 1, nullptr}),
+                StoreStatus::kOk);
+      ASSERT_TRUE(sink.ReadImportance(importance.data(), channels));
+      EXPECT_EQ(importance, std::vector<float>(channels, value));
+    }
+    EXPECT_GT(seen[3], 10u);
+    EXPECT_GT(seen[4], 10u);
+  }
+}
+
 // --- flash that fails for good
 
 enum class Fault { kErase, kWrite, kStuckWord, kStuckDoneMarks, kStuckMarks };
@@ -139,8 +205,8 @@ const Fault kFaults[] = {Fault::kErase, Fault::kWrite, Fault::kStuckWord, Fault:
                          Fault::kStuckMarks};
 
 uint32_t WordsOfMarks(Fault fault) {
-  if (fault == Fault::kStuckDoneMarks) return kMarkWords * kSlots;
-  return fault == Fault::kStuckMarks ? 2 * kMarkWords * kSlots : 0;
+  if (fault == Fault::kStuckDoneMarks) return kMarkWords * (kNextSlots + kSlots);
+  return fault == Fault::kStuckMarks ? kMarkWords * (kNextSlots + 2 * kSlots) : 0;
 }
 
 void SetFault(Fault fault, uint32_t page, bool is_there, FakeFlash* flash) {
@@ -239,7 +305,6 @@ TEST(TrainerFaults, ACommitThatIsNotClosedCountsOnce) {
   const std::vector<float> more = device.Predict(1);
   EXPECT_EQ(trainer.EndEpoch(), Status::kCommitFailed);
   EXPECT_EQ(trainer.Enrol("new", nullptr), Status::kStoreFailed);
-  EXPECT_EQ(trainer.Reset(), Status::kStoreFailed);
   EXPECT_TRUE(SameBits(more, device.Predict(1)));
   // The next start finds the new weights, and uses them: they are whole.
   TestDevice restarted(model, &flash);
@@ -247,6 +312,8 @@ TEST(TrainerFaults, ACommitThatIsNotClosedCountsOnce) {
   EXPECT_EQ(restarted.trainer.store_status(), StoreStatus::kNotClosed);
   ASSERT_TRUE(restarted.trainer.is_ready());
   EXPECT_TRUE(AreClose(learned, restarted.Predict(1)));
+  EXPECT_EQ(restarted.trainer.step().epochs(), 1u) << "progress is known all the same";
+  EXPECT_EQ(restarted.trainer.Reset(), Status::kOk) << "in other pages";
 }
 
 TEST(TrainerFaults, AfterAFailedWeightPageNothingIsPredicted) {

@@ -435,6 +435,9 @@ TEST(TrainerHandlerTest, NamesAreChecked) {
   EXPECT_EQ(board.PushNames("1\t" + longest + "x\n"), DeviceStatus::kBadName);
   EXPECT_EQ(board.PushNames("1\t\n"), DeviceStatus::kBadName);
   EXPECT_EQ(board.PushNames(std::string("1\ta\0b\n", 6)), DeviceStatus::kBadName);
+  EXPECT_EQ(board.PushNames("1\ta\tb\n"), DeviceStatus::kBadName);
+  EXPECT_EQ(board.PushNames("1\t\x1b[2J\n"), DeviceStatus::kBadName);
+  EXPECT_EQ(board.Enrol("a\n2\tevil"), DeviceStatus::kBadName);
   EXPECT_EQ(board.Status().commits, 1u);
   EXPECT_EQ(board.PushNames("1\t" + longest), DeviceStatus::kOk) << "a last line without an end";
   EXPECT_EQ(board.Names(), "0\trest\n1\t" + longest + "\n");

@@ -55,7 +55,7 @@ class FileFlash final : public medyate::Flash {
     return {this,
             0,
             WeightsBytes(),
-            medyate::NanoJournalPages(kModel.weights_floats),
+            medyate::NanoJournalPages(kModel),
             reinterpret_cast<const float*>(memory_),
             medyate::kNrf52840Traits.cycles};
   }
@@ -81,7 +81,7 @@ class FileFlash final : public medyate::Flash {
  private:
   static uint32_t WeightsBytes() { return 4 * kModel.weights_floats; }
   static uint32_t Bytes() {
-    return WeightsBytes() + kPageBytes * medyate::NanoJournalPages(kModel.weights_floats);
+    return WeightsBytes() + kPageBytes * medyate::NanoJournalPages(kModel);
   }
 
   uint8_t* memory_ = nullptr;

@@ -16,8 +16,8 @@
 #include "tests/tflm_ops/fake_flash.h"
 #include "tests/tflm_ops/static_model/medyate_model.h"
 #include "tests/tflm_ops/test_util.h"
-#include "tflm_ops/schema/op_options.h"
 #include "tflm_ops/kernels/ops.h"
+#include "tflm_ops/schema/op_options.h"
 #include "tflm_ops/store/crc32.h"
 #include "tflm_ops/trainer/trainer.h"
 
@@ -155,7 +155,7 @@ class MappedFlash final : public Flash {
  public:
   static constexpr uint32_t kWeightsPage = 1;
   static constexpr uint32_t kJournalPage = 4;
-  static constexpr uint32_t kJournalPages = 6;
+  static constexpr uint32_t kJournalPages = 8;
   static constexpr uint32_t kPages = kJournalPage + kJournalPages + 1;
 
   explicit MappedFlash(const TestModel& model) : fake(kPageBytes, kPages, 5) { Program(model); }
@@ -195,6 +195,9 @@ class MappedFlash final : public Flash {
     return fake.erases(0) == 0 && fake.erases(kJournalPage - 1) == 0 &&
            fake.erases(kPages - 1) == 0;
   }
+
+  // Of all weights, after the fake flash was changed by hand.
+  void Map() { Map(kWeightsPage * kPageBytes, static_cast<uint32_t>(mapped_.size())); }
 
   FakeFlash fake;
 

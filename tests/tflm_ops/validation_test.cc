@@ -108,10 +108,14 @@ TEST_F(Ring, TakesNewLossesThatAreFinite) {
   EXPECT_LT(*ring_.held(0).loss, 0.0f);
 }
 
-TEST(Names, Utf8IsChecked) {
+TEST(Names, AreUtf8WithoutControlCharacters) {
   const std::string good[] = {"a",
-                              "\x7f",
-                              "\xc2\x80",
+                              "~ !",
+                              "\xc2\xa0",
+                              "\xe2\x80\xa7",
+                              "\xe2\x80\xaf",
+                              "\xe2\x81\xa5",
+                              "\xe2\x81\xaa",
                               "\xdf\xbf",
                               "\xe0\xa0\x80",
                               "\xed\x9f\xbf",
@@ -120,7 +124,20 @@ TEST(Names, Utf8IsChecked) {
                               "\xf0\x90\x80\x80",
                               "\xf4\x8f\xbf\xbf",
                               "z\xc3\xa9z"};
-  const std::string bad[] = {"\x80",
+  const std::string bad[] = {std::string(1, '\0'),
+                             "a\tb",
+                             "a\n",
+                             "\x1b[2J",
+                             "\x1f",
+                             "\x7f",
+                             "\xc2\x80",
+                             "\xc2\x9b",
+                             "\xc2\x9f",
+                             "\xe2\x80\xa8",
+                             "\xe2\x80\xae",
+                             "\xe2\x81\xa6",
+                             "\xe2\x81\xa9",
+                             "\x80",
                              "\xc1\xbf",
                              "\xc2",
                              "\xc2z",
@@ -136,12 +153,12 @@ TEST(Names, Utf8IsChecked) {
                              "\xe2\x82",
                              "a\xf0\x9f\x98"};
   for (const std::string& text : good) {
-    EXPECT_TRUE(IsValidUtf8(text.c_str(), static_cast<uint32_t>(text.size()))) << text;
+    EXPECT_TRUE(IsValidName(text.c_str(), static_cast<uint32_t>(text.size()))) << text;
   }
   for (const std::string& text : bad) {
-    EXPECT_FALSE(IsValidUtf8(text.c_str(), static_cast<uint32_t>(text.size()))) << text;
+    EXPECT_FALSE(IsValidName(text.c_str(), static_cast<uint32_t>(text.size()))) << text;
   }
-  EXPECT_TRUE(IsValidUtf8("", 0));
+  EXPECT_TRUE(IsValidName("", 0));
 }
 
 TEST(Names, NumbersAreWritten) {

@@ -203,7 +203,7 @@ StoreStatus CommitDelta(WeightStore* store, const std::vector<uint32_t>& delta) 
   const RunMode mode =
       delta[2] == static_cast<uint32_t>(DeltaKind::kValues) ? RunMode::kSet : RunMode::kAdd;
   return store->Commit({&runs, mode, reinterpret_cast<const float*>(delta.data()),
-                        static_cast<uint32_t>(delta.size()), nullptr, 0});
+                        static_cast<uint32_t>(delta.size()), nullptr, 0, nullptr});
 }
 
 // A model update that keeps what was learned: pull, flash, drop, push.

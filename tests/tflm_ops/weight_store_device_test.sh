@@ -22,7 +22,7 @@ int main() {
   const int32_t selection[] = {1, 0, 3};
   const medyate::TrainedLayer layer = {0, 16, 64, 4, 16, 400};
   const medyate::SelectionRuns drawn(&layer, 1, selection);
-  if (store.Commit({&drawn, medyate::RunMode::kAdd, pool, 256, nullptr, 0}) !=
+  if (store.Commit({&drawn, medyate::RunMode::kAdd, pool, 256, nullptr, 0, nullptr}) !=
       medyate::StoreStatus::kOk) {
     return 2;
   }
@@ -32,7 +32,7 @@ int main() {
                           pool) != medyate::DeltaStatus::kOk) {
     return 3;
   }
-  return medyate::CommitsLeft(medyate::kNrf52840Traits, store.EraseCounts(), 19, 24, 19) > 0;
+  return medyate::CommitsLeft(medyate::kNrf52840Traits, store.EraseCounts(), 19, 24, 19, 1) > 0;
 }
 END
 sources="$scratch/main.cc tflm_ops/math/scalar.cc tflm_ops/device/nrf52840_flash.cc"

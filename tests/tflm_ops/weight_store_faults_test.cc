@@ -91,9 +91,11 @@ TEST(WeightStoreFaultsTest, AFailingWeightPageKeepsTheNewEpochInTheJournal) {
 
 // A word of a mark's slot that cannot be cleared: the next slot serves.
 TEST(WeightStoreFaultsTest, AFailingMarkTakesAnotherSlot) {
-  const uint32_t commit = kPageFloats - 2 * kMarkWords * kSlots;  // The first slot.
-  const uint32_t done = kPageFloats - kMarkWords * (kSlots - 1);  // The second.
-  for (uint32_t word : {commit, done}) {
+  const uint32_t end = kPageFloats - kMarkWords * kNextSlots;
+  const uint32_t commit = end - 2 * kMarkWords * kSlots;  // The first slot.
+  const uint32_t done = end - kMarkWords * (kSlots - 2);  // The third.
+  const uint32_t next = end;                              // The first.
+  for (uint32_t word : {commit, done, next}) {
     World world(Plan(), 20);
     WeightStore store = world.Start();
     ASSERT_EQ(store.Open(ForeignState::kRefuse), StoreStatus::kOk);
@@ -114,8 +116,9 @@ TEST(WeightStoreFaultsTest, ADoneMarkThatCannotBeWrittenIsReported) {
   WeightStore store = world.Start();
   ASSERT_EQ(store.Open(ForeignState::kRefuse), StoreStatus::kOk);
   const uint32_t head = world.plan.journal_page() + 1;
-  for (uint32_t i = 1; i <= 2 * kSlots; ++i) {
-    world.flash.StickAtOne((head + 1) * kPageBytes - 4 * i, 0xffffffffu);
+  for (uint32_t i = 1; i <= kMarkWords * kSlots; ++i) {
+    const uint32_t word = kPageFloats - kMarkWords * kNextSlots - i;
+    world.flash.StickAtOne(head * kPageBytes + 4 * word, 0xffffffffu);
   }
   const Work work = WholePages(2);
   EXPECT_EQ(world.Commit(&store, work), StoreStatus::kNotClosed);
@@ -130,10 +133,11 @@ TEST(WeightStoreFaultsTest, ALostJournalIsNotTakenForANewOne) {
   WeightStore store = world.Start();
   ASSERT_EQ(store.Open(ForeignState::kRefuse), StoreStatus::kOk);
   ASSERT_EQ(world.Commit(&store, WholePages(2)), StoreStatus::kOk);
-  // The commit marks of both heads are gone.
-  const std::vector<uint32_t> zeros(2 * kSlots, 0);
+  // The marks of both heads are gone.
+  const std::vector<uint32_t> zeros(kMarkWords * (2 * kSlots + kNextSlots), 0);
   for (uint32_t page = 0; page < 2; ++page) {
-    world.flash.Program(world.config.journal_offset + (page + 1) * kPageBytes - 16 * kSlots, zeros);
+    const uint32_t end = world.config.journal_offset + (page + 1) * kPageBytes;
+    world.flash.Program(end - 4 * static_cast<uint32_t>(zeros.size()), zeros);
   }
   EXPECT_EQ(world.Start().Open(ForeignState::kRefuse), StoreStatus::kJournalDamaged);
   EXPECT_EQ(world.Start().Open(ForeignState::kDropLearned), StoreStatus::kOk);
@@ -149,7 +153,7 @@ TEST(WeightStoreFaultsTest, ADecayedImageIsNotPutInPlace) {
   Break(&world, Fault::kErase, page);
   ASSERT_EQ(world.Commit(&store, WholePages(1)), StoreStatus::kWeightsFailed);
   Repair(&world, page);
-  world.flash.FlipBits(store.detail().image_offset + 40, 1);
+  world.flash.FlipBits(store.detail().image_offset + 40, 3);
   WeightStore next = world.Start();
   EXPECT_EQ(next.Open(ForeignState::kRefuse), StoreStatus::kJournalDamaged);
   EXPECT_EQ(next.detail().failed_offset, store.detail().image_offset);
@@ -168,7 +172,7 @@ TEST(WeightStoreFaultsTest, FaultsAndCutsTogetherLoseNothing) {
       ASSERT_EQ(store.Open(ForeignState::kRefuse), StoreStatus::kOk);
       const Work work = world.DrawWork(static_cast<uint32_t>(world.random.Int(1, 5)));
       ASSERT_EQ(world.Commit(&store, work), StoreStatus::kOk);
-      world.weights = world.After(work);
+      world.TakeOver(work);
     }
     WeightStore store = world.Start();
     ASSERT_EQ(store.Open(ForeignState::kRefuse), StoreStatus::kOk);

@@ -23,14 +23,22 @@ inline std::ostream& operator<<(std::ostream& out, StoreStatus status) {
   return out << StatusName(status);
 }
 
-constexpr uint32_t kPageBytes = 512;
+constexpr uint32_t kPageBytes = 640;
 constexpr uint32_t kPageFloats = kPageBytes / 4;
 
 // Where things lie: a page that nobody may touch, weights, another one, journal, another one.
 struct Plan {
   uint32_t weight_pages = 5;
   uint32_t journal_pages = 8;
+  uint32_t bulk_words = 0;  // Of the bulk data that commits change.
 
+  // The same with bulk data of so many words, and room for them.
+  Plan WithBulk(uint32_t words) const {
+    Plan plan = *this;
+    plan.bulk_words = words;
+    plan.journal_pages += 2 * ((words + kPageFloats - 1) / kPageFloats);
+    return plan;
+  }
   uint32_t weights_page() const { return 1; }
   uint32_t journal_page() const { return weight_pages + 2; }
   uint32_t pages() const { return weight_pages + journal_pages + 3; }
@@ -40,7 +48,8 @@ struct Plan {
 struct Work {
   std::vector<WeightRun> runs;
   std::vector<float> pool;
-  uint32_t counter = 0;  // Stored in the record "counter" along with the weights.
+  uint32_t counter = 0;        // Stored in the record "counter" along with the weights.
+  std::vector<uint32_t> bulk;  // Empty: what there is stays.
 };
 
 class World {
@@ -84,9 +93,10 @@ class World {
     }
   }
 
-  // Whether flash holds the new epoch; if not it must hold the old one, weights and record alike,
-  // and later starts must agree. Takes over what it found.
-  bool CheckEpoch(const std::vector<float>& after, uint32_t counter, uint32_t old_counter) {
+  // Whether flash holds the new epoch; if not it must hold the old one, weights, record and bulk
+  // data alike, and later starts must agree. Takes over what it found.
+  bool CheckEpoch(const std::vector<float>& after, uint32_t counter, uint32_t old_counter,
+                  const std::vector<uint32_t>& bulk_after) {
     const bool is_new = !Holds(weights);
     EXPECT_TRUE(!is_new || Holds(after)) << "neither the old nor the new epoch";
     for (int i = 0; i < 2; ++i) {
@@ -94,8 +104,10 @@ class World {
       EXPECT_EQ(store.Open(ForeignState::kRefuse), StoreStatus::kOk);
       EXPECT_TRUE(Holds(is_new ? after : weights)) << "a later start disagrees";
       EXPECT_EQ(Counter(store), is_new ? counter : old_counter);
+      EXPECT_TRUE(HasBulk(store, is_new ? bulk_after : bulk));
     }
     if (is_new) weights = after;
+    if (is_new) bulk = bulk_after;
     return is_new;
   }
 
@@ -114,7 +126,14 @@ class World {
       at += length + static_cast<uint32_t>(random.Int(0, 200));
     }
     work.counter = static_cast<uint32_t>(random.Int(0, 1 << 30));
+    if (plan.bulk_words > 0 && random.Int(0, 2) > 0) work.bulk = DrawBulk(plan.bulk_words);
     return work;
+  }
+
+  std::vector<uint32_t> DrawBulk(uint32_t words) {
+    std::vector<uint32_t> drawn(words);
+    for (uint32_t& word : drawn) word = static_cast<uint32_t>(random.Int(1, 1 << 30));
+    return drawn;
   }
 
   // Exactly what a commit of the work must make of the weights.
@@ -128,17 +147,35 @@ class World {
     return result;
   }
 
+  std::vector<uint32_t> BulkAfter(const Work& work) const {
+    return work.bulk.empty() ? bulk : work.bulk;
+  }
+
+  // A commit that succeeded.
+  void TakeOver(const Work& work) {
+    weights = After(work);
+    bulk = BulkAfter(work);
+  }
+
   StoreStatus Commit(WeightStore* store, const Work& work) const {
     const ArrayRuns runs(work.runs.data(), static_cast<uint32_t>(work.runs.size()));
     const RecordChange record = {"counter", &work.counter, sizeof(work.counter)};
+    const Bulk bulk = {work.bulk.data(), static_cast<uint32_t>(work.bulk.size())};
     return store->Commit({&runs, RunMode::kAdd, work.pool.data(),
-                          static_cast<uint32_t>(work.pool.size()), &record, 1});
+                          static_cast<uint32_t>(work.pool.size()), &record, 1,
+                          work.bulk.empty() ? nullptr : &bulk});
   }
 
   static uint32_t Counter(const WeightStore& store) {
     uint32_t counter = 0, bytes = 0;
     return store.ReadRecord("counter", &counter, sizeof(counter), &bytes) && bytes == 4 ? counter
                                                                                         : 0;
+  }
+
+  // Whether the store has exactly these bulk data.
+  static bool HasBulk(const WeightStore& store, const std::vector<uint32_t>& expected) {
+    std::vector<uint32_t> read(expected.size());
+    return store.ReadBulk(read.data(), static_cast<uint32_t>(read.size())) && read == expected;
   }
 
   // Whether flash holds exactly these weights and will go on doing so.
@@ -177,6 +214,7 @@ class World {
   FakeFlash flash;
   StoreConfig config;
   std::vector<float> weights;  // Of the last commit that the test knows of.
+  std::vector<uint32_t> bulk;
 
  private:
   std::vector<uint32_t> page_;

@@ -163,6 +163,7 @@ class DeviceStatus(enum.IntEnum):
     STORE_JOURNAL_FAILED = 139
     STORE_WEIGHTS_FAILED = 140
     STORE_NOT_CLOSED = 141
+    STORE_OTHER_LAYOUT = 142
 
 
 def _payload(name: str, meaning: str, words: tuple[Field, ...]) -> Struct:

@@ -26,7 +26,7 @@ REMEDIES: dict[DeviceStatus, str] = {
     _S.NO_SUCH_REGION: "This firmware does not offer that region.",
     _S.PUSH_DAMAGED: "Push it again.",
     _S.PUSH_TOO_LONG: "Give the firmware more room for it.",
-    _S.BAD_NAME: "Choose a name of 1 to 60 bytes of UTF-8 without zero bytes and line ends.",
+    _S.BAD_NAME: "Choose a name of 1 to 60 bytes of UTF-8 without control characters.",
     _S.NAME_TAKEN: "Choose another name.",
     _S.NO_SPARE_CLASS: "Export with more spare outputs.",
     _S.PUSH_OF_OTHER_SIZE: "Push the whole region: the hello says how many floats it has.",
@@ -68,14 +68,16 @@ REMEDIES: dict[DeviceStatus, str] = {
     _S.STORE_WORN_OUT: "The flash is worn out: train on in RAM, and replace the board.",
     _S.STORE_OTHER_MODEL: "The board remembers another model: reset it to drop that, or flash the "
     "firmware that it had before.",
-    _S.STORE_WEIGHTS_CHANGED: "The board was flashed over a learned state: reset it, then push "
+    _S.STORE_WEIGHTS_CHANGED: "The board was flashed over a learned state, or its flash has "
+    "decayed: reset it, then push what was pulled before.",
+    _S.STORE_JOURNAL_DAMAGED: "The last commit cannot be read any more: reset the board, then push "
     "what was pulled before.",
-    _S.STORE_JOURNAL_DAMAGED: "What was learned cannot be told from damage: flash the board "
-    "again, reset it, and push what was pulled before.",
     _S.STORE_JOURNAL_FAILED: "The journal's flash fails: train on in RAM, pull, and replace the "
     "board.",
     _S.STORE_WEIGHTS_FAILED: "A weight page fails: the model there cannot be used. Replace the "
     "board, and push what was pulled before.",
+    _S.STORE_OTHER_LAYOUT: "Another version of the firmware wrote what the board remembers: reset "
+    "it, or flash that version again to pull it first.",
     _S.STORE_NOT_CLOSED: "Restart the board: the next start completes the commit.",
 }
 """What a user can do about each status but OK."""

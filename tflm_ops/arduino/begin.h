@@ -15,12 +15,15 @@ namespace medyate {
 //   is_new: whether it started anew; written.
 inline TrainerStatus BeginAfterUpload(Trainer* trainer, bool* is_new) {
   *is_new = false;
-  const TrainerStatus status = trainer->Begin();
+  TrainerStatus status = trainer->Begin();
   if (status != TrainerStatus::kStoreFailed) return status;
   const StoreStatus store = trainer->store_status();
-  *is_new = store == StoreStatus::kOtherModel || store == StoreStatus::kWeightsChanged ||
-            store == StoreStatus::kJournalDamaged;
-  return *is_new ? trainer->Begin(ForeignState::kDropLearned) : status;
+  if (store == StoreStatus::kOtherModel || store == StoreStatus::kOtherLayout ||
+      store == StoreStatus::kWeightsChanged || store == StoreStatus::kJournalDamaged) {
+    status = trainer->Begin(ForeignState::kDropLearned);
+    *is_new = status == TrainerStatus::kOk;
+  }
+  return status;
 }
 
 }  // namespace medyate

@@ -40,7 +40,7 @@ class NanoFlash final : public Flash {
   explicit NanoFlash(const StaticModel& model)
       : model_(model),
         weights_(Begin(model), Begin(model) + 4 * model.weights_floats, kSliceMilliseconds),
-        journal_(NanoJournalOffset(model.weights_floats), kNanoFlashBytes, kSliceMilliseconds) {}
+        journal_(NanoJournalOffset(NanoJournalPages(model)), kNanoFlashBytes, kSliceMilliseconds) {}
   NanoFlash(const NanoFlash&) = delete;
   NanoFlash& operator=(const NanoFlash&) = delete;
 
@@ -52,7 +52,7 @@ class NanoFlash final : public Flash {
     if (begin % kNanoPageBytes != 0) return "the weights do not begin at a flash page";
     if (begin < kNanoSketchOffset || begin >= NanoSketchEnd())
       return "the weights are not in flash";
-    if (NanoSketchEnd() > NanoJournalOffset(model_.weights_floats)) {
+    if (NanoSketchEnd() > NanoJournalOffset(NanoJournalPages(model_))) {
       return "the sketch reaches into the journal: make it or the model smaller";
     }
     return nullptr;

@@ -97,7 +97,7 @@ DeviceStatus NamesReader::EndLine() {
   if (is_blank) return DeviceStatus::kOk;
   if (!is_named || length_ == 0) return DeviceStatus::kBadName;
   if (!is_spare) return DeviceStatus::kOk;
-  if (!IsValidUtf8(names_ + used_, length_)) return DeviceStatus::kBadName;
+  if (!IsValidName(names_ + used_, length_)) return DeviceStatus::kBadName;
   names_[used_ + length_] = 0;
   for (uint32_t i = 0; i < count_; ++i) {
     if (strcmp(name(i), names_ + used_) == 0) return DeviceStatus::kNameTaken;

@@ -7,8 +7,8 @@
 
 #include <stdint.h>
 
-#include "tflm_ops/trainer/flash_sink.h"
 #include "tflm_ops/store/wear.h"
+#include "tflm_ops/trainer/flash_sink.h"
 
 namespace medyate {
 
@@ -17,27 +17,30 @@ constexpr uint32_t kNanoSketchOffset = 0x10000;
 constexpr uint32_t kNanoPageBytes = 4096;
 
 // Pages of the journal: twice what a commit of the whole region takes, so that they take turns.
-constexpr uint32_t NanoJournalPages(uint32_t weights_floats) {
-  return 2 * (weights_floats / (kNanoPageBytes / 4) + 1);
+constexpr uint32_t NanoJournalPages(uint32_t weights_floats, uint32_t importance_floats) {
+  return 2 * (weights_floats / (kNanoPageBytes / 4) + 1 + ImportancePages(importance_floats));
 }
+static_assert(NanoJournalPages(1024, 1) >= JournalPages(1024, 1), "room for any commit");
 
 // 0 if there is no flash that could hold it: then the sketch reaches into it, whatever its size.
-constexpr uint32_t NanoJournalOffset(uint32_t weights_floats) {
-  return NanoJournalPages(weights_floats) < kNanoFlashBytes / kNanoPageBytes
-             ? kNanoFlashBytes - NanoJournalPages(weights_floats) * kNanoPageBytes
-             : 0;
+constexpr uint32_t NanoJournalOffset(uint32_t pages) {
+  return pages < kNanoFlashBytes / kNanoPageBytes ? kNanoFlashBytes - pages * kNanoPageBytes : 0;
 }
-static_assert(NanoJournalOffset(126 * 1024) == 2 * kNanoPageBytes, "254 of 256 pages");
-static_assert(NanoJournalOffset(127 * 1024) == 0, "all pages");
-static_assert(NanoJournalOffset(200 * 1024) == 0, "more than there are");
+static_assert(NanoJournalOffset(254) == 2 * kNanoPageBytes, "254 of 256 pages");
+static_assert(NanoJournalOffset(256) == 0, "all pages");
+static_assert(NanoJournalOffset(402) == 0, "more than there are");
+
+inline uint32_t NanoJournalPages(const StaticModel& model) {
+  return NanoJournalPages(model.weights_floats, ImportanceFloats(model));
+}
 
 // Args:
 //   flash: of which offsets are addresses, as on a board where flash is mapped at 0.
 inline FlashPlace NanoPlace(const StaticModel& model, Flash* flash) {
   return {flash,
           static_cast<uint32_t>(reinterpret_cast<uintptr_t>(model.weights)),
-          NanoJournalOffset(model.weights_floats),
-          NanoJournalPages(model.weights_floats),
+          NanoJournalOffset(NanoJournalPages(model)),
+          NanoJournalPages(model),
           nullptr,
           kNrf52840Traits.cycles};
 }

@@ -108,6 +108,7 @@ enum class DeviceStatus : uint8_t {
   kStoreJournalFailed = 139,
   kStoreWeightsFailed = 140,
   kStoreNotClosed = 141,
+  kStoreOtherLayout = 142,
 };
 
 // The status in words, as in "kBadChecksum".
@@ -243,6 +244,8 @@ inline const char* DeviceStatusName(DeviceStatus status) {
       return "kStoreWeightsFailed";
     case DeviceStatus::kStoreNotClosed:
       return "kStoreNotClosed";
+    case DeviceStatus::kStoreOtherLayout:
+      return "kStoreOtherLayout";
   }
   return "unknown";
 }

@@ -123,6 +123,7 @@ DeviceStatus TrainerHandler::OpenPull(Region region, uint32_t* bytes, uint32_t* 
     return DeviceStatus::kOk;
   }
   if (region != Region::kWeights) return DeviceStatus::kNoSuchRegion;
+  if (!trainer_->sink().are_weights_sound()) return DeviceStatusOf(trainer_->store_status());
   *bytes = WeightsBytes();
   *crc = Crc32(0, trainer_->weights(), *bytes);
   return DeviceStatus::kOk;
@@ -216,8 +217,8 @@ DeviceStatus TrainerHandler::FinishPush() {
 // Weights, or names, or both, in one commit.
 DeviceStatus TrainerHandler::CommitPush() {
   char record_names[kMostPushedClasses][kClassRecordBytes];
-  // First the old names go, then the new ones come; last what gives way if there is no room.
-  RecordChange records[kMostPushedClasses + 2] = {{kClassRecords, nullptr, 0}};
+  // First the old names go, then the new ones come.
+  RecordChange records[kMostPushedClasses + 1] = {{kClassRecords, nullptr, 0}};
   uint32_t count = region_ == Region::kWeights && names_.is_empty() ? 0 : 1;
   for (uint32_t i = 0; i < names_.count(); ++i) {
     NumberedName(kClassRecords, NamedClasses(trainer_->model()) + static_cast<int>(i),
@@ -225,17 +226,13 @@ DeviceStatus TrainerHandler::CommitPush() {
     const char* name = names_.name(i);
     records[count++] = {record_names[i], name, static_cast<uint32_t>(strlen(name))};
   }
-  StoreStatus status = CommitRecords(records, count);
-  if (status == StoreStatus::kHeadFull) {
-    records[count++] = {kImportanceRecord, nullptr, 0};
-    status = CommitRecords(records, count);
-  }
-  return DeviceStatusOf(status);
+  return DeviceStatusOf(CommitRecords(records, count));
 }
 
 StoreStatus TrainerHandler::CommitRecords(const RecordChange* records, uint32_t count) {
-  return region_ == Region::kWeights ? trainer_->sink().store().FinishReplace(records, count)
-                                     : CommitNames(records, count);
+  return region_ == Region::kWeights
+             ? trainer_->sink().store().FinishReplace(records, count, nullptr)
+             : CommitNames(records, count);
 }
 
 // With them the biases of classes that are in use from now on, or no longer.
@@ -258,7 +255,7 @@ StoreStatus TrainerHandler::CommitNames(const RecordChange* records, uint32_t co
     ++changed;
   }
   const ArrayRuns list(runs, changed);
-  return trainer_->sink().Change({&list, RunMode::kSet, biases, changed, records, count});
+  return trainer_->sink().Change({&list, RunMode::kSet, biases, changed, records, count, nullptr});
 }
 
 }  // namespace medyate

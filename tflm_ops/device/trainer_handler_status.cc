@@ -25,6 +25,7 @@ static_assert(IsTwin(StoreStatus::kJournalDamaged, DeviceStatus::kStoreJournalDa
 static_assert(IsTwin(StoreStatus::kJournalFailed, DeviceStatus::kStoreJournalFailed), "139");
 static_assert(IsTwin(StoreStatus::kWeightsFailed, DeviceStatus::kStoreWeightsFailed), "140");
 static_assert(IsTwin(StoreStatus::kNotClosed, DeviceStatus::kStoreNotClosed), "141");
+static_assert(IsTwin(StoreStatus::kOtherLayout, DeviceStatus::kStoreOtherLayout), "142");
 
 }  // namespace
 

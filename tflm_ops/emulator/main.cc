@@ -37,6 +37,12 @@ uint32_t request[1024 + 16];
 uint32_t answer[256];
 alignas(kArenaAlignment) uint8_t arena[medyate_model::kArenaBytes];
 
+// For the linker script, which keeps the application out of the journal's way.
+void TellLinker() {
+  __asm__ volatile(".global _importance_pages\n.set _importance_pages, %c0" ::"i"(
+      ImportancePages(medyate_model::kImportanceFloats)));
+}
+
 void Report(void* user, const char* text) {
   (void)user;
   semihosting::Log(text);
@@ -75,9 +81,15 @@ void Begin(Trainer* trainer) {
   trainer->SetReport(Report, nullptr);
   TrainerStatus status = trainer->Begin();
   const StoreStatus store = trainer->store_status();
-  if (store == StoreStatus::kOtherModel || store == StoreStatus::kWeightsChanged) {
-    semihosting::Log("the model was flashed anew: what was learned before is dropped");
+  const bool is_foreign = store == StoreStatus::kOtherModel ||
+                          store == StoreStatus::kOtherLayout ||
+                          store == StoreStatus::kWeightsChanged ||
+                          store == StoreStatus::kJournalDamaged;
+  if (is_foreign) {
     status = trainer->Begin(ForeignState::kDropLearned);
+    if (status == TrainerStatus::kOk) {
+      semihosting::Log("the model was flashed anew: what was learned before is dropped");
+    }
   }
   Check("the start went wrong", status, trainer->store_status());
 #if MEDYATE_GUARD_BYTES > 0
@@ -92,6 +104,7 @@ __attribute__((noreturn)) void Run() {
   static FileFlash flash(OpenFlash(&counts), kNanoSketchOffset, kNanoFlashBytes);
   static Trainer trainer(kModel, arena, sizeof(arena), NanoPlace(kModel, &flash));
   static Clock clock;
+  TellLinker();
   Begin(&trainer);
   static MeteredHandler handler(&trainer, &clock, counts);
   static Uart uart;

@@ -6,16 +6,23 @@
 //
 //   words from the page's start        written once, before anything depends on it
 //     HeadHeader                       16 words
-//     images x {weight page, CRC}      the pages that the transaction replaces, rising
+//     CRC of each weight page          once the transaction is done
+//     images x ImageEntry              the pages that the transaction replaces, rising
+//     bulk pages x BulkEntry           pages of bulk data
 //     erase counts                     weight pages, then journal pages
 //     records                          see records.h
 //   words from the page's end          marks of two words each, written one by one
 //     notes                            what is being erased, for the erase counts
 //     commit marks, done marks         kSlots of each, all of the same value
+//     marks of the next transaction    that there is a later head
 //
 // A mark is a word and its complement. A write only clears bits, so a mark that a power cut tore
 // reads as itself or as none, never as another one. All marks of a kind have one value, so a mark
 // that was torn without a trace is written again with the same bits.
+//
+// Pages of weights hold finite numbers. The first two words of a head and each mark are none: no
+// weights, wherever they come from, can be taken for a mark or a head, the latter not even if one
+// of their bits was flipped.
 
 #include <stddef.h>
 #include <stdint.h>
@@ -24,9 +31,11 @@
 
 namespace medyate {
 
-constexpr uint32_t kHeadMagic = 0x4a59444du;  // "MDYJ".
-constexpr uint32_t kJournalVersion = 1;
+constexpr uint32_t kHeadMagic = 0xffd9444du;
+constexpr uint32_t kJournalVersion = 0xffc00002u;  // The last digit rises.
+constexpr uint32_t kFirstMagic = 0x4a59444du;      // Of version 1.
 constexpr uint32_t kSlots = 16;     // Marks of a kind: so many cuts may fall into writing one.
+constexpr uint32_t kNextSlots = 4;  // The same for those of the next transaction.
 constexpr uint32_t kMarkWords = 2;  // A word and its complement.
 constexpr uint32_t kAllImages = 0xffffffu;
 
@@ -38,24 +47,29 @@ struct HeadHeader {
   uint32_t weights_offset;
   uint32_t weight_pages;
   uint32_t journal_pages;
-  uint32_t images;        // Pages that the transaction replaces; their images follow the head.
-  uint32_t weights_crc;   // Of all weight pages once the transaction is done.
-  uint32_t rest_crc;      // Of the weight pages that it leaves as they are.
-  uint32_t record_words;  // Words of records.
-  uint32_t head_words;    // Header, table, erase counts and records together.
-  uint32_t spared_page;   // Journal page that the images leave out: the head before this one.
-  uint32_t reserved;      // 0.
-  uint32_t crc;           // Of the words 0 to head_words - 1 without this one.
+  uint32_t images;         // Pages that the transaction replaces.
+  uint32_t bulk_pages;     // Pages of bulk data,
+  uint32_t bulk_words;     // and the words in them.
+  uint32_t previous_page;  // Journal page of the head before this one; its own if there was none.
+  uint32_t record_words;   // Words of records.
+  uint32_t head_words;     // Header, tables, erase counts and records together.
+  uint32_t reserved;       // 0.
+  uint32_t crc;            // Of the words 0 to head_words - 1 without this one.
 };
 
 constexpr uint32_t kHeaderWords = sizeof(HeadHeader) / 4;
 static_assert(sizeof(HeadHeader) == 64, "HeadHeader");
-static_assert(offsetof(HeadHeader, crc) == 60, "crc");
+static_assert(offsetof(HeadHeader, crc) == 60, "crc is the last word");
 
-// One page that a transaction replaces.
+// One page that a transaction replaces; a word in flash.
 struct ImageEntry {
-  uint32_t page;  // Number of the weight page.
-  uint32_t crc;   // Of its new content.
+  uint32_t page;          // Number of the weight page.
+  uint32_t journal_page;  // Where its new content lies.
+};
+
+struct BulkEntry {
+  uint32_t journal_page;
+  uint32_t crc;
 };
 
 enum class Note : uint32_t {
@@ -64,18 +78,17 @@ enum class Note : uint32_t {
 };
 
 // Where the parts of a head lie, in words from its start.
-inline uint32_t EntryWord(uint32_t image) { return kHeaderWords + 2 * image; }
-inline uint32_t CountsWord(const HeadHeader& header) { return EntryWord(header.images); }
+inline uint32_t CrcWord(uint32_t page) { return kHeaderWords + page; }
+inline uint32_t ImageWord(const HeadHeader& header, uint32_t image) {
+  return kHeaderWords + header.weight_pages + image;
+}
+inline uint32_t BulkWord(const HeadHeader& header, uint32_t i) {
+  return ImageWord(header, header.images) + 2 * i;
+}
+inline uint32_t CountsWord(const HeadHeader& header) { return BulkWord(header, header.bulk_pages); }
 inline uint32_t RecordsWord(const HeadHeader& header) {
   return CountsWord(header) + header.weight_pages + header.journal_pages;
 }
-
-// The journal page of an image: they follow their head in the ring, and leave out one page.
-//
-// Args:
-//   head, spared: numbers of journal pages.
-//   pages: of the journal.
-uint32_t ImagePage(uint32_t head, uint32_t spared, uint32_t image, uint32_t pages);
 
 // CRC of a head in memory; its field `crc` is left out.
 uint32_t HeadCrc(const uint32_t* head, uint32_t head_words);
@@ -83,56 +96,80 @@ uint32_t HeadCrc(const uint32_t* head, uint32_t head_words);
 // Whether a page has room for a head of so many words, and for its marks.
 bool HeadFits(uint32_t page_bytes, uint32_t head_words);
 
-// A journal page read as a head.
 class HeadPage {
  public:
   HeadPage() = default;
   HeadPage(Flash* flash, uint32_t offset) : flash_(flash), offset_(offset) {}
 
   // Reads the header. False if the page is not a head, whole and with a right CRC.
-  bool Load();
+  //
+  // Args:
+  //   mends: takes a head of which one bit was flipped, and reads it flipped back.
+  bool Load(bool mends = false);
 
   const HeadHeader& header() const { return header_; }
+  bool is_mended() const { return mended_bits_ != 0; }
   bool ReadWords(uint32_t word, uint32_t* words, uint32_t count) const;
-  bool ReadEntry(uint32_t image, ImageEntry* entry) const;
+  bool ReadPageCrc(uint32_t page, uint32_t* crc) const { return ReadWords(CrcWord(page), crc, 1); }
+  bool ReadImage(uint32_t image, ImageEntry* entry) const;
+  bool ReadBulk(uint32_t i, BulkEntry* entry) const;
 
   // Whether the transaction is valid, and whether it is in place: a done mark counts if it stands
-  // beside the last commit mark or behind it. Read several times, for a torn mark may read
-  // differently each time.
-  bool Committed() const { return LastMark(Marks::kCommit) >= 0; }
+  // beside the last commit mark or behind it, and is proof of a commit mark. Read several times,
+  // for a torn mark may read differently each time. They need no header.
+  bool Committed() const;
   bool Done() const;
 
-  // Writes a mark behind all others. After that it reads as there for good, which a mark found
-  // after a restart need not do: it may be a torn one; and it overrules all marks of the other kind
-  // before it, torn ones included. Once the slots are used up, marks that were found have to do.
-  // False if the flash fails.
-  bool AddCommit();
-  bool AddDone();
+  // Whether there has been a later transaction that was committed.
+  bool IsSuperseded() const;
 
-  // Overwrites all commit marks with zeros, after which none can ever read as there.
-  bool KillCommit();
+  // Writes marks behind all others. After that they read as there for good, which a mark found
+  // after a restart need not do: it may be a torn one; and they overrule all marks of the other
+  // kind before them, torn ones included. Once the slots are used up, marks that were found have to
+  // do. False if the flash fails.
+  //
+  // Args:
+  //   copies: two of each guard against rot; one is enough beside others.
+  bool AddCommit();
+  bool AddDone(uint32_t copies);
+
+  // Says that there is a later transaction. It is only looked at if that one cannot be read.
+  void AddNext();
+
+  // Overwrites all commit marks, and all done marks, with zeros, after which none can ever read as
+  // there.
+  bool KillCommit() { return Kill(Marks::kCommit); }
+  bool KillDone() { return Kill(Marks::kDone); }
 
   // Appends a note if there is room for one, and says if there was.
   bool AddNote(Note note, uint32_t value);
+  uint32_t NotesLeft() const;
 
   // Note number i of so many slots; false if it is not one of this kind, or not whole.
   uint32_t NoteSlots() const;
   bool ReadNote(Note note, uint32_t i, uint32_t* value) const;
 
  private:
-  enum class Marks { kCommit, kDone };
+  enum class Marks { kCommit, kDone, kNext };
 
   uint32_t PageWords() const { return flash_->page_bytes() / 4; }
+  bool IsPlausible() const;
+  bool ReadCrc(uint32_t head_words, uint32_t* crc) const;
+  bool MendAs(uint32_t head_words);
   static uint32_t ValueOf(Marks marks);
+  static uint32_t SlotsOf(Marks marks) { return marks == Marks::kNext ? kNextSlots : kSlots; }
   uint32_t FirstWord(Marks marks) const;
   uint32_t FreeSlot(uint32_t first_word, uint32_t slots) const;
   int LastMark(Marks marks) const;
   uint32_t NextSlot() const;
-  bool AddMark(Marks marks, uint32_t slot);
+  uint32_t AddMarks(Marks marks, uint32_t slot, uint32_t copies);
+  bool Kill(Marks marks);
 
   Flash* flash_ = nullptr;
   uint32_t offset_ = 0;
   HeadHeader header_ = {};
+  uint32_t mended_word_ = 0;  // Where a bit was flipped,
+  uint32_t mended_bits_ = 0;  // and which; 0: none.
 };
 
 }  // namespace medyate

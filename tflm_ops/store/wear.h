@@ -16,21 +16,24 @@ struct FlashTraits {
 
 constexpr FlashTraits kNrf52840Traits = {4096, 85000, 41, 10000};
 
-// Time of one commit, while the CPU mostly halts: images and head into the journal, images into the
-// weights, and the marks.
+// Time of one commit, while the CPU mostly halts: images, bulk data and head into the journal,
+// images into the weights, and the marks.
 //
 // Args:
 //   images: weight pages that it changes.
 //   head_words: size of its head.
-uint64_t CommitMicroseconds(const FlashTraits& traits, uint32_t images, uint32_t head_words);
+//   bulk_words: of bulk data.
+uint64_t CommitMicroseconds(const FlashTraits& traits, uint32_t images, uint32_t head_words,
+                            uint32_t bulk_words);
 
 // At least so many commits until the first page reaches its limit, if each changes so many weight
 // pages, always among them the one that is worn most.
 //
 // Args:
 //   counts: erases so far, [weight_pages + journal_pages], as WeightStore::EraseCounts has them.
+//   bulk_pages: of bulk data.
 uint32_t CommitsLeft(const FlashTraits& traits, const uint32_t* counts, uint32_t weight_pages,
-                     uint32_t journal_pages, uint32_t images);
+                     uint32_t journal_pages, uint32_t images, uint32_t bulk_pages);
 
 }  // namespace medyate
 

@@ -13,7 +13,7 @@
 //   WeightStore store(&flash, config, page);
 //   StoreStatus status = store.Open(ForeignState::kRefuse);
 //   ...
-//   status = store.Commit({&runs, RunMode::kAdd, pool, pool_floats, nullptr, 0});
+//   status = store.Commit({&runs, RunMode::kAdd, pool, pool_floats, nullptr, 0, nullptr});
 //   if (status == StoreStatus::kOk) ClearDeltas(...);
 //
 // No heap; RAM is one page, the caller's, and about 150 bytes of state. Not thread-safe. The flash
@@ -42,11 +42,13 @@ enum class StoreStatus : uint8_t {
   kWornOut,          // A page has had cycle_limit erases; see detail().failed_offset.
   kOtherModel,       // The journal belongs to another model.
   kWeightsChanged,   // The weights are not those that the journal knows: flashed anew, or decayed.
-  kJournalDamaged,   // There were commits, but no head of one can be read.
+  kJournalDamaged,   // There were commits, but the last one cannot be read.
   // The flash fails. Training can go on in RAM.
   kJournalFailed,  // In the journal: the weights are those of the last commit.
   kWeightsFailed,  // A weight page: the new weights are safe in the journal; see detail().
   kNotClosed,      // The journal cannot be marked; the next start finds the new weights.
+  // Nothing was written, either:
+  kOtherLayout,  // The journal was written by a firmware with another layout of it.
 };
 
 // The status in words, as in "kWornOut".
@@ -57,7 +59,7 @@ struct StoreConfig {
   uint32_t weights_offset;  // Of the first weight page.
   uint32_t weight_pages;
   uint32_t journal_offset;  // Of the first journal page.
-  uint32_t journal_pages;   // At least 3: a commit of n pages needs n + 2.
+  uint32_t journal_pages;   // At least 3: a commit of n pages needs n + 2, and twice those of bulk.
   uint32_t cycle_limit;     // Erases a page may see; 0 for no limit.
   bool has_factory_crc;
   uint32_t factory_crc;  // CRC-32 of the weight pages as the image ships them.
@@ -65,11 +67,17 @@ struct StoreConfig {
 
 // What Open does about weights or a journal that do not belong together.
 enum class ForeignState : uint8_t {
-  // Returns kOtherModel or kWeightsChanged, and leaves everything as it is but for the marks of a
-  // transaction that was never committed.
+  // Returns kOtherModel, kOtherLayout, kWeightsChanged or kJournalDamaged, and leaves everything as
+  // it is but for the marks of a transaction that was never committed.
   kRefuse,
-  // Takes the weights that lie in flash as the new start. Drops the records.
+  // Takes the weights that lie in flash as the new start. Drops records and bulk data.
   kDropLearned,
+};
+
+// Data of any size that are committed along with the weights, in journal pages of their own.
+struct Bulk {
+  const void* data;  // [words], aligned to 4 bytes.
+  uint32_t words;    // 0: there are none from now on.
 };
 
 // What a commit changes, all of it or nothing. Runs should not overlap; if they do, they are
@@ -81,6 +89,7 @@ struct Change {
   uint32_t pool_floats;
   const RecordChange* records;  // [record_count]
   uint32_t record_count;
+  const Bulk* bulk;  // Null: they stay.
 };
 
 // More about the last status.
@@ -101,16 +110,19 @@ class WeightStore {
       : flash_(flash), config_(config), page_(page) {}
 
   // Finds the last commit and completes it if a power cut came in between; on a new device, begins
-  // the journal. To be called before the weights are used. Without kOk there are no commits.
+  // the journal. A bit that was flipped since, in the journal or in any weight page, is flipped
+  // back, by a commit. To be called before the weights are used. Without kOk there are no commits,
+  // but all weights can be replaced.
   StoreStatus Open(ForeignState foreign);
 
-  // Adds deltas to the weights, and changes records. The pool is only read: with anything but kOk
-  // the deltas are still there.
+  // Adds deltas to the weights or sets them, and changes records and bulk data. The pool is only
+  // read: with anything but kOk the deltas are still there.
   StoreStatus Commit(const Change& change);
 
   // Replaces all weights, by words that come in parts: BeginReplace, Replace until all are there,
   // FinishReplace. They go into the journal as they come, so that this takes no RAM, and count from
-  // FinishReplace on. A commit, BeginReplace or Open in between abandons it.
+  // FinishReplace on. A commit, BeginReplace or Open in between abandons it. This works whatever
+  // Open has found, except for kBadConfig, and ends what it complained of.
   //
   // Returns:
   //   With anything but kOk it is abandoned. The rest as for Commit.
@@ -120,18 +132,29 @@ class WeightStore {
   //   words: [count], the next ones: float32 weights as they shall lie in flash.
   StoreStatus Replace(const uint32_t* words, uint32_t count);
 
-  // Commits them, and the changes of records, all or nothing. After kHeadFull it may be called
-  // again, with fewer records.
-  StoreStatus FinishReplace(const RecordChange* records, uint32_t record_count);
+  // Commits them, and the changes of records and bulk data (null: they stay), all or nothing. After
+  // kHeadFull it may be called again, with fewer records.
+  StoreStatus FinishReplace(const RecordChange* records, uint32_t record_count, const Bulk* bulk);
 
   // Whether the weights in flash are those of the last commit, bit for bit, whatever the status.
   bool AreWeightsRight() const;
 
-  // Looks for a record; see records.h. False also if the store is not open.
+  // Whether records and bulk data can be read. They belong to the weights in flash only if those
+  // are right.
+  bool HasRecords() const { return has_head_ && !IsForeign(); }
+
+  // Looks for a record; see records.h.
   bool ReadRecord(const char* name, void* data, uint32_t room, uint32_t* bytes) const;
+
+  // Reads the bulk data into data [words]. False if there are not exactly so many, or they are
+  // damaged; what is in `data` then is of no use.
+  bool ReadBulk(void* data, uint32_t words) const;
 
   // Commits so far, the first being the journal's beginning; 0 if not open.
   uint32_t sequence() const { return has_head_ ? head_.header().sequence : 0; }
+
+  // Pages in which Open has flipped a bit back. Flash that needs it grows old.
+  uint32_t mended() const { return mended_; }
 
   const StoreDetail& detail() const { return detail_; }
 
@@ -142,44 +165,78 @@ class WeightStore {
   const uint32_t* EraseCounts();
 
  private:
+  // What a new head goes on from.
+  enum class Base : uint8_t {
+    kLast,    // The last head.
+    kFlash,   // The weights that lie in flash.
+    kNobody,  // Nothing: it only keeps the erase counts.
+  };
+
   // weight_store.cc
   bool IsConfigSound() const;
-  bool FindHead(uint32_t* latest);
+  void FindHead(bool mends);
+  bool IsLost() const;
   bool KillUnfinished();
+  void KillOthers();
   bool IsForeign() const;
+  bool IsFactory() const;
   StoreStatus OpenHead();
   StoreStatus StartOver();
   StoreStatus Block(StoreStatus status);
-  uint32_t NextPage() const;
+
+  // weight_store_pages.cc
   uint32_t Journal(uint32_t page) const;
-  uint32_t NextImage(uint32_t image) const;
   uint32_t Weights(uint32_t page) const;
+  uint32_t WeightWords() const;
+  uint32_t BulkPages(uint32_t words) const;
+  uint32_t BulkPart(uint32_t words, uint32_t i) const;
+  uint32_t OldBulkPages() const;
+  uint32_t FirstPage() const;
+  bool IsSpared(uint32_t page) const;
+  uint32_t NewPage(uint32_t i) const;
+  uint32_t NewPages() const { return 1 + detail_.images + BulkPages(bulk_words_); }
   bool LoadCounts(uint32_t* counts) const;
   void CountImages(uint32_t image, uint32_t* counts) const;
-  void CountJournal(uint32_t pages, uint32_t* counts) const;
+  void CountJournal(uint32_t begin, uint32_t end, uint32_t* counts) const;
   void CountNotes(uint32_t* counts) const;
 
   // weight_store_commit.cc
+  static bool AreFinite(const uint32_t* words, uint32_t count);
   StoreStatus Failed(StoreStatus status, uint32_t offset);
   StoreStatus Check(const Change& change);
   StoreStatus CheckRuns(const Change& change);
   StoreStatus CheckWear(const Change& change);
   StoreStatus CheckImages(const Change& change);
-  StoreStatus CheckRoom(const Change& change);
+  StoreStatus CheckRoom(const Change& change, Base base);
+  uint32_t OldBulkWords(Base base) const;
   bool Touches(const Change& change, uint32_t page) const;
   StoreStatus Compose(const Change& change, uint32_t page);
-  StoreStatus Write(const Change& change, bool start_over);
-  bool OpenJournal(bool* noted);
+  StoreStatus Write(const Change& change);
+  StoreStatus WriteOut(const Change& change, Base base);
+  StoreStatus OpenJournal(const Change& change);
+  StoreStatus NoteErases(const Change& change);
+  StoreStatus WriteEmptyHead();
   StoreStatus WriteImages(const Change& change);
-  StoreStatus WriteHead(const Change& change, bool start_over, bool noted);
-  bool ComposeHead(const Change& change, bool start_over, bool noted, HeadHeader* header);
-  bool TabulatePages(const Change& change, HeadHeader* header);
+  StoreStatus WriteBulk(const Change& change);
+
+  // weight_store_head.cc
+  StoreStatus WriteHead(const Change& change, Base base);
+  bool ComposeHead(const Change& change, Base base, HeadHeader* header);
+  bool TabulatePages(const Change& change, Base base, const HeadHeader& header);
+  bool TabulateBulk(const HeadHeader& header);
+
+  // weight_store_replay.cc
   StoreStatus Replay(bool is_new);
-  StoreStatus PutInPlace(uint32_t image, const ImageEntry& entry);
-  bool RestIsRight() const;
+  StoreStatus PutInPlace(uint32_t image);
+  bool RestIsRight();
+  bool IsPageRight(uint32_t page) const;
+  bool LoadWeights(uint32_t page);
+  bool LoadBulk(uint32_t i) const;
+  StoreStatus Heal();
+  StoreStatus Rewrite(const RunList* runs);
 
   // weight_store_replace.cc
-  uint32_t WeightWords() const;
+  Base ReplaceBase() const;
   StoreStatus Abandon(StoreStatus status);
   StoreStatus WriteWords(const uint32_t* words, uint32_t count);
   bool ImagesAreRight() const;
@@ -188,13 +245,18 @@ class WeightStore {
   StoreConfig config_;
   uint32_t* page_;
   StoreStatus blocked_ = StoreStatus::kNotOpen;  // What Commit returns unless kOk.
-  HeadPage head_;                                // Of the last commit.
+  HeadPage head_;                                // Of the last commit that can be read.
   uint32_t head_page_ = 0;                       // Its number in the journal.
   bool has_head_ = false;
+  bool is_old_layout_ = false;    // There is a head of another version.
   bool done_is_certain_ = false;  // Its done mark was written since the start.
+  uint32_t latest_ = 0;           // Highest sequence number that Open found, committed or not.
+  uint32_t mended_ = 0;
   StoreDetail detail_ = {};
+  // Of the transaction that is being prepared:
+  uint32_t bulk_words_ = 0;
+  uint32_t noted_ = 0;          // Erases of journal pages that are noted in the last head.
   bool is_replacing_ = false;   // Between BeginReplace and FinishReplace:
-  bool replace_noted_ = false;  // its erases are noted in the last head;
   uint32_t replace_words_ = 0;  // words that lie in the journal,
   uint32_t replace_crc_ = 0;    // and their CRC-32.
 };

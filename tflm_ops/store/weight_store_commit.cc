@@ -1,18 +1,16 @@
-// The commits of the weight store: checks, the journal's images and head, and the replacement of
-// the weight pages.
+// The commits of the weight store: checks, and the journal's images and bulk data.
 
 #include <string.h>
 
 #include "tflm_ops/math/fp_exact.h"
 #include "tflm_ops/math/scalar.h"
-#include "tflm_ops/store/crc32.h"
 #include "tflm_ops/store/flash_io.h"
 #include "tflm_ops/store/weight_store.h"
 
 namespace medyate {
 namespace {
 
-const int kTries = 3;  // Of a weight page that does not read back as it was written.
+const uint32_t kSparedNotes = 2;  // For the erases of a head that makes room for more notes.
 
 uint32_t CountOf(const RunList* runs) { return runs ? runs->count() : 0; }
 
@@ -32,7 +30,7 @@ Part PartWithin(const WeightRun& run, uint32_t first, uint32_t words) {
 }
 
 // words = words + values, or values. False if a result is not finite.
-bool Apply(RunMode mode, const float* values, uint32_t n, uint32_t* words) {
+bool ApplyRun(RunMode mode, const float* values, uint32_t n, uint32_t* words) {
   for (uint32_t i = 0; i < n; ++i) {
     // By memcpy: flash is read as words, and a pool may be the words of a sparse delta.
     float weight, value;
@@ -47,14 +45,23 @@ bool Apply(RunMode mode, const float* values, uint32_t n, uint32_t* words) {
 
 }  // namespace
 
+bool WeightStore::AreFinite(const uint32_t* words, uint32_t count) {
+  for (uint32_t i = 0; i < count; ++i) {
+    float weight;
+    memcpy(&weight, &words[i], sizeof(weight));
+    if (!math::IsFinite(weight)) return false;
+  }
+  return true;
+}
+
 StoreStatus WeightStore::Commit(const Change& change) {
   if (blocked_ != StoreStatus::kOk) return blocked_;
   detail_ = {};
   is_replacing_ = false;
   const StoreStatus status = Check(change);
   if (status != StoreStatus::kOk) return status;
-  if (detail_.images == 0 && change.record_count == 0) return StoreStatus::kOk;
-  return Write(change, false);
+  if (detail_.images == 0 && change.record_count == 0 && !change.bulk) return StoreStatus::kOk;
+  return Write(change);
 }
 
 StoreStatus WeightStore::Failed(StoreStatus status, uint32_t offset) {
@@ -62,37 +69,53 @@ StoreStatus WeightStore::Failed(StoreStatus status, uint32_t offset) {
   return status;
 }
 
-// All that can be wrong before the first byte is written.
+// --- all that can be wrong before the first byte is written
+
 StoreStatus WeightStore::Check(const Change& change) {
   const StoreStatus status = CheckRuns(change);
   if (status != StoreStatus::kOk) return status;
   if (!AreValid(change.records, change.record_count)) return StoreStatus::kBadRecord;
-  const StoreStatus room = CheckRoom(change);
+  const StoreStatus room = CheckRoom(change, Base::kLast);
   if (room != StoreStatus::kOk) return room;
   const StoreStatus wear = CheckWear(change);
   return wear != StoreStatus::kOk ? wear : CheckImages(change);
 }
 
-// Whether images and head fit the journal.
-StoreStatus WeightStore::CheckRoom(const Change& change) {
+// Whether all of it fits the journal, with what must survive it.
+StoreStatus WeightStore::CheckRoom(const Change& change, Base base) {
+  const uint32_t bytes = flash_->page_bytes();
   detail_.images = 0;
   for (uint32_t p = 0; p < config_.weight_pages; ++p) detail_.images += Touches(change, p) ? 1 : 0;
-  // The pages of this transaction, and the last head.
-  detail_.journal_bytes = (detail_.images + 2) * flash_->page_bytes();
-  if (detail_.images + 2 > config_.journal_pages) return StoreStatus::kJournalTooSmall;
-  const uint32_t head_words = EntryWord(detail_.images) + config_.weight_pages +
-                              config_.journal_pages +
-                              ChangeRecords(head_, change.records, change.record_count, nullptr, 0);
+  bulk_words_ = change.bulk ? change.bulk->words : OldBulkWords(base);
+  const uint32_t bulk = BulkPages(bulk_words_), old = OldBulkPages();
+  const uint64_t pages = uint64_t{detail_.images} + 2 + bulk + (bulk > old ? bulk : old);
+  const HeadPage none;
+  const HeadPage& records = base == Base::kLast ? head_ : none;
+  const uint32_t head_words =
+      kHeaderWords + 2 * config_.weight_pages + config_.journal_pages + detail_.images + 2 * bulk +
+      ChangeRecords(records, change.records, change.record_count, nullptr, 0);
+  detail_.journal_bytes = static_cast<uint32_t>(pages * bytes);
   detail_.head_bytes = 4 * head_words;
-  return HeadFits(flash_->page_bytes(), head_words) ? StoreStatus::kOk : StoreStatus::kHeadFull;
+  if (pages > config_.journal_pages) return StoreStatus::kJournalTooSmall;
+  // Records must leave room for commits of all pages.
+  const uint32_t most_words = head_words + config_.weight_pages - detail_.images;
+  return HeadFits(bytes, most_words) ? StoreStatus::kOk : StoreStatus::kHeadFull;
+}
+
+// Words of the bulk data that stay: 0 if they are damaged.
+uint32_t WeightStore::OldBulkWords(Base base) const {
+  if (base != Base::kLast) return 0;
+  for (uint32_t i = 0; i < OldBulkPages(); ++i) {
+    if (!LoadBulk(i)) return 0;
+  }
+  return head_.header().bulk_words;
 }
 
 StoreStatus WeightStore::CheckRuns(const Change& change) {
-  const uint64_t weights = uint64_t{config_.weight_pages} * (flash_->page_bytes() / 4);
   for (uint32_t i = 0; i < CountOf(change.runs); ++i) {
     const WeightRun run = change.runs->run(i);
     if (uint64_t{run.pool_offset} + run.length > change.pool_floats ||
-        uint64_t{run.weight_offset} + run.length > weights) {
+        uint64_t{run.weight_offset} + run.length > WeightWords()) {
       detail_.run = i;
       return StoreStatus::kBadRuns;
     }
@@ -107,10 +130,9 @@ StoreStatus WeightStore::CheckWear(const Change& change) {
     if (page_[p] < config_.cycle_limit || !Touches(change, p)) continue;
     return Failed(StoreStatus::kWornOut, Weights(p));
   }
-  for (uint32_t i = 0; i <= detail_.images; ++i) {
-    const uint32_t page = i == 0 ? NextPage() : NextImage(i - 1);
-    if (page_[config_.weight_pages + page] < config_.cycle_limit) continue;
-    return Failed(StoreStatus::kWornOut, Journal(page));
+  for (uint32_t i = 0; i < NewPages(); ++i) {
+    if (page_[config_.weight_pages + NewPage(i)] < config_.cycle_limit) continue;
+    return Failed(StoreStatus::kWornOut, Journal(NewPage(i)));
   }
   return StoreStatus::kOk;
 }
@@ -135,52 +157,71 @@ bool WeightStore::Touches(const Change& change, uint32_t page) const {
 // The new image of a weight page, in the page buffer.
 StoreStatus WeightStore::Compose(const Change& change, uint32_t page) {
   const uint32_t words = flash_->page_bytes() / 4;
-  if (!flash_->Read(Weights(page), page_, words)) return StoreStatus::kJournalFailed;
+  if (!LoadWeights(page)) return Failed(StoreStatus::kWeightsChanged, Weights(page));
   for (uint32_t i = 0; i < CountOf(change.runs); ++i) {
     const Part part = PartWithin(change.runs->run(i), page * words, words);
     if (part.length == 0) continue;
-    if (!Apply(change.mode, change.pool + part.pool_offset, part.length, page_ + part.word)) {
+    if (!ApplyRun(change.mode, change.pool + part.pool_offset, part.length, page_ + part.word)) {
       detail_.run = i;
       return StoreStatus::kNotFinite;
     }
   }
-  return StoreStatus::kOk;
+  // The rest of the page, too: that is what tells images from heads.
+  return AreFinite(page_, words) ? StoreStatus::kOk : StoreStatus::kNotFinite;
 }
 
-// One transaction. `start_over` if the journal does not belong to the weights in flash.
-StoreStatus WeightStore::Write(const Change& change, bool start_over) {
-  bool noted = false;
-  if (has_head_ && !start_over && !OpenJournal(&noted)) return StoreStatus::kJournalFailed;
-  const StoreStatus status = WriteImages(change);
-  return status == StoreStatus::kOk ? WriteHead(change, start_over, noted) : status;
+// --- the journal
+
+// One transaction on top of the last one.
+StoreStatus WeightStore::Write(const Change& change) {
+  const StoreStatus status = OpenJournal(change);
+  return status == StoreStatus::kOk ? WriteOut(change, Base::kLast) : status;
+}
+
+// The same without a look at the last one.
+StoreStatus WeightStore::WriteOut(const Change& change, Base base) {
+  StoreStatus status = WriteImages(change);
+  if (status == StoreStatus::kOk) status = WriteBulk(change);
+  return status == StoreStatus::kOk ? WriteHead(change, base) : status;
 }
 
 // Makes sure that the images of the last transaction may be overwritten, and notes the erases.
-bool WeightStore::OpenJournal(bool* noted) {
+StoreStatus WeightStore::OpenJournal(const Change& change) {
   // A done mark found after a restart may be a torn one: make it certain.
-  if (!done_is_certain_ && !head_.AddDone()) return false;
+  if (!done_is_certain_ && !head_.AddDone(1)) return StoreStatus::kJournalFailed;
   done_is_certain_ = true;
-  *noted = head_.AddNote(Note::kEraseJournal, 1 + detail_.images);
-  return true;
+  return NoteErases(change);
 }
 
-// The head of the transaction whose images lie in the journal; commits it and puts it in place.
-StoreStatus WeightStore::WriteHead(const Change& change, bool start_over, bool noted) {
-  const uint32_t next = NextPage();
-  HeadHeader header;
-  HeadPage head(flash_, Journal(next));
-  if (!ComposeHead(change, start_over, noted, &header) ||
-      !ReplacePage(flash_, Journal(next), page_, header.head_words) || !head.Load()) {
-    return Failed(StoreStatus::kJournalFailed, Journal(next));
+// Notes the erases of the journal in the last head; if that is full, in a new one, which has
+// counted what was noted before.
+StoreStatus WeightStore::NoteErases(const Change& change) {
+  if (!has_head_ || head_.NotesLeft() <= kSparedNotes) {
+    const StoreDetail detail = detail_;
+    const uint32_t bulk_words = bulk_words_;
+    StoreStatus status = WriteEmptyHead();
+    if (status != StoreStatus::kOk) return status;
+    detail_ = detail;
+    bulk_words_ = bulk_words;
+    status = CheckWear(change);
+    if (status != StoreStatus::kOk) return status;
   }
-  if (!head.AddCommit()) {
-    head.KillCommit();
-    return Failed(StoreStatus::kJournalFailed, Journal(next));
-  }
-  head_ = head;
-  head_page_ = next;
-  has_head_ = true;
-  return Block(Replay(true));
+  noted_ = head_.AddNote(Note::kEraseJournal, NewPages()) ? NewPages() : 0;
+  return StoreStatus::kOk;
+}
+
+// A transaction that changes nothing. The state is what it was, whatever it was.
+StoreStatus WeightStore::WriteEmptyHead() {
+  const Change nothing = {};
+  const Base base = HasRecords() ? Base::kLast : Base::kNobody;
+  StoreStatus status = CheckRoom(nothing, base);
+  if (status == StoreStatus::kOk) status = CheckWear(nothing);
+  if (status != StoreStatus::kOk) return status;
+  noted_ = has_head_ && head_.AddNote(Note::kEraseJournal, NewPages()) ? NewPages() : 0;
+  const StoreStatus blocked = blocked_;
+  status = WriteOut(nothing, base);
+  if (status == StoreStatus::kOk) blocked_ = blocked;
+  return status;
 }
 
 StoreStatus WeightStore::WriteImages(const Change& change) {
@@ -189,7 +230,7 @@ StoreStatus WeightStore::WriteImages(const Change& change) {
     if (!Touches(change, p)) continue;
     const StoreStatus status = Compose(change, p);
     if (status != StoreStatus::kOk) return status;
-    const uint32_t offset = Journal(NextImage(image++));
+    const uint32_t offset = Journal(NewPage(1 + image++));
     if (!ReplacePage(flash_, offset, page_, flash_->page_bytes() / 4)) {
       return Failed(StoreStatus::kJournalFailed, offset);
     }
@@ -197,117 +238,22 @@ StoreStatus WeightStore::WriteImages(const Change& change) {
   return StoreStatus::kOk;
 }
 
-// The head of the next transaction, in the page buffer. The images lie in the journal by now.
-bool WeightStore::ComposeHead(const Change& change, bool start_over, bool noted,
-                              HeadHeader* header) {
-  HeadHeader& h = *header;
-  h = {};
-  h.magic = kHeadMagic;
-  h.version = kJournalVersion;
-  h.sequence = sequence() + 1;
-  h.model_hash[0] = config_.model_hash[0];
-  h.model_hash[1] = config_.model_hash[1];
-  h.weights_offset = config_.weights_offset;
-  h.weight_pages = config_.weight_pages;
-  h.journal_pages = config_.journal_pages;
-  h.images = detail_.images;
-  h.spared_page = has_head_ ? head_page_ : NextPage();
-  uint32_t* counts = page_ + CountsWord(h);
-  if (!TabulatePages(change, header) || !LoadCounts(counts)) return false;
-  if (!noted) CountJournal(1 + h.images, counts);
-  const HeadPage none;
-  h.record_words = ChangeRecords(start_over ? none : head_, change.records, change.record_count,
-                                 page_ + RecordsWord(h), flash_->page_bytes() / 4 - RecordsWord(h));
-  h.head_words = RecordsWord(h) + h.record_words;
-  memcpy(page_, &h, sizeof(h));
-  h.crc = HeadCrc(page_, h.head_words);
-  memcpy(page_, &h, sizeof(h));
-  return true;
-}
-
-// Fills the head's table of images, and the CRCs over all pages and over those that stay.
-bool WeightStore::TabulatePages(const Change& change, HeadHeader* header) {
-  const uint32_t bytes = flash_->page_bytes();
-  uint32_t image = 0;
-  for (uint32_t p = 0; p < config_.weight_pages; ++p) {
-    if (!Touches(change, p)) {
-      if (!FlashCrc(*flash_, Weights(p), bytes, &header->weights_crc) ||
-          !FlashCrc(*flash_, Weights(p), bytes, &header->rest_crc)) {
-        return false;
-      }
-      continue;
+// New bulk data, or a copy of those that stay.
+StoreStatus WeightStore::WriteBulk(const Change& change) {
+  for (uint32_t i = 0; i < BulkPages(bulk_words_); ++i) {
+    const uint32_t words = BulkPart(bulk_words_, i);
+    const uint32_t offset = Journal(NewPage(1 + detail_.images + i));
+    if (change.bulk) {
+      const char* data = static_cast<const char*>(change.bulk->data);
+      memcpy(page_, data + i * flash_->page_bytes(), 4 * words);
+    } else if (!LoadBulk(i)) {
+      return Failed(StoreStatus::kJournalFailed, offset);
     }
-    const uint32_t offset = Journal(NextImage(image));
-    uint32_t crc = 0;
-    if (!FlashCrc(*flash_, offset, bytes, &crc) ||
-        !FlashCrc(*flash_, offset, bytes, &header->weights_crc)) {
-      return false;
+    if (!ReplacePage(flash_, offset, page_, words)) {
+      return Failed(StoreStatus::kJournalFailed, offset);
     }
-    page_[EntryWord(image)] = p;
-    page_[EntryWord(image) + 1] = crc;
-    ++image;
   }
-  return true;
-}
-
-// Puts the images of the committed transaction in place and marks it done.
-//
-// Args:
-//   is_new: this start wrote the commit mark. Otherwise it was found, may be a torn one, and is
-//     made certain before the first page changes.
-StoreStatus WeightStore::Replay(bool is_new) {
-  done_is_certain_ = false;
-  if (!is_new) {
-    if (!RestIsRight()) return StoreStatus::kWeightsChanged;
-    if (!head_.AddCommit()) return StoreStatus::kNotClosed;
-  }
-  if (head_.header().images > 0) head_.AddNote(Note::kEraseWeights, kAllImages);
-  StoreStatus result = StoreStatus::kOk;
-  for (uint32_t i = 0; i < head_.header().images; ++i) {
-    ImageEntry entry;
-    if (!head_.ReadEntry(i, &entry)) return StoreStatus::kNotClosed;
-    const StoreStatus status = PutInPlace(i, entry);
-    if (status != StoreStatus::kOk) result = status;
-  }
-  if (result != StoreStatus::kOk) return result;
-  if (!head_.AddDone()) return StoreStatus::kNotClosed;
-  done_is_certain_ = true;
   return StoreStatus::kOk;
-}
-
-StoreStatus WeightStore::PutInPlace(uint32_t image, const ImageEntry& entry) {
-  const uint32_t words = flash_->page_bytes() / 4;
-  const uint32_t from = Journal(ImagePage(head_page_, head_.header().spared_page, image,
-                                          config_.journal_pages)),
-                 to = Weights(entry.page);
-  if (!flash_->Read(from, page_, words) || entry.page >= config_.weight_pages ||
-      Crc32(0, page_, 4 * words) != entry.crc) {
-    return Failed(StoreStatus::kJournalDamaged, from);
-  }
-  for (int i = 0; i < kTries; ++i) {
-    if (i > 0) head_.AddNote(Note::kEraseWeights, image);
-    if (ReplacePage(flash_, to, page_, words)) return StoreStatus::kOk;
-  }
-  detail_.image_offset = from;
-  return Failed(StoreStatus::kWeightsFailed, to);
-}
-
-// Whether the weight pages that the transaction leaves alone are what they were when it began: not
-// if the device was flashed anew in the middle of it.
-bool WeightStore::RestIsRight() const {
-  uint32_t crc = 0, image = 0;
-  for (uint32_t p = 0; p < config_.weight_pages; ++p) {
-    ImageEntry entry;
-    if (image < head_.header().images) {
-      if (!head_.ReadEntry(image, &entry)) return false;
-      if (entry.page == p) {
-        ++image;
-        continue;
-      }
-    }
-    if (!FlashCrc(*flash_, Weights(p), flash_->page_bytes(), &crc)) return false;
-  }
-  return crc == head_.header().rest_crc;
 }
 
 }  // namespace medyate

@@ -1,9 +1,6 @@
-// The weight store's replacement of all weights by words that come in parts.
+// The weight store's replacement of all weights by words that come in parts. It asks for nothing of
+// what lies in flash, and so is the way out of everything that Open may find.
 
-#include <string.h>
-
-#include "tflm_ops/math/fp_exact.h"
-#include "tflm_ops/math/scalar.h"
 #include "tflm_ops/store/crc32.h"
 #include "tflm_ops/store/flash_io.h"
 #include "tflm_ops/store/weight_store.h"
@@ -22,20 +19,7 @@ class AllWeights final : public RunList {
   uint32_t words_;
 };
 
-bool AreFinite(const uint32_t* words, uint32_t count) {
-  for (uint32_t i = 0; i < count; ++i) {
-    float weight;
-    memcpy(&weight, &words[i], sizeof(weight));
-    if (!math::IsFinite(weight)) return false;
-  }
-  return true;
-}
-
 }  // namespace
-
-uint32_t WeightStore::WeightWords() const {
-  return config_.weight_pages * (flash_->page_bytes() / 4);
-}
 
 StoreStatus WeightStore::Abandon(StoreStatus status) {
   is_replacing_ = false;
@@ -44,22 +28,33 @@ StoreStatus WeightStore::Abandon(StoreStatus status) {
 
 StoreStatus WeightStore::BeginReplace() {
   is_replacing_ = false;
-  if (blocked_ != StoreStatus::kOk) return blocked_;
+  if (blocked_ == StoreStatus::kNotOpen || blocked_ == StoreStatus::kBadConfig) return blocked_;
   detail_ = {};
   const AllWeights all(WeightWords());
-  const Change change = {&all, RunMode::kSet, nullptr, 0, nullptr, 0};
-  StoreStatus status = CheckRoom(change);
+  const Change change = {&all, RunMode::kSet, nullptr, 0, nullptr, 0, nullptr};
+  StoreStatus status = CheckRoom(change, ReplaceBase());
   if (status == StoreStatus::kOk) status = CheckWear(change);
   if (status != StoreStatus::kOk) return status;
-  replace_noted_ = false;
-  if (!OpenJournal(&replace_noted_)) return StoreStatus::kJournalFailed;
+  if (blocked_ == StoreStatus::kOk) {
+    status = OpenJournal(change);
+  } else {
+    // Nothing that lies there is worth a done mark.
+    KillOthers();
+    status = NoteErases(change);
+  }
+  if (status != StoreStatus::kOk) return status;
   replace_words_ = replace_crc_ = 0;
   is_replacing_ = true;
   return StoreStatus::kOk;
 }
 
+// What records and bulk data are taken over from.
+WeightStore::Base WeightStore::ReplaceBase() const {
+  return HasRecords() ? Base::kLast : Base::kNobody;
+}
+
 StoreStatus WeightStore::Replace(const uint32_t* words, uint32_t count) {
-  if (!is_replacing_) return blocked_ != StoreStatus::kOk ? blocked_ : StoreStatus::kBadRuns;
+  if (!is_replacing_) return blocked_ == StoreStatus::kNotOpen ? blocked_ : StoreStatus::kBadRuns;
   if (count > WeightWords() - replace_words_) return Abandon(StoreStatus::kBadRuns);
   if (!AreFinite(words, count)) return Abandon(StoreStatus::kNotFinite);
   const uint32_t page_words = flash_->page_bytes() / 4;
@@ -78,7 +73,7 @@ StoreStatus WeightStore::Replace(const uint32_t* words, uint32_t count) {
 StoreStatus WeightStore::WriteWords(const uint32_t* words, uint32_t count) {
   const uint32_t page_words = flash_->page_bytes() / 4;
   const uint32_t word = replace_words_ % page_words;
-  const uint32_t offset = Journal(NextImage(replace_words_ / page_words));
+  const uint32_t offset = Journal(NewPage(1 + replace_words_ / page_words));
   if ((word == 0 && !ErasePage(flash_, offset)) ||
       !WriteVerified(flash_, offset + 4 * word, words, count)) {
     return Failed(StoreStatus::kJournalFailed, offset);
@@ -88,24 +83,27 @@ StoreStatus WeightStore::WriteWords(const uint32_t* words, uint32_t count) {
   return StoreStatus::kOk;
 }
 
-StoreStatus WeightStore::FinishReplace(const RecordChange* records, uint32_t record_count) {
-  if (!is_replacing_) return blocked_ != StoreStatus::kOk ? blocked_ : StoreStatus::kBadRuns;
+StoreStatus WeightStore::FinishReplace(const RecordChange* records, uint32_t record_count,
+                                       const Bulk* bulk) {
+  if (!is_replacing_) return blocked_ == StoreStatus::kNotOpen ? blocked_ : StoreStatus::kBadRuns;
   if (replace_words_ != WeightWords()) return Abandon(StoreStatus::kBadRuns);
   if (!AreValid(records, record_count)) return Abandon(StoreStatus::kBadRecord);
   const AllWeights all(WeightWords());
-  const Change change = {&all, RunMode::kSet, nullptr, 0, records, record_count};
-  const StoreStatus status = CheckRoom(change);
+  const Change change = {&all, RunMode::kSet, nullptr, 0, records, record_count, bulk};
+  const Base base = ReplaceBase();
+  StoreStatus status = CheckRoom(change, base);
   if (status != StoreStatus::kOk) return status;  // kHeadFull
   is_replacing_ = false;
-  if (!ImagesAreRight()) return Failed(StoreStatus::kJournalFailed, Journal(NextImage(0)));
-  return WriteHead(change, false, replace_noted_);
+  if (!ImagesAreRight()) return Failed(StoreStatus::kJournalFailed, Journal(NewPage(1)));
+  status = WriteBulk(change);
+  return status == StoreStatus::kOk ? WriteHead(change, base) : status;
 }
 
 // Whether the journal still holds what came.
 bool WeightStore::ImagesAreRight() const {
   uint32_t crc = 0;
   for (uint32_t p = 0; p < config_.weight_pages; ++p) {
-    if (!FlashCrc(*flash_, Journal(NextImage(p)), flash_->page_bytes(), &crc)) return false;
+    if (!FlashCrc(*flash_, Journal(NewPage(1 + p)), flash_->page_bytes(), &crc)) return false;
   }
   return crc == replace_crc_;
 }

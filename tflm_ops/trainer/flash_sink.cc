@@ -1,5 +1,7 @@
 #include "tflm_ops/trainer/flash_sink.h"
 
+#include <string.h>
+
 #include "tflm_ops/store/crc32.h"
 
 namespace medyate {
@@ -7,6 +9,7 @@ namespace {
 
 const uint32_t kPageFloats = 1024;
 const uint32_t kPageBytes = 4 * kPageFloats;
+const uint32_t kChunkFloats = 16;
 
 bool HasRightPages(const Flash* flash) { return flash && flash->page_bytes() == kPageBytes; }
 
@@ -44,27 +47,39 @@ StoreStatus FlashSink::Change(const medyate::Change& change) {
   // A store that cannot be used stays so; it says why.
   if (!HasRightPages(place_.flash)) return status_;
   const uint32_t before = store_.sequence();
-  status_ = store_.Commit(change);
-  // From its commit mark on a change counts, whatever fails behind it; the next start finds it, or
-  // what was to be put in place is safe in the journal.
-  counts_ = status_ == StoreStatus::kOk || store_.sequence() != before;
-  return status_;
+  return Counted(store_.Commit(change), before);
+}
+
+StoreStatus FlashSink::Replace(const float* weights, const RecordChange* records,
+                               uint32_t record_count) {
+  counts_ = false;
+  if (!HasRightPages(place_.flash)) return status_;
+  const uint32_t before = store_.sequence();
+  StoreStatus status = store_.BeginReplace();
+  uint32_t words[kChunkFloats];
+  for (uint32_t at = 0; at < model_.weights_floats && status == StoreStatus::kOk;
+       at += kChunkFloats) {
+    memcpy(words, weights + at, sizeof(words));
+    status = store_.Replace(words, kChunkFloats);
+  }
+  const Bulk none = {nullptr, 0};
+  if (status == StoreStatus::kOk) status = store_.FinishReplace(records, record_count, &none);
+  return Counted(status, before);
+}
+
+// From its commit mark on a change counts, whatever fails behind it; the next start finds it, or
+// what was to be put in place is safe in the journal.
+StoreStatus FlashSink::Counted(StoreStatus status, uint32_t sequence_before) {
+  status_ = status;
+  counts_ = status == StoreStatus::kOk || store_.sequence() != sequence_before;
+  return status;
 }
 
 CommitResult FlashSink::Commit(const CommitRequest& request) {
-  const uint32_t bytes = 4 * request.importance_floats;
-  const bool has_importance = bytes > 0 && bytes <= kMostRecordBytes;
-  const RecordChange no_importance = {kImportanceRecord, nullptr, 0};
-  RecordChange records[] = {{kProgressRecord, &request.progress, sizeof(request.progress)},
-                            {kImportanceRecord, request.importance, bytes}};
-  if (!has_importance) records[1] = no_importance;
-  const medyate::Change change = {request.runs,        request.mode, request.pool,
-                                  request.pool_floats, records,       2};
-  StoreStatus status = Change(change);
-  if (status == StoreStatus::kHeadFull && has_importance) {
-    records[1] = no_importance;
-    status = Change(change);
-  }
+  const RecordChange record = {kProgressRecord, &request.progress, sizeof(request.progress)};
+  const Bulk importance = {request.importance, request.importance_floats};
+  const StoreStatus status = Change(
+      {request.runs, request.mode, request.pool, request.pool_floats, &record, 1, &importance});
   if (counts_) {
     images_ = store_.detail().images;
     return CommitResult::kOk;
@@ -89,17 +104,16 @@ bool FlashSink::ReadProgress(Progress* progress) const {
 }
 
 bool FlashSink::ReadImportance(float* importance, uint32_t floats) const {
-  uint32_t bytes = 0;
-  if (!store_.ReadRecord(kImportanceRecord, nullptr, 0, &bytes) || bytes != 4 * floats) {
-    return false;
-  }
-  return store_.ReadRecord(kImportanceRecord, importance, bytes, &bytes);
+  return store_.ReadBulk(importance, floats);
+}
+
+bool FlashSink::are_weights_committed() const {
+  return status_ == StoreStatus::kOk || (HasRightPages(place_.flash) && store_.AreWeightsRight());
 }
 
 bool FlashSink::are_weights_sound() const {
-  if (status_ == StoreStatus::kOk) return true;
-  if (HasRightPages(place_.flash) && store_.AreWeightsRight()) return true;
-  return Crc32(0, weights(), 4 * model_.weights_floats) == model_.weights_crc;
+  return are_weights_committed() ||
+         Crc32(0, weights(), 4 * model_.weights_floats) == model_.weights_crc;
 }
 
 uint32_t FlashSink::CommitsLeft() {
@@ -110,7 +124,8 @@ uint32_t FlashSink::CommitsLeft() {
   const uint32_t* counts = store_.EraseCounts();
   if (!counts) return 0;
   return medyate::CommitsLeft(traits, counts, model_.weights_floats / kPageFloats,
-                              place_.journal_pages, images_);
+                              place_.journal_pages, images_,
+                              ImportancePages(ImportanceFloats(model_)));
 }
 
 }  // namespace medyate

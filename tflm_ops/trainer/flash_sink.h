@@ -6,26 +6,37 @@
 #include <stdint.h>
 
 #include "tflm_ops/store/flash.h"
-#include "tflm_ops/trainer/static_model.h"
-#include "tflm_ops/trainer/step_trainer.h"
 #include "tflm_ops/store/wear.h"
 #include "tflm_ops/store/weight_store.h"
+#include "tflm_ops/trainer/static_model.h"
+#include "tflm_ops/trainer/step_trainer.h"
 
 namespace medyate {
 
-// What goes into flash along with the weights: a struct Progress, floats.
+// What goes into flash along with the weights: a struct Progress. The importances are the bulk
+// data, so that there is room for those of any number of channels.
 constexpr char kProgressRecord[] = "progress";
-constexpr char kImportanceRecord[] = "importance";
 
 // Where a model's weights and journal lie. The flash is null on boards that forget.
 struct FlashPlace {
   Flash* flash;             // With pages of 4 KiB.
   uint32_t weights_offset;  // Of the weights region, in the flash's own bytes.
   uint32_t journal_offset;  // Of the journal's first page.
-  uint32_t journal_pages;   // Pages of the region and two; more of them last longer.
+  uint32_t journal_pages;   // JournalPages; more of them last longer.
   const float* weights;     // Where the region is read; null: where the model says.
   uint32_t cycle_limit;     // Erases that a page may see; 0 for no limit.
 };
+
+// Pages of 4 KiB that importances take.
+constexpr uint32_t ImportancePages(uint32_t importance_floats) {
+  return (importance_floats + 1023) / 1024;
+}
+
+// Pages of a journal that takes any commit: head and weights, and both the old importances and the
+// new ones beside the old head.
+constexpr uint32_t JournalPages(uint32_t weights_floats, uint32_t importance_floats) {
+  return weights_floats / 1024 + 2 + 2 * ImportancePages(importance_floats);
+}
 
 class FlashSink final : public CommitSink {
  public:
@@ -39,8 +50,7 @@ class FlashSink final : public CommitSink {
   // without a flash.
   StoreStatus Open(ForeignState foreign);
 
-  // Weights, progress and importance, all or nothing. Importance that a journal page cannot hold is
-  // left out: a start then draws by the model's prior.
+  // Weights, progress and importance, all or nothing.
   //
   // Returns:
   //   kOk if the commit counts, even if the flash failed afterwards: status() says so then, and
@@ -51,14 +61,23 @@ class FlashSink final : public CommitSink {
   // What the last commit said of progress. False if there was none.
   bool ReadProgress(Progress* progress) const;
 
-  // Its importance, [floats]. False if it is not there, or has another size: nothing is written.
+  // Its importance, [floats]. False if it is not there, has another size, or is damaged: what is
+  // there then is of no use.
   bool ReadImportance(float* importance, uint32_t floats) const;
 
   // A change of the weights or records that is not training's. See counts().
   StoreStatus Change(const medyate::Change& change);
 
+  // All weights, [model.weights_floats], whatever state the store is in, and changes of records.
+  // The importances are forgotten. See counts().
+  StoreStatus Replace(const float* weights, const RecordChange* records, uint32_t record_count);
+
   // Whether the last change or commit counts: flash holds it, or will from the next start on.
   bool counts() const { return counts_; }
+
+  // Whether the weights are those of the last commit, bit for bit, so that its records belong to
+  // them.
+  bool are_weights_committed() const;
 
   // Whether the weights are those of the last commit or of the factory, bit for bit. They are not
   // if a page of them failed, or if they were changed behind the store's back.
@@ -76,6 +95,7 @@ class FlashSink final : public CommitSink {
 
  private:
   StoreConfig ConfigOf() const;
+  StoreStatus Counted(StoreStatus status, uint32_t sequence_before);
 
   const StaticModel& model_;
   FlashPlace place_;

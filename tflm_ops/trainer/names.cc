@@ -7,13 +7,18 @@ namespace {
 
 bool Continues(char byte) { return (static_cast<uint8_t>(byte) & 0xc0) == 0x80; }
 
-// Bytes of the character that begins here; 0 if it is none.
+bool IsControl(uint32_t code) {
+  return code < 0x20 || (code >= 0x7f && code < 0xa0) || (code >= 0x2028 && code <= 0x202e) ||
+         (code >= 0x2066 && code <= 0x2069);
+}
+
+// Bytes of the character that begins here; 0 if it is none, or a control character.
 //
 // Args:
 //   text: [bytes], at least one.
 uint32_t CharacterBytes(const char* text, uint32_t bytes) {
   const uint8_t first = static_cast<uint8_t>(text[0]);
-  if (first < 0x80) return 1;
+  if (first < 0x80) return IsControl(first) ? 0 : 1;
   const uint32_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
   if (first < 0xc0 || first > 0xf7 || length > bytes) return 0;
   uint32_t code = first & (0x7fu >> length);
@@ -23,12 +28,13 @@ uint32_t CharacterBytes(const char* text, uint32_t bytes) {
   }
   const uint32_t least = length == 4 ? 0x10000 : length == 3 ? 0x800 : 0x80;
   const bool is_surrogate = code >= 0xd800 && code <= 0xdfff;
-  return code >= least && code <= 0x10ffff && !is_surrogate ? length : 0;
+  const bool is_character = code >= least && code <= 0x10ffff && !is_surrogate;
+  return is_character && !IsControl(code) ? length : 0;
 }
 
 }  // namespace
 
-bool IsValidUtf8(const char* text, uint32_t bytes) {
+bool IsValidName(const char* text, uint32_t bytes) {
   for (uint32_t i = 0; i < bytes;) {
     const uint32_t length = CharacterBytes(text + i, bytes - i);
     if (length == 0) return false;

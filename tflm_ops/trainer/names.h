@@ -7,9 +7,11 @@
 
 namespace medyate {
 
-// Whether the bytes are UTF-8 as RFC 3629 has it: no character in more bytes than it needs, no
-// surrogates, none beyond U+10FFFF.
-bool IsValidUtf8(const char* text, uint32_t bytes);
+// Whether the bytes can be a name: UTF-8 as RFC 3629 has it (no character in more bytes than it
+// needs, no surrogates, none beyond U+10FFFF), without control characters, which would break lines
+// or steer terminals: none below U+0020, none from U+007F to U+009F, no ends of lines and
+// paragraphs and none that turn the direction of writing (U+2028 to U+202E, U+2066 to U+2069).
+bool IsValidName(const char* text, uint32_t bytes);
 
 // Copies a name, or as many of its characters as fit.
 //

@@ -6,8 +6,8 @@
 
 #include <stdint.h>
 
-#include "tflm_ops/kernels/tflm_abi.h"
 #include "tflm_ops/draw/schedule.h"
+#include "tflm_ops/kernels/tflm_abi.h"
 #include "tflm_ops/store/weight_runs.h"
 
 namespace medyate {
@@ -81,6 +81,15 @@ struct StaticModel {
 // Classes that are not spare ones as the model ships.
 inline int NamedClasses(const StaticModel& model) {
   return model.named_classes > 0 ? model.named_classes : model.classes;
+}
+
+// Channels that draws go by; 0 if they go by nothing.
+inline uint32_t ImportanceFloats(const StaticModel& model) {
+  if (model.importance < 0) return 0;
+  const int* dims = model.tensors[model.importance].dims;
+  uint32_t floats = 1;
+  for (int i = 1; i <= dims[0]; ++i) floats *= static_cast<uint32_t>(dims[i]);
+  return floats;
 }
 
 }  // namespace medyate

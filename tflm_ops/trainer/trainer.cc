@@ -1,6 +1,7 @@
 #include "tflm_ops/trainer/trainer.h"
 
 #include "tflm_ops/math/fp_exact.h"
+#include "tflm_ops/store/crc32.h"
 
 namespace medyate {
 namespace {
@@ -26,10 +27,11 @@ Trainer::Trainer(const StaticModel& model, void* arena, size_t arena_bytes, cons
 Status Trainer::Begin(ForeignState foreign) {
   is_ready_ = false;
   const bool is_open = !has_flash_ || sink_.Open(foreign) == StoreStatus::kOk;
-  why_not_ = is_open || sink_.are_weights_sound() ? Start() : Status::kStoreFailed;
+  const bool is_sound = is_open || sink_.are_weights_sound();
+  why_not_ = is_sound ? Start() : Status::kStoreFailed;
+  if (why_not_ != Status::kBadModel) CountClasses(is_sound);
   if (why_not_ != Status::kOk && why_not_ != Status::kBadProgress) return why_not_;
   is_ready_ = true;
-  CountClasses();
   EmptyRing();
   StartFromBase();
   if (has_schedule_) step_.SetSchedule(schedule_);
@@ -42,12 +44,18 @@ Status Trainer::Start() {
   if (NamedClasses(model_) > model_.classes) return Status::kBadModel;
   Status status = step_.Init(model_, arena_, arena_bytes_, sink);
   Progress progress;
-  if (status != Status::kOk || !has_flash_ || !sink_.ReadProgress(&progress)) return status;
+  if (status != Status::kOk || !has_flash_ || !sink_.are_weights_committed() ||
+      !sink_.ReadProgress(&progress)) {
+    return status;
+  }
   const uint32_t floats = step_.importance_floats();
   if (sink_.ReadImportance(step_.importance(), floats)) {
     status = step_.Resume(progress, step_.importance(), floats);
     if (status != Status::kBadProgress) return status;
-    // The prior was overwritten.
+  }
+  // The prior may have been overwritten.
+  if (floats > 0) {
+    step_.Report("importance: expected that of the last commit, found none; draws go by the prior");
     status = step_.Init(model_, arena_, arena_bytes_, sink);
     if (status != Status::kOk) return status;
   }
@@ -233,17 +241,14 @@ Status Trainer::Discard() {
 Status Trainer::Reset() {
   if (!has_flash_) return Begin();
   if (sink_.status() == StoreStatus::kNotOpen) return Status::kNotInitialised;
-  if (!model_.factory) return Status::kNoFactoryCopy;
-  const WeightRun all = {0, 0, model_.weights_floats};
-  const ArrayRuns runs(&all, 1);
-  const RecordChange records[] = {
-      {kClassRecords, nullptr, 0}, {kProgressRecord, nullptr, 0}, {kImportanceRecord, nullptr, 0}};
-  const StoreStatus status =
-      sink_.Change({&runs, RunMode::kSet, model_.factory, model_.weights_floats, records, 3});
-  if (sink_.counts()) return Begin();
-  const bool is_foreign =
-      status == StoreStatus::kOtherModel || status == StoreStatus::kWeightsChanged;
-  return is_foreign ? Begin(ForeignState::kDropLearned) : Status::kStoreFailed;
+  // A copy that has decayed is none.
+  if (!model_.factory ||
+      Crc32(0, model_.factory, 4 * model_.weights_floats) != model_.weights_crc) {
+    return Status::kNoFactoryCopy;
+  }
+  const RecordChange records[] = {{kClassRecords, nullptr, 0}, {kProgressRecord, nullptr, 0}};
+  sink_.Replace(model_.factory, records, 2);
+  return sink_.counts() ? Begin() : Status::kStoreFailed;
 }
 
 }  // namespace medyate

@@ -67,7 +67,8 @@ class Trainer {
   //
   // Returns:
   //   kStoreFailed if nothing can be committed, see store_status(): if is_ready(), the model
-  //   predicts and learns all the same, in RAM. It is not ready if its weights are damaged.
+  //   predicts and learns all the same, in RAM. It is not ready if its weights are damaged: Reset,
+  //   and until then names are those that can still be read.
   //   kBadProgress if the last commit cannot be gone on from: training begins anew, from its
   //   weights.
   TrainerStatus Begin(ForeignState foreign = ForeignState::kRefuse);
@@ -119,7 +120,8 @@ class Trainer {
   // sample: all losses change.
   //
   // Args:
-  //   name: UTF-8, 1 to 60 bytes and a zero byte; none that another class has.
+  //   name: UTF-8 without control characters, 1 to 60 bytes and a zero byte; none that another
+  //     class has.
   //   label: of the new class; may be null.
   //
   // Returns:
@@ -134,10 +136,11 @@ class Trainer {
   bool ClassName(int label, char* name, uint32_t room) const;
 
   // Forgets all that was ever learned, and the classes that were enrolled, in one commit; then
-  // begins anew. Without flash it only begins anew.
+  // begins anew. Works whatever Begin has found. Without flash it only begins anew.
   //
   // Returns:
-  //   kNoFactoryCopy if the model has none. kStoreFailed if the store did not take it.
+  //   kNoFactoryCopy if the model has none, or it is damaged. kStoreFailed if the store did not
+  //   take it.
   TrainerStatus Reset();
 
   // Another learning rate than the model's, over samples(). Stays through Begin.
@@ -155,7 +158,7 @@ class Trainer {
 
  private:
   TrainerStatus Start();
-  void CountClasses();
+  void CountClasses(bool is_sound);
   void EmptyRing();
   TrainerStatus CheckStore();
 

@@ -27,11 +27,13 @@ const TrainedLayer& HeadOf(const StaticModel& model) { return model.layers[model
 
 }  // namespace
 
-// Named classes, and those behind them that have a record, without a gap.
-void Trainer::CountClasses() {
+// Named classes, and those behind them that have a record, without a gap. Records of other weights
+// than those in flash are of use only if these are damaged.
+void Trainer::CountClasses(bool is_sound) {
   uint32_t bytes;
   enrolled_ = NamedClasses(model_);
-  while (enrolled_ < model_.classes &&
+  const bool has_records = has_flash_ && (!is_sound || sink_.are_weights_committed());
+  while (has_records && enrolled_ < model_.classes &&
          sink_.store().ReadRecord(ClassRecord(enrolled_).name(), nullptr, 0, &bytes)) {
     ++enrolled_;
   }
@@ -85,8 +87,8 @@ Status Trainer::AddClass(const char* name, int* label) {
 Status Trainer::CheckName(const char* name) {
   if (!name) return Status::kNullArgument;
   const size_t bytes = strlen(name);
-  if (bytes == 0 || bytes >= kClassNameBytes || !IsValidUtf8(name, static_cast<uint32_t>(bytes))) {
-    step_.Report("name: expected 1 to 60 bytes of UTF-8");
+  if (bytes == 0 || bytes >= kClassNameBytes || !IsValidName(name, static_cast<uint32_t>(bytes))) {
+    step_.Report("name: expected 1 to 60 bytes of UTF-8 without control characters");
     return Status::kBadName;
   }
   char other[kClassNameBytes];
@@ -108,13 +110,8 @@ StoreStatus Trainer::StoreClass(const char* name) {
   const WeightRun run = {0, biases + static_cast<uint32_t>(enrolled_), 1};
   const ArrayRuns runs(&run, 1);
   const ClassRecord record(enrolled_);
-  const RecordChange records[] = {{record.name(), name, static_cast<uint32_t>(strlen(name))},
-                                  {kImportanceRecord, nullptr, 0}};
-  const StoreStatus status = sink_.Change({&runs, RunMode::kSet, &bias, 1, records, 1});
-  // Names matter more than importance, which the next commit brings back if it fits.
-  return status == StoreStatus::kHeadFull
-             ? sink_.Change({&runs, RunMode::kSet, &bias, 1, records, 2})
-             : status;
+  const RecordChange change = {record.name(), name, static_cast<uint32_t>(strlen(name))};
+  return sink_.Change({&runs, RunMode::kSet, &bias, 1, &change, 1, nullptr});
 }
 
 bool Trainer::ClassName(int label, char* name, uint32_t room) const {

@@ -15,6 +15,9 @@ constexpr size_t kArenaBytes = 1776 + 36 * sizeof(medyate::tflm::EvalTensor);
 // The weights region: whole pages of 4096 bytes.
 constexpr size_t kWeightsFloats = 1024;
 
+// Channels that draws go by: what the weight store keeps beside weights and names.
+constexpr size_t kImportanceFloats = 6;
+
 extern const medyate::StaticModel kModel;
 
 }  // namespace medyate_model

@@ -4,7 +4,8 @@ Arithmetic on cycles and data-sheet figures: estimates, and said to be.
 
 Example:
     >>> from tf_medyate.boards.registry import get_board
-    >>> life = flash_life(get_board("nano33ble"), weight_pages=2, commits_per_day=10)
+    >>> life = flash_life(get_board("nano33ble"), weight_pages=2, commits_per_day=10,
+    ...                   importance_floats=840)
     >>> print(estimate(get_board("nano33ble"), step_cycles=5e6, samples_per_epoch=100,
     ...                commit_s=life.commit_s))
     >>> print(life)
@@ -107,7 +108,11 @@ class FlashLife:
 
 
 def flash_life(
-    board: Board, weight_pages: int, commits_per_day: float, head_words: int = HEAD_WORDS
+    board: Board,
+    weight_pages: int,
+    commits_per_day: float,
+    importance_floats: int,
+    head_words: int = HEAD_WORDS,
 ) -> FlashLife:
     """Time of a commit and life of the flash.
 
@@ -115,29 +120,38 @@ def flash_life(
         board: The board.
         weight_pages: Pages of the weights region; each commit is taken to change all of them.
         commits_per_day: Commits in 24 hours.
+        importance_floats: Channels that draws go by; each commit keeps their importances.
         head_words: Words of a commit's head.
 
     Raises:
         OptionError: A number is negative.
     """
-    if weight_pages < 0 or commits_per_day < 0 or head_words < 0:
-        received = f"{weight_pages}, {commits_per_day}, {head_words}"
+    if min(weight_pages, commits_per_day, importance_floats, head_words) < 0:
+        received = f"{weight_pages}, {commits_per_day}, {importance_floats}, {head_words}"
         raise OptionError("weight_pages, ...", "numbers of 0 or more", received, "Correct it.")
-    journal = journal_pages(weight_pages)
-    seconds = commit_us(board.flash, weight_pages, head_words) * 1e-6
-    commits = commits_left(board.flash, 0, 0, journal, weight_pages)
+    bulk = -(-importance_floats * _WORD_BYTES // board.flash.page_bytes)
+    journal = journal_pages(weight_pages, bulk)
+    seconds = commit_us(board.flash, weight_pages, head_words, importance_floats) * 1e-6
+    commits = commits_left(board.flash, 0, 0, journal, weight_pages, bulk)
     return FlashLife(seconds, commits, commits_per_day)
 
 
-def commit_us(traits: FlashTraits, images: int, head_words: int) -> int:
+def commit_us(traits: FlashTraits, images: int, head_words: int, bulk_words: int) -> int:
     """Microseconds of a commit; `CommitMicroseconds` of tflm_ops/store/wear.h."""
-    marks = 4 if images > 0 else 3
-    words = 2 * images * (traits.page_bytes // _WORD_BYTES) + head_words + _MARK_WORDS * marks
-    return (2 * images + 1) * traits.erase_us + words * traits.write_us
+    marks = 8 if images > 0 else 7
+    page_words = traits.page_bytes // _WORD_BYTES
+    erases = 2 * images + 1 + -(-bulk_words // page_words)
+    words = 2 * images * page_words + head_words + bulk_words + _MARK_WORDS * marks
+    return erases * traits.erase_us + words * traits.write_us
 
 
 def commits_left(
-    traits: FlashTraits, weights_worst: int, journal_worst: int, pages: int, images: int
+    traits: FlashTraits,
+    weights_worst: int,
+    journal_worst: int,
+    pages: int,
+    images: int,
+    bulk_pages: int,
 ) -> int:
     """Commits until a page is worn out; `CommitsLeft` of tflm_ops/store/wear.h.
 
@@ -147,10 +161,11 @@ def commits_left(
         journal_worst: The same of a journal page.
         pages: Of the journal.
         images: Weight pages that a commit changes.
+        bulk_pages: Pages of the importances.
     """
     if journal_worst >= traits.cycles or (images > 0 and weights_worst >= traits.cycles):
         return 0
-    erases, used = traits.cycles - journal_worst, images + 1
+    erases, used = traits.cycles - journal_worst, images + 1 + bulk_pages
     by_journal = erases * pages // used if 2 * used <= pages else erases
     by_weights = traits.cycles - weights_worst if images > 0 else by_journal
     return min(by_journal, by_weights, 0xFFFFFFFF)

@@ -154,8 +154,9 @@ def plan_firmware(
     board = get_board(options.board) if isinstance(options.board, str) else options.board
     if board is None:
         return FirmwarePlan(options, sources, None, None, None)
-    fit = _fit(board, sources.model)
-    life = flash_life(board, sources.model.weight_pages, options.commits_per_day)
+    model = sources.model
+    fit = _fit(board, model)
+    life = flash_life(board, model.weight_pages, options.commits_per_day, model.importance_floats)
     cycles = step_cycles(training.graph)
     time = estimate(board, cycles, options.samples_per_epoch, life.commit_s)
     return FirmwarePlan(options, sources, fit, time, life)
@@ -175,5 +176,5 @@ def _fit(board: Board, cpp: CppModel) -> BoardFit:
         weights_bytes=weights,
         factory_bytes=weights if cpp.factory_copy else 0,
         constants_bytes=cpp.constant_bytes,
-        journal_bytes=journal_pages(cpp.weight_pages) * FLASH_PAGE_BYTES,
+        journal_bytes=journal_pages(cpp.weight_pages, cpp.importance_pages) * FLASH_PAGE_BYTES,
     )

@@ -4,7 +4,7 @@ Example:
     >>> from tf_medyate.boards.registry import get_board
     >>> board = get_board("nano33ble")
     >>> print(check_fit(board, arena_bytes=27_000, weights_bytes=8192, factory_bytes=8192,
-    ...                 constants_bytes=60_000, journal_bytes=4096 * journal_pages(2)))
+    ...                 constants_bytes=60_000, journal_bytes=4096 * journal_pages(2, 1)))
 """
 
 from __future__ import annotations
@@ -156,6 +156,6 @@ def _does_not_fit(fit: BoardFit, excess: list[tuple[str, int, int]]) -> BoardErr
     )
 
 
-def journal_pages(weight_pages: int) -> int:
+def journal_pages(weight_pages: int, importance_pages: int) -> int:
     """Pages of the journal, as tflm_ops/device/nano33ble.h has it: two commits of everything."""
-    return 2 * (weight_pages + 1)
+    return 2 * (weight_pages + 1 + importance_pages)

@@ -33,6 +33,7 @@ from tf_medyate.exporter.write.cpp_text import (
     WEIGHTS_FILE,
     Places,
     header_text,
+    importance_floats,
     weights_text,
 )
 from tf_medyate.spec import FLASH_PAGE_BYTES
@@ -53,6 +54,7 @@ class CppModel:
         region: The weights region, float32 in whole pages, as the device leaves the factory.
         factory_copy: The device has a second copy of it.
         constant_bytes: Constants that never change.
+        importance_floats: Channels that draws go by; each commit keeps their importances.
         model_hash: Of everything that was written; what tells one model from another.
     """
 
@@ -64,6 +66,7 @@ class CppModel:
     region: np.ndarray
     factory_copy: bool
     constant_bytes: int
+    importance_floats: int
     model_hash: int
 
     @property
@@ -80,6 +83,11 @@ class CppModel:
     def weight_pages(self) -> int:
         """Flash pages of the weights region."""
         return self.weights_floats * FLOAT_BYTES // FLASH_PAGE_BYTES
+
+    @property
+    def importance_pages(self) -> int:
+        """Flash pages of the importances in a commit."""
+        return -(-self.importance_floats * FLOAT_BYTES // FLASH_PAGE_BYTES)
 
     def __str__(self) -> str:
         return (
@@ -160,6 +168,7 @@ def cpp_sources(
         places.region,
         device.factory_copy,
         sum(align(training.graph.tensor(name).size_bytes) for name in places.constants),
+        importance_floats(training.graph),
         model_hash,
     )
     return CppSources(texts, model)

@@ -15,6 +15,7 @@ import numpy as np
 from tf_medyate.errors import OptionError
 from tf_medyate.exporter.ir.graph import Graph
 from tf_medyate.exporter.ir.nodes import Tensor
+from tf_medyate.exporter.lower.backward import IMPORTANCE
 from tf_medyate.exporter.lower.step import TrainingGraph
 from tf_medyate.exporter.lower.training_layout import FLOAT_BYTES
 from tf_medyate.exporter.memory.placing import ALIGNMENT_BYTES, align
@@ -55,6 +56,11 @@ class Places:
 # --- the header
 
 
+def importance_floats(graph: Graph) -> int:
+    """Channels that draws go by; 0 if they go by nothing."""
+    return next((t.size_bytes // FLOAT_BYTES for t in graph.tensors if t.name == IMPORTANCE), 0)
+
+
 def header_text(graph: Graph, places: Places) -> str:
     """The header: the model, and how much memory it takes."""
     end = places.planned_bytes + places.variable_bytes
@@ -74,6 +80,9 @@ constexpr size_t kArenaBytes = {end} + {len(graph.tensors)} * sizeof(medyate::tf
 
 // The weights region: whole pages of {FLASH_PAGE_BYTES} bytes.
 constexpr size_t kWeightsFloats = {len(places.region)};
+
+// Channels that draws go by: what the weight store keeps beside weights and names.
+constexpr size_t kImportanceFloats = {importance_floats(graph)};
 
 extern const medyate::StaticModel kModel;
 

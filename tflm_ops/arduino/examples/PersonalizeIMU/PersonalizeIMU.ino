@@ -302,6 +302,11 @@ void setup() {
   if (is_new) Serial.println("a new sketch: what was learned before it is dropped");
   Check("begin", status);
   if (flash.problem()) Serial.println(flash.problem());
+  while (status == TrainerStatus::kStoreFailed && !trainer.is_ready()) {
+    Serial.println("what was learned is damaged: type reset to forget it");
+    if (line.Read(&Serial) && line.Is("reset")) RunCommand();
+    Blink(5);
+  }
   const medyate::StaticModel& model = trainer.model();
   while (!trainer.is_ready() || model.classes == 0 || model.classes > kMostClasses ||
          !IMU.begin()) {

@@ -20,12 +20,15 @@ class MedyateError(Exception):
     """
 
     def __init__(self, argument: str, expected: str, received: str, remedy: str):
-        # All four go to Exception, so that the error survives pickling between processes.
         super().__init__(argument, expected, received, remedy)
         self.argument = argument
         self.expected = expected
         self.received = received
         self.remedy = remedy
+
+    def __reduce__(self):
+        # Errors travel between processes; OSError keeps only two of the four.
+        return type(self), (self.argument, self.expected, self.received, self.remedy)
 
     def __str__(self) -> str:
         return f"{self.argument}: expected {self.expected}; received {self.received}. {self.remedy}"

@@ -15,6 +15,7 @@ import tf_medyate as md
 from tf_medyate.errors import MedyateError, NotPreparedError, OptionError, UnsupportedLayerError
 from tf_medyate.exporter import ArenaLimitError
 from tf_medyate.exporter.manifest import BundleError, read_file, read_manifest
+from tf_medyate.files import OutputError
 from tf_medyate.spec import format_bytes
 
 L = keras.layers
@@ -29,10 +30,40 @@ def bundle(tmp_path_factory):
     return model, md.export(model, folder, medyate, representative_data=x), x
 
 
+def test_an_older_export_goes_as_a_whole_and_what_is_not_ours_stays(tmp_path, monkeypatch):
+    model, medyate, x = ready()
+    sketch = tmp_path / "arduino" / "MeDyate" / "examples" / "Mine" / "Mine.ino"
+    firmware = md.FirmwareOptions(arduino=True)
+    md.export(model, tmp_path, medyate, representative_data=x, firmware=firmware)
+    sketch.parent.mkdir()
+    sketch.write_text("void setup() {}")
+    (tmp_path / "notes.txt").write_text("mine")
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    assert len(before) > 50
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tf_medyate.exporter.bundle.write_manifest", full)
+    with pytest.raises(OutputError, match="No space left"):
+        md.export(model, tmp_path, medyate)
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
+    monkeypatch.undo()
+    md.export(model, tmp_path, medyate)
+    left = {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()}
+    mine = {"notes.txt", str(sketch.relative_to(tmp_path))}
+    assert left == {"model.tflite", "model.keras", TRAIN, PLAN, *mine}
+    # A library that is not ours is told of before anything is written.
+    other = tmp_path / "arduino" / "MeDyate" / "library.properties"
+    other.write_text("name=Other\n")
+    with pytest.raises(OptionError, match="one with the library MeDyate"):
+        md.export(model, tmp_path, medyate, firmware=firmware)
+
+
 def test_every_file_is_there_and_says_what_it_is(bundle):
     model, made, x = bundle
     names = {path.name for path in made.folder.iterdir()}
-    assert names == {"model.tflite", "model_int8.tflite", TRAIN, PLAN}
+    assert names == {"model.tflite", "model_int8.tflite", "model.keras", TRAIN, PLAN}
     manifest = read_manifest(made.folder / PLAN)
     assert manifest == made.manifest
     assert [layer.name for layer in manifest.layers] == [s.name for s in md.layer_specs(model)]

@@ -86,6 +86,9 @@ def test_the_layout_and_the_factory_weights_are_those_of_the_keras_model(tmp_pat
     factory = np.fromfile(tmp_path / "weights.bin", "<f4")
     np.testing.assert_array_equal(factory, bundle.firmware.cpp.region)
     np.testing.assert_array_equal(factory, region_of(model, layout))
+    # Bit for bit: what comes back from a board goes into it.
+    kept: Any = keras.models.load_model(tmp_path / "model.keras", compile=False)
+    np.testing.assert_array_equal(factory, region_of(md.prepare(kept), layout))
     assert str(bundle.firmware).strip() in str(bundle)
 
 
@@ -107,6 +110,7 @@ def test_the_source_names_the_classes_and_can_do_without_a_factory_copy(tmp_path
         ({"class_names": ["same"] * 4}, "different names"),
         ({"class_names": ["", "b", "c", "d"]}, "1 to 60 bytes"),
         ({"class_names": ["x" * 61, "b", "c", "d"]}, "1 to 60 bytes"),
+        ({"class_names": ["a\n4\tevil", "b", "c"]}, "without control characters"),
         ({"spare_classes": 1}, "last 1 biases are -10,000"),
         ({"spare_classes": 99}, "spare_classes"),
     ],

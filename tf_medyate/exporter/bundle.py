@@ -15,17 +15,17 @@ from typing import Any
 
 import numpy as np
 
-from tf_medyate import notebook
+from tf_medyate import files, notebook
 from tf_medyate._version import __version__
 from tf_medyate.callback import MeDyate
-from tf_medyate.errors import OptionError
-from tf_medyate.exporter.board.firmware import Firmware, FirmwareOptions
+from tf_medyate.exporter.board.firmware import Firmware, FirmwareOptions, is_firmware
 from tf_medyate.exporter.check import plan_export
 from tf_medyate.exporter.lower.recipe import recipe_of
 from tf_medyate.exporter.lower.step import TrainingGraph
 from tf_medyate.exporter.lower.training_layout import FLOAT_BYTES
 from tf_medyate.exporter.manifest import (
     INT8_FILE,
+    KERAS_FILE,
     MODEL_FILE,
     PLAN_FILE,
     TRAIN_FILE,
@@ -44,7 +44,7 @@ from tf_medyate.exporter.memory.planner import MemoryPlan
 from tf_medyate.exporter.ops import schema as op_schema
 from tf_medyate.exporter.write.inference import write_inference
 from tf_medyate.exporter.write.tflite import to_tflite
-from tf_medyate.prepared.folding import require_prepared
+from tf_medyate.prepared.folding import require_prepared, strip
 from tf_medyate.prepared.model import PreparedModel
 from tf_medyate.spec import BYTES, LayerSpec, MemoryBudget, format_bytes
 
@@ -117,7 +117,9 @@ def export(
         model: A prepared, compiled model; what is live in its pool is committed.
         out: Folder to write to, made if need be: model.tflite (inference, built-in ops, float32),
             model_int8.tflite (the same in int8, if there is representative data), train.tflite
-            (one training step) and plan.json.
+            (one training step), model.keras (the model, for what comes back from a board) and
+            plan.json. An earlier export there is replaced by the new one as a whole; other files
+            stay.
         medyate: The MeDyate callback that fine-tuned the model, or was given it by `set_model`.
         arena_limit: Largest arena that TFLM may be given for train.tflite, in bytes ("128KiB").
         representative_data: Samples [n, ...] to calibrate int8 with.
@@ -133,31 +135,32 @@ def export(
         UnsupportedLayerError: A layer cannot be exported.
         ArenaLimitError: The arena would be larger; the error says by how many bytes.
         BoardError: The model does not fit the board that `firmware` names.
+        OutputError: The folder cannot be written; it is as it was.
     """
     require_prepared(model)
     if plan is not None:
         warnings.warn("export(plan=): deprecated; pass medyate=", DeprecationWarning, stacklevel=2)
         medyate = plan
-    folder = pathlib.Path(out)
-    if folder.exists() and not folder.is_dir():
-        raise OptionError("out", "a folder", f"the file '{folder}'", "Name a folder.")
+    folder = files.check_folder("out", out)
     planned = plan_export(model, recipe_of(model, medyate), arena_limit, firmware, folder)
     training, memory, arena = planned.training, planned.memory, planned.arena
-    folder.mkdir(parents=True, exist_ok=True)
-    data = to_tflite(training.graph, memory)
-    (folder / TRAIN_FILE).write_bytes(data)
-    write_inference(model, folder / MODEL_FILE)
-    names = [MODEL_FILE]
-    if representative_data is not None:
-        write_inference(model, folder / INT8_FILE, representative_data, int8=True)
-        names.append(INT8_FILE)
-    else:
-        (folder / INT8_FILE).unlink(missing_ok=True)  # of an earlier export of another model
-    files = {name: file_entry((folder / name).read_bytes()) for name in [TRAIN_FILE, *names]}
-    manifest = _manifest(model, training, memory, arena, files)
-    write_manifest(manifest, folder / PLAN_FILE)
-    written = planned.firmware.write(manifest, folder) if planned.firmware else None
+    with files.replacing_folder(folder, _is_ours, last=PLAN_FILE) as draft:
+        (draft / TRAIN_FILE).write_bytes(to_tflite(training.graph, memory))
+        write_inference(model, draft / MODEL_FILE)
+        if representative_data is not None:
+            write_inference(model, draft / INT8_FILE, representative_data, int8=True)
+        entries = {path.name: file_entry(path.read_bytes()) for path in sorted(draft.iterdir())}
+        manifest = _manifest(model, training, memory, arena, entries)
+        strip(model).save(draft / KERAS_FILE)
+        write_manifest(manifest, draft / PLAN_FILE)
+        written = planned.firmware.write(manifest, draft) if planned.firmware else None
     return Bundle(folder, manifest, arena, written)
+
+
+def _is_ours(place: pathlib.PurePath) -> bool:
+    """Whether an export wrote this, so that the next one takes it away."""
+    names = (TRAIN_FILE, MODEL_FILE, INT8_FILE, KERAS_FILE, PLAN_FILE, "memory.png")
+    return str(place) in names or is_firmware(place)
 
 
 def _manifest(

@@ -26,6 +26,7 @@ PLAN_FILE = "plan.json"
 TRAIN_FILE = "train.tflite"
 MODEL_FILE = "model.tflite"
 INT8_FILE = "model_int8.tflite"
+KERAS_FILE = "model.keras"
 
 
 class BundleError(MedyateError, ValueError):

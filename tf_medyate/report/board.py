@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tf_medyate import files
 from tf_medyate.report import base_page
 from tf_medyate.report.theme import BODY, DARK, LIGHT, Picture, Theme, clean, frame, legend
 
@@ -64,9 +65,8 @@ def board_losses(story: BoardStory, theme: Theme = LIGHT) -> Picture:
 def save_story(story: BoardStory, folder: str | pathlib.Path) -> pathlib.Path:
     """Writes board_losses.png and board.html; returns the page's path."""
     folder = pathlib.Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     light, dark = board_losses(story), board_losses(story, DARK)
-    (folder / f"{light.name}.png").write_bytes(light.png())
+    files.write_bytes(folder / f"{light.name}.png", light.png())
     page = base_page.render(
         '{% extends "base" %}',
         title=story.title,
@@ -78,5 +78,5 @@ def save_story(story: BoardStory, folder: str | pathlib.Path) -> pathlib.Path:
         facts=story.facts,
     )
     path = folder / "board.html"
-    path.write_text(page, encoding="utf-8")
+    files.write_text(path, page)
     return path

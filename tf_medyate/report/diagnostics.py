@@ -17,6 +17,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from tf_medyate import files
 from tf_medyate.report import words
 from tf_medyate.report.theme import BODY, LIGHT, Picture, Theme, clean, frame, legend
 
@@ -40,10 +41,9 @@ def draw(found: Diagnostics, theme: Theme = LIGHT) -> tuple[Picture, ...]:
 def save(pictures: Sequence[Picture], folder: str | os.PathLike) -> list[pathlib.Path]:
     """Writes pictures as PNG into a folder, which is made if need be; returns their paths."""
     folder = pathlib.Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{picture.name}.png" for picture in pictures]
     for picture, path in zip(pictures, paths, strict=True):
-        path.write_bytes(picture.png())
+        files.write_bytes(path, picture.png())
     return paths
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tf_medyate import notebook
+from tf_medyate import files, notebook
 from tf_medyate.report import text, words
 from tf_medyate.report.record import TrainingRecord
 
@@ -43,11 +43,10 @@ class TrainingReport(TrainingRecord):
         from tf_medyate.report import charts
 
         folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
         paths = []
         for picture in charts.draw(self):
             path = folder / f"{picture.name}.png"
-            path.write_bytes(picture.png())
+            files.write_bytes(path, picture.png())
             paths.append(path)
         return paths
 
@@ -62,10 +61,8 @@ class TrainingReport(TrainingRecord):
         """
         from tf_medyate.report import page
 
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page.render(self), encoding="utf-8")
-        return path
+        files.write_text(path, page.render(self))
+        return Path(path)
 
     def write_tensorboard(self, log_dir: str | Path) -> None:
         """Writes scalars per epoch, the pictures and the printed report for TensorBoard.

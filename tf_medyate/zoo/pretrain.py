@@ -21,7 +21,6 @@ import json
 import math
 import os
 import pathlib
-import tempfile
 import warnings
 import zipfile
 from typing import Any
@@ -29,6 +28,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from tf_medyate import files
 from tf_medyate.data.watch import WearerSplit, leave_one_out
 from tf_medyate.errors import OptionError
 from tf_medyate.zoo.watch import watch_cnn
@@ -100,22 +100,10 @@ def _train(split: WearerSplit, epochs: int, verbose: int | str) -> keras.Model:
 def _train_and_keep(
     path: pathlib.Path, split: WearerSplit, epochs: int, verbose: int | str
 ) -> keras.Model:
-    """Trains, and writes the file under another name first, so that no reader sees half of it."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        folder = tempfile.TemporaryDirectory(dir=path.parent, prefix=".training-")
-    except OSError as error:
-        raise OptionError(
-            "cache_dir",
-            "a folder that can be written",
-            f"{path.parent} ({error})",
-            "Give another cache_dir, or set XDG_CACHE_HOME.",
-        ) from error
-    with folder as name:
-        model = _train(split, epochs, verbose)
-        draft = pathlib.Path(name) / path.name
-        model.save(draft)
-        os.replace(draft, path)
+    """Trains, and writes the file; that it can be written is seen to beforehand."""
+    files.check_folder("cache_dir (or XDG_CACHE_HOME)", path.parent)
+    model = _train(split, epochs, verbose)
+    files.save_keras(model, path)
     return model
 
 
@@ -154,8 +142,8 @@ def pretrained_watch_cnn(
         The net, not compiled: [n, 100, 6] -> probabilities [n, 7].
 
     Raises:
-        OptionError: There is no such wearer, a count is not positive, or `cache_dir` cannot be
-            written.
+        OptionError: There is no such wearer, or a count is not positive.
+        OutputError: `cache_dir` cannot be written.
         DataError: The recordings are not installed.
     """
     _check_count("epochs", epochs)

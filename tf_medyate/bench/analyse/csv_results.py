@@ -16,6 +16,7 @@ import pathlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from tf_medyate import files
 from tf_medyate.bench.plan.grid import Run
 from tf_medyate.bench.run.result import Result
 from tf_medyate.errors import DataError
@@ -31,7 +32,7 @@ def _columns() -> list[str]:
 
 def write(results: Iterable[Result], path: pathlib.Path) -> None:
     """Writes one line a run, in the order given, with seven digits behind the point."""
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with files.replacing(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow((*_RUN, *_columns()))
         versions = ""

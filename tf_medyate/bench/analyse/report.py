@@ -12,6 +12,7 @@ import math
 import pathlib
 from collections.abc import Sequence
 
+from tf_medyate import files
 from tf_medyate.bench.analyse import charts, csv_results, page, tables
 from tf_medyate.bench.analyse.panel import Panel
 from tf_medyate.bench.analyse.statistics import rank
@@ -34,19 +35,18 @@ def write(
     Returns:
         What was written; report.html first.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     panel = Panel(results)
     built = tables.build(panel, reference)
     title = f"Suite {suite.name}"
     under, lead, footer = _under(panel, suite), _lead(panel), _footer(panel)
     markdown = [f"# {title}", under, lead, *(table.markdown() for table in built), footer]
     paths = [folder / name for name in ("report.html", "report.md", "results.csv")]
-    paths[0].write_text(page.render(panel, built, title, under, lead, footer), encoding="utf-8")
-    paths[1].write_text("\n\n".join(markdown) + "\n", encoding="utf-8")
+    files.write_text(paths[0], page.render(panel, built, title, under, lead, footer))
+    files.write_text(paths[1], "\n\n".join(markdown) + "\n")
     csv_results.write(results, paths[2])
     for picture in charts.draw(panel):
         path = folder / f"{picture.name}.png"
-        path.write_bytes(picture.png())
+        files.write_bytes(path, picture.png())
         paths.append(path)
     return paths
 

@@ -11,6 +11,7 @@ import pathlib
 
 import numpy as np
 
+from tf_medyate import files
 from tf_medyate.bench.plan.grid import Run
 from tf_medyate.bench.plan.suites import Suite
 from tf_medyate.bench.run.material import first_net, task_of
@@ -29,19 +30,13 @@ def save(suite: Suite, folder: pathlib.Path) -> list[pathlib.Path]:
     Raises:
         DataError: Data or weights are not installed.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for case in suite.cases:
         run = Run(case.network, case.dataset, case.folds[0], 0, "head", None, case.recipe)
         task = task_of(run)
         path = folder / f"{case.network}-{case.dataset}-{run.fold}.keras"
-        first_net(run, task).save(path)
-        np.savez(
-            path.with_suffix(".npz"),
-            x=task.train_x,
-            y=task.train_y,
-            x_val=task.test_x,
-            y_val=task.test_y,
-        )
+        files.save_keras(first_net(run, task), path)
+        with files.replacing(path.with_suffix(".npz")) as draft:
+            np.savez(draft, x=task.train_x, y=task.train_y, x_val=task.test_x, y_val=task.test_y)
         paths.append(path)
     return paths

@@ -1,8 +1,8 @@
 """Where results are kept: one JSON file a run, in one folder, written whole or not at all.
 
-Any number of processes may write to a store at once. A result is written under another name and
-then moved to its own, so whoever is killed leaves either all of it or nothing, and whoever
-writes it a second time replaces it by its like: every result is there exactly once.
+Any number of processes may write to a store at once. A process that is killed leaves all of a
+result or nothing, and one that writes it a second time replaces it by its like: every result is
+there exactly once.
 
 Example:
     >>> store = Store("runs")
@@ -15,13 +15,12 @@ from __future__ import annotations
 
 import os
 import pathlib
-import uuid
 import warnings
 from collections.abc import Iterable
 
+from tf_medyate import files
 from tf_medyate.bench.plan.grid import Run
 from tf_medyate.bench.run.result import Result
-from tf_medyate.errors import OptionError
 
 _ENDING = ".json"
 _DAMAGED = ".damaged"
@@ -34,17 +33,14 @@ class Store:
         folder: Created if missing; results lie in its subfolder "results".
 
     Raises:
-        OptionError: The folder cannot be made.
+        OptionError, OutputError: The folder cannot be made or written to.
     """
 
     def __init__(self, folder: str | os.PathLike):
         self.folder = pathlib.Path(folder)
         self._results = self.folder / "results"
-        try:
-            self._results.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            remedy = "Give another folder with --out."
-            raise OptionError("--out", "a folder that can be written", str(error), remedy) from None
+        files.check_folder("--out", self._results)
+        self._results.mkdir(parents=True, exist_ok=True)
 
     def path(self, run: Run) -> pathlib.Path:
         """Where the result of a run lies, or will."""
@@ -84,16 +80,7 @@ class Store:
             The file.
         """
         path = self.path(result.run)
-        draft = path.with_name(f".{path.stem}-{uuid.uuid4().hex}.part")
-        try:
-            with draft.open("x", encoding="utf-8") as file:
-                file.write(result.to_json())
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(draft, path)
-        except BaseException:
-            draft.unlink(missing_ok=True)
-            raise
+        files.write_text(path, result.to_json())
         return path
 
     def _set_aside(self, path: pathlib.Path, error: Exception):

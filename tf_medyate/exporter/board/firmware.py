@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 from collections.abc import Sequence
+from typing import Any
 
 from tf_medyate.boards.board import Board
 from tf_medyate.boards.registry import get_board
@@ -23,8 +24,10 @@ from tf_medyate.exporter.manifest import Manifest
 from tf_medyate.exporter.memory.planner import MemoryPlan
 from tf_medyate.exporter.write import arduino as arduino_export
 from tf_medyate.exporter.write import tflm_library
+from tf_medyate.exporter.write.arduino_library import check_library, is_of_library
 from tf_medyate.exporter.write.cpp import CppModel, CppSources, cpp_sources
 from tf_medyate.exporter.write.cpp_model import DeviceParts
+from tf_medyate.exporter.write.cpp_text import HEADER_FILE, MODEL_FILE, WEIGHTS_FILE
 from tf_medyate.exporter.write.region import LAYOUT_FILE, RegionLayout, write_layout
 from tf_medyate.spec import FLASH_PAGE_BYTES, format_bytes
 
@@ -115,22 +118,41 @@ class FirmwarePlan:
     life: FlashLife | None
 
     def write(self, manifest: Manifest, folder: pathlib.Path) -> Firmware:
-        """Writes cpp/, weights.json, weights.bin and the libraries into a bundle's folder."""
-        cpp = self.sources.write()
+        """Writes cpp/, weights.json, weights.bin and the libraries into a draft of the bundle."""
+        cpp = self.sources.write(folder / CPP_FOLDER)
         layout = RegionLayout.of(cpp, manifest.layers)
         write_layout(layout, cpp.region, folder / LAYOUT_FILE)
         libraries, note = [], ""
         if self.options.arduino:
             sensor = _sensor(self.options, manifest.input_shape)
             target = folder / ARDUINO_FOLDER / arduino_export.LIBRARY
-            libraries.append(arduino_export.write_arduino(cpp, target, sensor))
+            library = arduino_export.write_arduino(folder / CPP_FOLDER, target, sensor)
+            libraries.append(self._at_home(library, folder))
             if sensor.is_imu:
                 windows = format_bytes(sensor.imu_windows_bytes)
                 note = f"the example {arduino_export.IMU_EXAMPLE} takes {windows} of RAM besides"
         if self.options.tflm:
             target = folder / TFLM_FOLDER / tflm_library.LIBRARY
-            libraries.append(tflm_library.write_tflm_library(folder, target))
+            library = tflm_library.write_tflm_library(folder, target)
+            libraries.append(self._at_home(library, folder))
         return Firmware(cpp, layout, self.fit, self.time, self.life, tuple(libraries), note)
+
+    def _at_home(self, library: Any, draft: pathlib.Path) -> Any:
+        """A library as it will lie in the bundle."""
+        home = self.sources.model.folder.parent / library.folder.relative_to(draft)
+        return dataclasses.replace(library, folder=home)
+
+
+def is_firmware(place: pathlib.PurePath) -> bool:
+    """Whether a path in a bundle's folder is of what `FirmwarePlan.write` writes."""
+    library = {ARDUINO_FOLDER: arduino_export, TFLM_FOLDER: tflm_library}.get(place.parts[0])
+    if library is not None:
+        inner = place.parts[1:]
+        return inner[:1] == (library.LIBRARY,) and is_of_library(inner[1:], library.EXAMPLES)
+    layout = pathlib.PurePath(LAYOUT_FILE)
+    cpp = pathlib.PurePath(CPP_FOLDER)
+    ours = [layout, layout.with_suffix(".bin")]
+    return place in [*ours, *(cpp / name for name in (HEADER_FILE, MODEL_FILE, WEIGHTS_FILE))]
 
 
 def plan_firmware(
@@ -146,11 +168,15 @@ def plan_firmware(
         OptionError: Class names or sensor do not fit the model; its learning rate's schedule has no
             twin on the device.
         BoardError: The model does not fit the board.
+        OptionError: Another library lies where one is to be written.
     """
     parts = DeviceParts(tuple(options.class_names), options.spare_classes, options.factory_copy)
     sources = cpp_sources(training, memory, folder / CPP_FOLDER, parts)
     if options.arduino:
         _sensor(options, input_shape)
+        check_library(folder / ARDUINO_FOLDER / arduino_export.LIBRARY, arduino_export.LIBRARY)
+    if options.tflm:
+        check_library(folder / TFLM_FOLDER / tflm_library.LIBRARY, tflm_library.LIBRARY)
     board = get_board(options.board) if isinstance(options.board, str) else options.board
     if board is None:
         return FirmwarePlan(options, sources, None, None, None)

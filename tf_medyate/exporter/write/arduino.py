@@ -41,6 +41,7 @@ LIBRARY = "MeDyate"
 INPUT_FILE = "medyate_input.h"
 IMU_EXAMPLE = "PersonalizeIMU"
 STREAM_EXAMPLE = "StreamTrainer"
+EXAMPLES = (IMU_EXAMPLE, STREAM_EXAMPLE)
 DEFAULT_RATE_HZ = 50.0
 
 _IMU_CHANNELS = (3, 6, 9)  # acceleration; and rotation; and the magnetic field
@@ -207,7 +208,7 @@ def write_arduino(
         for path in sorted((glue / "examples" / example).iterdir()):
             files[f"examples/{example}/{path.name}"] = path
     folder = pathlib.Path(folder)
-    write_library(folder, LIBRARY, (IMU_EXAMPLE, STREAM_EXAMPLE), texts, files)
+    write_library(folder, LIBRARY, EXAMPLES, texts, files)
     return ArduinoLibrary(folder, tuple(sorted([*texts, *files])), examples)
 
 

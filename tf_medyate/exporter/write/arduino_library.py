@@ -20,6 +20,7 @@ from tf_medyate.cpp_sources import SourcesError, source_root
 from tf_medyate.errors import OptionError
 
 PROPERTIES = "library.properties"
+_TEXTS = (("keywords.txt",), ("LICENSE.txt",))
 
 LICENSE = """The examples and the sources under src/tflm_ops are part of tf_medyate, licensed under
 the Apache License, Version 2.0. You may obtain a copy of the License at
@@ -61,6 +62,28 @@ def source_name(name: str) -> str:
     return re.sub(r"\.cc$", ".cpp", name)
 
 
+def check_library(folder: pathlib.Path, name: str) -> None:
+    """Makes sure that a library may be written to a folder.
+
+    Raises:
+        OptionError: The folder holds something else.
+    """
+    if not folder.exists():
+        return
+    properties = folder / PROPERTIES
+    ours = properties.is_file() and properties.read_text().startswith(f"name={name}\n")
+    if not folder.is_dir() or (any(folder.iterdir()) and not ours):
+        remedy = "Name another folder, or remove what lies there."
+        expected = f"a new folder or one with the library {name}"
+        raise OptionError("folder", expected, f"'{folder}'", remedy)
+
+
+def is_of_library(parts: Sequence[str], examples: Sequence[str]) -> bool:
+    """Whether a path in a library's folder is of those that `write_library` writes or replaces."""
+    of_examples = len(parts) > 1 and parts[0] == "examples" and parts[1] in examples
+    return of_examples or parts[:1] == ("src",) or parts in ((PROPERTIES,), *_TEXTS)
+
+
 def write_library(
     folder: pathlib.Path,
     name: str,
@@ -80,13 +103,7 @@ def write_library(
     Raises:
         OptionError: The folder holds something else.
     """
-    properties = folder / PROPERTIES
-    if folder.exists():
-        ours = properties.is_file() and properties.read_text().startswith(f"name={name}\n")
-        if not folder.is_dir() or (any(folder.iterdir()) and not ours):
-            remedy = "Name another folder, or remove what lies there."
-            expected = f"a new folder or one with the library {name}"
-            raise OptionError("folder", expected, f"'{folder}'", remedy)
+    check_library(folder, name)
     for part in ("src", *(f"examples/{example}" for example in examples)):
         if (folder / part).is_dir():
             shutil.rmtree(folder / part)

@@ -8,14 +8,12 @@ import numpy as np
 
 from tf_medyate.errors import OptionError
 from tf_medyate.exporter.ir.values import SOFTMAX_CROSS_ENTROPY
+from tf_medyate.names import MOST_NAME_BYTES, is_name
 from tf_medyate.prepared.spare_classes import SPARE_BIAS
 
 if TYPE_CHECKING:
     from tf_medyate.exporter.lower.step import TrainingGraph
     from tf_medyate.exporter.write.cpp_model import DeviceParts
-
-MOST_NAME_BYTES = 60
-"""Longest name of a class, in bytes of UTF-8."""
 
 
 def check_classes(training: TrainingGraph, device: DeviceParts) -> None:
@@ -64,12 +62,10 @@ def _check_spare(training: TrainingGraph, count: int) -> None:
 
 
 def _check_names(names: tuple[str, ...], count: int) -> None:
-    sizes = [len(name.encode()) for name in names]
-    fit = all(1 <= size <= MOST_NAME_BYTES and "\0" not in n for size, n in zip(sizes, names))  # noqa: B905
-    if len(names) != count or len(set(names)) != count or not fit:
+    if len(names) != count or len(set(names)) != count or not all(map(is_name, names)):
         raise OptionError(
             "class_names",
-            f"{count} different names of 1 to {MOST_NAME_BYTES} bytes",
+            f"{count} different names of 1 to {MOST_NAME_BYTES} bytes without control characters",
             str(list(names)),
             "Name every class but the spare ones, in the order of their labels.",
         )

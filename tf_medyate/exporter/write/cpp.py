@@ -108,11 +108,11 @@ class CppSources:
     texts: Mapping[str, str]
     model: CppModel
 
-    def write(self) -> CppModel:
-        """Writes it to the model's folder, which is made if need be."""
-        self.model.folder.mkdir(parents=True, exist_ok=True)
+    def write(self, folder: pathlib.Path) -> CppModel:
+        """Writes it to a folder, which is made if need be."""
+        folder.mkdir(parents=True, exist_ok=True)
         for name, text in self.texts.items():
-            (self.model.folder / name).write_text(text, encoding="ascii")
+            (folder / name).write_text(text, encoding="ascii")
         return self.model
 
 
@@ -123,7 +123,7 @@ def write_cpp(
     device: DeviceParts = DeviceParts(),  # noqa: B008  (frozen)
 ) -> CppModel:
     """Writes a training step as C++ sources; see `cpp_sources`."""
-    return cpp_sources(training, memory_plan, folder, device).write()
+    return cpp_sources(training, memory_plan, folder, device).write(pathlib.Path(folder))
 
 
 def cpp_sources(

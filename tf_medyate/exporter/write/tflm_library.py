@@ -34,6 +34,7 @@ HEADER = "medyate_tflm.h"
 MODEL_HEADER = "medyate_train_model.h"
 MODEL_SOURCE = "medyate_train_model.cpp"
 EXAMPLE = "train_step"
+EXAMPLES = (EXAMPLE,)
 _BYTES_A_LINE = 20
 _KEYS = {op.name: op.key for op in op_schema.OPS}
 
@@ -94,7 +95,7 @@ def write_tflm_library(
     files = {f"src/{place}": path for place, path in library_sources(kernel_sources()).items()}
     files["src/tflm_ops/arduino/tflm/resolver.h"] = glue / "resolver.h"
     files[f"examples/{EXAMPLE}/{EXAMPLE}.cpp"] = glue / f"{EXAMPLE}.cc"
-    write_library(folder, name, (EXAMPLE,), texts, files)
+    write_library(folder, name, EXAMPLES, texts, files)
     return TflmLibrary(folder, tuple(sorted([*texts, *files])), ops, len(data))
 
 

@@ -12,22 +12,24 @@
     medyate bench    --suite smoke --out runs/                     # the papers' evaluation
 
 A data file holds arrays `x` and `y`, and `x_val` and `y_val` where there are validation data
-(else the last fifth of each is held back).
+(else a fifth is held back: the last of each class). Flags and commands may be written with hyphens,
+too.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import difflib
 import importlib
 import logging
 import os
+import re
 import sys
+import warnings
 from collections.abc import Sequence
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported
-
-from absl import app
-from absl.flags import argparse_flags
 
 from tf_medyate._version import __version__
 from tf_medyate.commands import (
@@ -43,6 +45,7 @@ from tf_medyate.commands import (
     simulate,
 )
 from tf_medyate.errors import MedyateError
+from tf_medyate.names import visible
 
 _COMMANDS = (
     *(demo, finetune, rank, compare, export, simulate),
@@ -52,7 +55,7 @@ _COMMANDS = (
 
 def run():
     """Entry point of the `medyate` command."""
-    app.run(main, flags_parser=_parse)
+    sys.exit(main(parse(sys.argv[1:])))
 
 
 def main(args: argparse.Namespace) -> int:
@@ -60,9 +63,13 @@ def main(args: argparse.Namespace) -> int:
     _import_tensorflow_quietly()
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # its retracing hints mean nothing here
     try:
-        args.run(args)
-    except MedyateError as error:
-        print(f"medyate {args.command}: {error}", file=sys.stderr)
+        with _plain_warnings():
+            args.run(args)
+    except BrokenPipeError:  # whoever read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except (MedyateError, OSError) as error:
+        print(f"medyate {args.command}: {visible(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"medyate {args.command}: stopped.", file=sys.stderr)
@@ -82,8 +89,39 @@ def _import_tensorflow_quietly():
         os.close(nowhere)
 
 
-def _parse(argv: Sequence[str]) -> argparse.Namespace:
-    parser = argparse_flags.ArgumentParser(
+@contextlib.contextmanager
+def _plain_warnings():
+    """Shows warnings as sentences, without the line of code that gave them."""
+
+    def show(message, category, filename, lineno, file=None, line=None):
+        print(f"medyate: warning: {visible(str(message))}", file=file or sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
+
+
+# --- flags
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what a mistyped word may have meant."""
+
+    def error(self, message: str):
+        wrong = re.search(r"invalid choice: '(.*)' \(choose from (.*)\)", message)
+        if wrong:
+            message += _meant(wrong[1], re.findall(r"\w+", wrong[2]))
+        super().error(message)
+
+
+def _meant(word: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(word, known, 1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """Reads the words of a command line; ends the process with a message if they are wrong."""
+    parser = _Parser(
         prog="medyate",
         description="Fine-tune Keras models inside a memory budget, and export the training step "
         "to microcontrollers.",
@@ -93,7 +131,27 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in _COMMANDS:
         command.add(commands)
-    return parser.parse_args(argv[1:])
+    if not words:
+        parser.print_help()
+        parser.exit()
+    args, rest = parser.parse_known_args(_underscored(words))
+    bare = getattr(args, "bare", None)  # the flag that a word alone stands for
+    if bare and len(rest) == 1 and not rest[0].startswith("-"):
+        setattr(args, bare, rest[0])
+    elif rest:
+        known = re.findall(r"--\w+", args.parser.format_help())
+        args.parser.error(f"unrecognized arguments: {' '.join(rest)}{_meant(rest[0], known)}")
+    return args
+
+
+def _underscored(words: Sequence[str]) -> list[str]:
+    """--batch-size as --batch_size, and device-demo as device_demo."""
+    first, *others = words
+    names = [(word.partition("=")[0], word) for word in others]
+    return [
+        first.replace("-", "_") if first[:1] != "-" else first,
+        *("--" + n[2:].replace("-", "_") + w[len(n) :] if n[:2] == "--" else w for n, w in names),
+    ]
 
 
 if __name__ == "__main__":

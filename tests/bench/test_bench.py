@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
+from tf_medyate import cli
 from tf_medyate.bench.analyse import tables
 from tf_medyate.bench.analyse.panel import Panel
 from tf_medyate.bench.analyse.report import write
@@ -30,6 +31,7 @@ from tf_medyate.bench.run.runner import run_here
 from tf_medyate.bench.run.store import Store
 from tf_medyate.commands import bench as command
 from tf_medyate.errors import BudgetTooSmallError, OptionError
+from tf_medyate.files import OutputError
 from tf_medyate.select.strategies import PRESETS
 
 SILENT = Console(quiet=True)
@@ -181,7 +183,7 @@ def test_store_gives_back_what_it_was_given(tmp_path):
     assert [p.name for p in (tmp_path / "a" / "b" / "results").iterdir()] == [
         f"{result.run.key}.json"
     ]
-    with pytest.raises(OptionError, match="--out"):
+    with pytest.raises(OutputError, match="--out"):
         Store(store.path(result.run))
 
 
@@ -378,7 +380,7 @@ def test_a_few_results_make_a_report_too(tmp_path, count):
 
 
 def medyate_bench(*words):
-    return command.main(command._parse(["bench", *map(str, words)]))
+    return cli.main(cli.parse(["bench", *map(str, words)]))
 
 
 @pytest.mark.parametrize(

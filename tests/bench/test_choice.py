@@ -8,10 +8,10 @@ import sys
 
 import pytest
 
+from tf_medyate import cli
 from tf_medyate.bench.plan.budgets import Budget
 from tf_medyate.bench.plan.choice import changed, choose
 from tf_medyate.bench.plan.suites import OWN, SUITES, get_suite
-from tf_medyate.commands import bench as command
 from tf_medyate.errors import BudgetError, OptionError
 
 DOCUMENT = pathlib.Path(__file__).parents[2] / "docs" / "extending.md"
@@ -102,7 +102,7 @@ def test_wrong_recipes_and_budgets_are_explained(recipe, budgets, words):
 
 def test_list_shows_what_was_changed(capsys):
     words = ["bench", "--suite", "smoke", "--recipe", "epochs=7", "--budgets", "33%", "--list"]
-    assert command.main(command._parse(words)) == 0
+    assert cli.main(cli.parse(words)) == 0
     printed = capsys.readouterr().out
     assert printed.count("7 epochs") == 2
     assert printed.count("33% of full") == 2

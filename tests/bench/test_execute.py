@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 import tf_medyate as md
+from tf_medyate import cli
 from tf_medyate.bench.plan.budgets import SCHEMES, Budget, scheme_elements
 from tf_medyate.bench.plan.grid import Run
 from tf_medyate.bench.plan.recipe import Recipe
 from tf_medyate.bench.run.execute import Executor
 from tf_medyate.bench.run.footprint import measure
 from tf_medyate.bench.run.material import Stream, renormalise
-from tf_medyate.commands import bench as command
 from tf_medyate.cost import CostModel
 from tf_medyate.errors import OptionError
 from tf_medyate.zoo.registry import get_network
@@ -138,7 +138,7 @@ def test_data_too_large_to_hold_are_streamed(monkeypatch):
 def test_saved_cases_are_what_runs_start_from(tmp_path, capsys, results):
     words = ["bench", "--suite", "smoke", "--datasets", "digits", "--save_cases", str(tmp_path)]
     recipe = "pretrain_epochs=0,calibration=32,renormalise=64,most_train=48,most_test=60"
-    assert command.main(command._parse([*words, "--recipe", recipe])) == 0
+    assert cli.main(cli.parse([*words, "--recipe", recipe])) == 0
     (path,) = tmp_path.glob("*.keras")
     assert (
         f"medyate rank --model {path} --data {path.with_suffix('.npz')}" in capsys.readouterr().out

@@ -1,7 +1,6 @@
 """The command line, as a newcomer types it."""
 
-import subprocess
-import sys
+import io
 
 import keras
 import numpy as np
@@ -9,7 +8,11 @@ import pytest
 from command_line import medyate
 from random_models import random_data, small_net
 
-from tf_medyate.commands import common
+from tf_medyate import cli
+from tf_medyate.commands import screen
+from tf_medyate.commands.dataset import read_data
+from tf_medyate.commands.losses import keras_loss, score
+from tf_medyate.errors import OptionError
 
 
 @pytest.fixture
@@ -28,13 +31,17 @@ def test_finetune_writes_a_model_and_a_report(files, capsys):
     printed = capsys.readouterr().out
     assert "12 KiB" in printed
     assert "before" in printed
+    assert "accuracy on the validation data: " in printed
+    assert "% after." in printed
     tuned = keras.models.load_model(out)
     assert type(tuned).__name__ == "Functional"
     kernel = tuned.get_layer("head").get_weights()[0]
     assert (
         kernel != keras.models.load_model(files / "model.keras").get_layer("head").get_weights()[0]
     ).any()
-    assert "<html" in report.read_text()
+    page = report.read_text()
+    assert "<html" in page
+    assert "validation accuracy" in page.split('class="lead"')[1].split("</p>")[0]
     for name in ("report.txt", "report.json"):
         assert medyate("finetune", *common, "--budget", "12KiB", "--out", out,
                        "--report", files / name) == 0  # fmt: skip
@@ -90,26 +97,158 @@ def test_mistakes_are_explained_without_a_traceback(files, capsys, change, words
     assert all(word in printed for word in words), printed
 
 
-def test_regression_and_one_hot_targets_are_understood(files, capsys):
+def test_outputs_that_cannot_be_written_are_told_before_the_first_epoch(files, capsys, monkeypatch):
+    monkeypatch.setattr("tf_medyate.commands.common.load", lambda _: pytest.fail("it has begun"))
+    (files / "folder.keras").mkdir()
+    words = ["finetune", "--model", files / "model.keras", "--data", files / "data.npz"]
+    good = {"--out": files / "t.keras", "--report": files / "r.html"}
+    for change, expected in [
+        ({"--report": files / "r.pdf"}, "--report: expected a file ending in .html"),
+        ({"--out": files / "t.foo"}, "--out: expected a file ending in .keras"),
+        ({"--out": files / "folder.keras"}, "received the folder"),
+        ({"--out": "/proc/here/t.keras"}, "--out: expected a place that can be written to"),
+        ({"--report": "/proc/here/r.html"}, "--report: expected a place"),
+    ]:
+        flags = [word for pair in (good | change).items() for word in pair]
+        assert medyate(*words, *flags) == 2
+        assert expected in capsys.readouterr().err
+    assert medyate("export", *words[1:], "--out", "/proc/here") == 2
+    assert medyate("rank", *words[1:], "--diagnose", "/proc/here") == 2
+    assert capsys.readouterr().err.count("a place that can be written to") == 2
+    assert not list(files.glob("*.part"))
+
+
+def test_the_model_is_written_before_the_report_and_the_old_one_stays(files, monkeypatch, capsys):
+    out = files / "t.keras"
+    words = [
+        "finetune",
+        "--model",
+        files / "model.keras",
+        "--data",
+        files / "data.npz",
+        "--budget",
+        "12KiB",
+        "--epochs",
+        1,
+        "--out",
+        out,
+        "--report",
+        files / "r.txt",
+    ]
+
+    def fails(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tf_medyate.commands.finetune._save_report", fails)
+    assert medyate(*words) == 2
+    before = out.read_bytes()
+    monkeypatch.setattr("tf_medyate.files._flush", fails)
+    assert medyate(*words) == 2
+    assert "No space left" in capsys.readouterr().err
+    assert out.read_bytes() == before
+    assert sorted(p.name for p in files.iterdir()) == ["data.npz", "model.keras", "t.keras"]
+
+
+L = keras.layers
+
+
+@pytest.mark.parametrize(
+    ("head", "y", "loss", "kind"),
+    [
+        ([L.Dense(3, "softmax")], [0, 1, 2, 0], "SparseCategoricalCrossentropy", "classes"),
+        ([L.Dense(3)], [0.0, 1.0, 2.0, 0.0], "SparseCategoricalCrossentropy", "classes"),
+        ([L.Dense(3), L.Softmax()], np.eye(3)[[0, 1, 2, 0]], "CategoricalCrossentropy", "one-hot"),
+        ([L.Dense(1, "sigmoid")], [0, 1, 1, 0], "BinaryCrossentropy", "zeros and ones"),
+        ([L.Dense(1)], [0, 1, 1, 0], "mean_squared_error", "targets"),
+        ([L.Dense(1)], [0.5, 1, 1, 0], "mean_squared_error", "targets"),
+        ([L.Dense(3)], np.ones((4, 3)) / 2, "mean_squared_error", "targets"),
+    ],
+)
+def test_the_loss_goes_by_labels_and_outputs(tmp_path, head, y, loss, kind):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((2,)), L.Dense(4, "relu"), *head])
+    x = np.ones((4, 2), np.float32)
+    np.savez(tmp_path / "d.npz", x=x, y=y, x_val=x, y_val=y)
+    data = read_data(str(tmp_path / "d.npz"), (2,), model.output_shape[1:])
+    found, found_kind = keras_loss("auto", model, data)
+    assert found_kind.startswith(kind)
+    if isinstance(found, str):
+        assert found == loss
+    else:
+        assert type(found).__name__ == loss
+        assert getattr(found, "from_logits", False) == (head == [head[0]] and head[0].activation
+                                                        is keras.activations.linear)  # fmt: skip
+    value = score(model, data.x_val, data.y_val, found_kind)
+    assert value >= 0
+    if found_kind != "targets":
+        assert value <= 1
+    with pytest.raises(OptionError, match="Did you mean categorical_crossentropy"):
+        keras_loss("categorical_crossentropi", model, data)
+
+
+def test_regression_and_names_are_understood(files, capsys):
     x, y = random_data(small_net(), 20)
-    assert common.loss_name("auto", y) == "sparse_categorical_crossentropy"
-    assert common.loss_name("auto", np.eye(3)[y]) == "categorical_crossentropy"
-    assert common.loss_name("auto", x[:, 0, 0]) == "mean_squared_error"
     np.savez(files / "mse.npz", x=x, y=np.eye(3)[y] * 0.5, x_val=x[:4], y_val=np.eye(3)[y[:4]])
-    assert medyate("finetune", "--model", files / "model.keras", "--data", files / "mse.npz",
-                   "--epochs", 1, "--budget", "12KiB", "--out", files / "t.keras",
-                   "--report", files / "r.txt") == 0  # fmt: skip
-    assert "mean squared error" in capsys.readouterr().out
+    words = ["finetune", "--model", files / "model.keras", "--epochs", 1, "--budget", "12KiB",
+             "--out", files / "t.keras", "--report", files / "r.txt"]  # fmt: skip
+    assert medyate(*words, "--data", files / "mse.npz") == 0
+    assert "mean squared error on the validation data" in capsys.readouterr().out
+    np.savez(files / "names.npz", x=x, y=np.array(["[/b]", ":cat:", "eel"])[y], x_test=x)
+    assert medyate(*words, "--data", files / "names.npz") == 0
+    printed = capsys.readouterr().out
+    assert "Classes: 0 :cat:, 1 [/b], 2 eel" in printed
+    assert "Not used of" in printed
+    assert ": x_test." in printed
 
 
-def test_help_needs_no_reading_elsewhere():
-    done = subprocess.run(
-        [sys.executable, "-m", "tf_medyate.cli", "--help"], capture_output=True, text=True
-    )
-    assert done.returncode == 0
-    assert all(name in done.stdout for name in ("demo", "finetune", "rank", "compare"))
-    with pytest.raises(SystemExit):
-        medyate("finetune", "--help")
+def test_help_needs_no_reading_elsewhere(capsys):
+    for words in (["--help"], []):
+        with pytest.raises(SystemExit) as ended:
+            medyate(*words)
+        assert ended.value.code == 0
+        printed = capsys.readouterr().out
+        assert all(name in printed for name in ("demo", "finetune", "rank", "compare"))
+    for command in ("finetune", "rank", "compare", "export", "simulate", "device", "emulate"):
+        with pytest.raises(SystemExit):
+            medyate(command, "--help")
+        assert f"  medyate {command} " in capsys.readouterr().out, "an example"
+
+
+def test_hyphens_and_mistyped_words(capsys):
+    args = cli.parse(["finetune", "--model", "m", "--data=a-b", "--batch-size", "3", "--out=t-u"])
+    assert (args.batch_size, args.data, args.out) == (3, "a-b", "t-u")
+    assert cli.parse(["device-demo"]).command == "device_demo"
+    flags = ["--port", "p", "--export", "e"]
+    assert cli.parse(["device", *flags, "push", "--any_model", "x.delta"]).delta == "x.delta"
+    assert cli.parse(["device", *flags, "push", "--delta", "x.delta"]).delta == "x.delta"
+    assert cli.parse(["device", *flags, "pull"]).delta == "learned.delta"
+    for train in (["--epochs", "3", "d.npz"], ["d.npz", "--epochs", "3"], ["--data", "d.npz"]):
+        assert cli.parse(["device", *flags, "train", *train]).data == "d.npz"
+    finetune = ["finetune", "--model", "m", "--data", "d"]
+    for words, expected in [
+        (["fintune"], "did you mean finetune?"),
+        ([*finetune, "--batchsize", "3"], "did you mean --batch_size?"),
+        ([*finetune, "more"], "unrecognized arguments: more"),
+        ([*finetune, "--epochs", "0"], "1 or more; received '0'"),
+        ([*finetune, "--learning_rate", "nan"], "a number above 0"),
+        (["finetune"], "required: --model, --data"),
+    ]:
+        with pytest.raises(SystemExit) as ended:
+            cli.parse(words)
+        assert ended.value.code == 2
+        assert expected in capsys.readouterr().err
+
+
+def test_a_progress_bar_ends_with_the_time_that_it_took():
+    from rich.console import Console
+
+    shown = Console(file=io.StringIO(), width=120)
+    with screen.epoch_progress(2) as bar:
+        task = bar.add_task("text", total=1, epoch=2, loss=0.5)
+        bar.update(task, advance=1)
+        bar.tasks[0].finished_time = 61.0
+        shown.print(bar.make_tasks_table(bar.tasks))
+    assert "0:01:01" in shown.file.getvalue()
 
 
 def test_export_and_simulate_go_from_keras_to_tflm(files, capsys):

@@ -4,4 +4,4 @@ from tf_medyate import cli
 
 
 def medyate(*words):
-    return cli.main(cli._parse(["medyate", *map(str, words)]))
+    return cli.main(cli.parse([str(word) for word in words]))

@@ -2,7 +2,6 @@
 
 Example:
     $ medyate bench --suite smoke
-    $ python -m tf_medyate.commands.bench --suite smoke          # the same
 """
 
 from __future__ import annotations
@@ -12,19 +11,16 @@ import importlib.util
 import os
 import pathlib
 import sys
-import warnings
 from collections.abc import Sequence
-
-from absl import app
-from absl.flags import argparse_flags
-from rich.console import Console
 
 from tf_medyate.bench.plan.choice import changed, choose, seeds_of
 from tf_medyate.bench.plan.grid import Run, grid, share_of, split_strategies
 from tf_medyate.bench.plan.suites import OWN, OWN_SUMMARY, SUITES, Suite
 from tf_medyate.bench.run.runner import Outcome, run_here, use_one_thread
 from tf_medyate.bench.run.store import Store
-from tf_medyate.errors import MedyateError, OptionError
+from tf_medyate.commands import common
+from tf_medyate.commands.screen import out
+from tf_medyate.errors import OptionError
 from tf_medyate.select.strategies import PRESETS
 
 RUNNERS = ("auto", "local", "ray")
@@ -33,7 +29,6 @@ FOLDERS = {
     "data_dir": ("MEDYATE_DATA", "folder of data sets that were fetched, as published"),
     "weights_dir": ("MEDYATE_WEIGHTS", "folder of files with trained weights, as published"),
 }
-_out = Console(highlight=False)
 
 
 _EXAMPLES = """examples:
@@ -65,10 +60,8 @@ def epilog() -> str:
 
 def add(commands):
     """Adds the command to `medyate`'s."""
-    from tf_medyate.commands import common
-
     text = "compare strategies on many nets and data sets; resumable, on one machine or many"
-    parser = common.command(commands, "bench", run, text, epilog())
+    parser = common.command(commands, "bench", run, text, more=epilog())
     parser.formatter_class = _Help
     add_flags(parser)
 
@@ -130,7 +123,6 @@ def run(args: argparse.Namespace):
         _save_cases(suite, args.save_cases)
         return
     store = Store(args.out)
-    _warn_plainly()
     try:
         outcome = _outcome(runs, store, args)
     except KeyboardInterrupt:
@@ -197,8 +189,8 @@ def _outcome(runs: Sequence[Run], store: Store, args: argparse.Namespace) -> Out
             args.gpus_per_run,
             args.retries,
         )
-        return run_on_ray(runs, store, cluster, console=_out)
-    return run_here(runs, store, console=_out)
+        return run_on_ray(runs, store, cluster, console=out)
+    return run_here(runs, store, console=out)
 
 
 def _read(runs: Sequence[Run], path: pathlib.Path) -> Outcome:
@@ -216,9 +208,9 @@ def _write(outcome: Outcome, suite: Suite, store: Store, args: argparse.Namespac
     from tf_medyate.bench.analyse.panel import Panel
 
     paths = report.write(outcome.results, suite, store.folder, args.reference)
-    print(tables.overall(Panel(outcome.results)).markdown())
-    _out.print(
-        f"{len(outcome.results)} results, {outcome.fresh} of them new. Report: [bold]{paths[0]}[/] "
+    out.say(tables.overall(Panel(outcome.results)).markdown())
+    out.say(
+        f"{len(outcome.results)} results, {outcome.fresh} of them new. Report: {paths[0]} "
         f"(and {', '.join(path.name for path in paths[1:])} beside it)"
     )
 
@@ -229,39 +221,3 @@ def _complain(outcome: Outcome):
     details = next((failure.details for failure in outcome.failures if failure.details), "")
     if details:
         print(f"The first traceback:\n{details}", file=sys.stderr)
-
-
-def _warn_plainly():
-    """Shows the store's warnings as sentences, without the line of code that gave them."""
-
-    def show(message, category, filename, lineno, file=None, line=None):
-        print(f"medyate bench: warning: {message}", file=file or sys.stderr)
-
-    warnings.showwarning = show
-
-
-def main(args: argparse.Namespace) -> int:
-    """The command on its own; a mistake of the user's ends with its explanation."""
-    try:
-        run(args)
-    except MedyateError as error:
-        print(f"medyate bench: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("medyate bench: stopped.", file=sys.stderr)
-        return 130
-    return 0
-
-
-def _parse(argv: Sequence[str]) -> argparse.Namespace:
-    parser = argparse_flags.ArgumentParser(
-        prog="medyate bench",
-        epilog=epilog(),
-        formatter_class=_Help,
-    )
-    add_flags(parser)
-    return parser.parse_args(argv[1:])
-
-
-if __name__ == "__main__":
-    app.run(main, flags_parser=_parse)

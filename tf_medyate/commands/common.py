@@ -1,35 +1,54 @@
-"""What several commands share: flags, files, training with a progress bar, tables."""
+"""What several commands share: flags, and the files that they name."""
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
-
-from tf_medyate.errors import DataError, EmptyDataError, OptionError
+from tf_medyate import files
+from tf_medyate.commands.arrays import existing_file
+from tf_medyate.commands.dataset import Dataset, Sides, read_data
+from tf_medyate.commands.losses import keras_loss, kind_of
+from tf_medyate.commands.screen import out
+from tf_medyate.errors import OptionError
 
 if TYPE_CHECKING:
     import keras
-    import numpy as np
 
-out = Console(highlight=False)
+_KERAS_BYTES = 1 << 20
+"""Of a model file besides the weights, at most."""
 
 
 class Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Shows defaults, and keeps the line breaks of lists."""
+    """Shows defaults that mean something, and keeps the line breaks of lists."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        given = action.default not in (None, "") and action.default is not False
+        return super()._get_help_string(action) if given else action.help
 
 
-def command(commands, name: str, run, text: str, epilog: str = ""):
-    """Adds a command that `run(args)` does; `text` is its line in the list of commands."""
+def command(commands, name: str, run, text: str, examples: Sequence[str] = (), more: str = ""):
+    """Adds a command that `run(args)` does.
+
+    Args:
+        commands: Where to.
+        name: The command's.
+        run: What it does.
+        text: Its line in the list of commands.
+        examples: Lines to type, without "medyate", for its help.
+        more: Stands below them.
+    """
+    lines = "".join(f"  medyate {example}\n" for example in examples)
+    epilog = (f"examples:\n{lines}\n" if lines else "") + more
     description = text[0].upper() + text[1:] + "."
     parser = commands.add_parser(
         name, help=text, description=description, epilog=epilog, formatter_class=Help
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, parser=parser)
     return parser
 
 
@@ -40,158 +59,92 @@ def preset_list() -> str:
     return "strategies:\n" + "\n".join(f"  {s.name:<15} {s.summary}" for s in PRESETS.values())
 
 
+# --- flags
+
+
+def count(text: str) -> int:
+    """A whole number of 1 or more, as a flag's type."""
+    if not text.isascii() or not text.isdecimal() or len(text) > 9 or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of 1 or more; received {text!r}")
+    return int(text)
+
+
+def positive(text: str) -> float:
+    """A number above 0, as a flag's type."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a number above 0; received {text!r}")
+    return number
+
+
 def data_flags(parser):
     """--model, --data and --loss."""
-    parser.add_argument(
-        "--model",
-        required=True,
-        default=argparse.SUPPRESS,
-        help="a Keras model file (.keras or .h5)",
-    )
-    parser.add_argument(
-        "--data",
-        required=True,
-        default=argparse.SUPPRESS,
-        help=".npz with x, y and perhaps x_val, y_val",
-    )
+    parser.add_argument("--model", required=True, help="a Keras model file (.keras or .h5)")
+    data_flag(parser)
     parser.add_argument(
         "--loss",
         default="auto",
-        help="a Keras loss by name; auto: sparse_categorical_crossentropy for whole-number y of "
-        "one column, categorical_crossentropy for one-hot y, else mean_squared_error",
+        help="a Keras loss by name; auto: a cross-entropy for classes (numbers, names, one-hot "
+        "rows), else mean_squared_error",
+    )
+
+
+def data_flag(parser, required: bool = True):
+    """--data."""
+    parser.add_argument(
+        "--data",
+        required=required,
+        default="",
+        help=".npz with x, y and perhaps x_val, y_val (else a fifth is held back); y: class "
+        "numbers, names or targets. Names stand for the outputs in sorted order, or in that of "
+        "an array named classes",
     )
 
 
 def training_flags(parser):
     """--budget, --epochs, --batch_size, --learning_rate and --seed."""
     parser.add_argument("--budget", default="64KiB", help='"64KiB", "100kB", "27946 elements"')
-    parser.add_argument("--epochs", type=int, default=20, help="passes over the data")
-    parser.add_argument("--batch_size", type=int, default=8, help="samples in a batch")
-    parser.add_argument("--learning_rate", type=float, default=0.05, help="of SGD, cosine decay")
+    parser.add_argument("--epochs", type=count, default=20, help="passes over the data")
+    parser.add_argument("--batch_size", type=count, default=8, help="samples in a batch")
+    parser.add_argument("--learning_rate", type=positive, default=0.05, help="of SGD, cosine decay")
     parser.add_argument("--seed", type=int, default=0, help="seed of draws and shuffling")
-
-
-# --- training
-
-
-def cosine(rate: float, epoch: int, epochs: int) -> float:
-    """The learning rate of an epoch that falls along a cosine, from `rate` at epoch 0."""
-    import math
-
-    return rate * 0.5 * (1 + math.cos(math.pi * epoch / epochs))
-
-
-def train(base, data, args, name: str, loss: str, text: str, calibration: Any = None):
-    """Fine-tunes a copy of `base`; returns the prepared model, the callback and the score."""
-    import keras
-
-    import tf_medyate as md
-
-    x, y, x_test, y_test = data
-    keras.utils.set_random_seed(args.seed)
-    model = md.prepare(base)
-    metrics = ["accuracy"] if loss.endswith("crossentropy") else []
-    model.compile(keras.optimizers.SGD(args.learning_rate), loss, metrics=metrics)
-    budget = args.budget if md.strategy(name).needs_budget else None
-    medyate = md.MeDyate(budget, name, seed=args.seed, calibration=calibration, verbose=0)
-    rates = keras.callbacks.LearningRateScheduler(
-        lambda epoch: cosine(args.learning_rate, epoch, args.epochs)
-    )
-    callbacks = [medyate, rates, _progress_callback(text, args.epochs)]
-    model.fit(x, y, batch_size=args.batch_size, epochs=args.epochs, callbacks=callbacks, verbose=0)
-    return model, medyate, score(model, x_test, y_test, loss)
-
-
-def epoch_progress(epochs: int) -> Progress:
-    """A progress bar whose tasks have the fields `epoch` and `loss`."""
-    return Progress(
-        TextColumn("{task.description:<12}"),
-        BarColumn(),
-        TextColumn("epoch {task.fields[epoch]}/" + str(epochs)),
-        TextColumn("loss {task.fields[loss]:.4f}"),
-        TimeRemainingColumn(),
-        console=out,
-    )
-
-
-def _progress_callback(text: str, epochs: int):
-    """A progress bar over all batches of a fit, with the loss."""
-    import keras
-
-    class Bar(keras.callbacks.Callback):
-        def on_train_begin(self, logs=None):
-            self.bar = epoch_progress(epochs)
-            steps = (self.params or {}).get("steps") or 1
-            self.task = self.bar.add_task(text, total=steps * epochs, epoch=1, loss=float("nan"))
-            self.bar.start()
-
-        def on_epoch_begin(self, epoch, logs=None):
-            self.bar.update(self.task, epoch=epoch + 1)
-
-        def on_train_batch_end(self, batch, logs=None):
-            self.bar.update(self.task, advance=1, loss=(logs or {}).get("loss", float("nan")))
-
-        def on_train_end(self, logs=None):
-            self.bar.stop()
-
-    return Bar()
-
-
-def score(model: keras.Model, x, y, loss: str) -> float:
-    """Accuracy in 0..1 for classifiers, else the mean squared error."""
-    import numpy as np
-
-    outputs = np.asarray(model.predict(x, batch_size=64, verbose="0"))
-    if not loss.endswith("crossentropy"):
-        return float(np.mean((outputs - y) ** 2))
-    truth = y if loss.startswith("sparse") else y.argmax(-1)
-    return float(np.mean(outputs.argmax(-1) == np.reshape(truth, outputs.shape[:-1])))
-
-
-def metric(loss: str) -> str:
-    """Name of what `score` gives."""
-    return "accuracy" if loss.endswith("crossentropy") else "mean squared error"
-
-
-# --- tables
-
-
-def results_table(title: str) -> Table:
-    """A table of strategies, scores and memory."""
-    table = Table(title=title, title_justify="left")
-    for heading in ("strategy", "accuracy", "memory of the update", "share of full"):
-        table.add_column(heading, justify="left" if heading == "strategy" else "right")
-    return table
-
-
-def memory_cells(medyate) -> tuple[str, str]:
-    """Bytes that the update used at most, and its share of full fine-tuning's."""
-    used = max(record.plan.used for record in medyate.report().epochs)
-    full = medyate.cost.full(medyate.specs)
-    return medyate.budget.format(used), f"{used / full:.1%}"
 
 
 # --- files
 
 
-def whole(argument: str, text: str) -> int:
-    """Reads a whole number, or a share is refused with what to write instead.
+def load(args) -> tuple[keras.Model, Dataset, Any]:
+    """Model, data and Keras loss of the flags --model, --data and --loss.
 
     Raises:
-        OptionError: The text is no whole number.
+        OptionError, DataError: They cannot be used.
     """
-    try:
-        return int(text)
-    except ValueError:
-        remedy = "Write 0.97 for a share of the score, or 8 for eight layers."
-        raise OptionError(argument, "a number", repr(text), remedy) from None
-
-
-def load(args) -> tuple[keras.Model, tuple, str]:
-    """Model, (x, y, x_val, y_val) and loss of the flags --model, --data and --loss."""
     base = load_model(args.model)
-    data = read_npz(args.data)
-    return base, data, loss_name(args.loss, data[1])
+    data = read_data(args.data, *_shapes(base), kind_of(args.loss))
+    say_what_was_read(data, args.data)
+    loss, kind = keras_loss(args.loss, base, data)
+    return base, dataclasses.replace(data, kind=kind), loss
+
+
+def say_what_was_read(data: Dataset, path: str) -> None:
+    """Says which name has which number, and what is not used."""
+    if data.names:
+        out.say("Classes: " + ", ".join(f"{i} {name}" for i, name in enumerate(data.names)))
+    if data.unused:
+        out.say(f"Not used of {path}: {', '.join(data.unused)}.")
+
+
+def _shapes(model: keras.Model) -> tuple[Sides, Sides]:
+    """Shapes of a sample and of the output, without the batch."""
+    inputs, outputs = getattr(model, "inputs", None) or (), getattr(model, "outputs", None) or ()
+    if len(inputs) != 1 or len(outputs) != 1 or len(outputs[0].shape) < 2:
+        received = f"{len(inputs)} inputs, {len(outputs)} outputs"
+        remedy = "Use the Python API for others: md.prepare, and MeDyate as a callback of fit."
+        raise OptionError("--model", "a model with one input and one output", received, remedy)
+    return tuple(inputs[0].shape[1:]), tuple(outputs[0].shape[1:])
 
 
 def load_model(path: str) -> keras.Model:
@@ -202,54 +155,15 @@ def load_model(path: str) -> keras.Model:
     """
     import keras
 
-    _require_file("--model", path)
+    existing_file("--model", path)
     try:
         loaded: Any = keras.models.load_model(path, compile=False)
-    except (ValueError, OSError, TypeError) as error:
+    except Exception as error:  # a damaged file may raise anything
         remedy = "Save it with model.save('model.keras') in Keras 3."
         raise OptionError("--model", "a Keras model file", f"{path} ({error})", remedy) from None
     return loaded
 
 
-def _require_file(flag: str, path: str):
-    if not Path(path).exists():
-        raise OptionError(flag, "an existing file", str(path), "Check the path.")
-
-
-def read_npz(path: str) -> tuple[np.ndarray, ...]:
-    """(x, y, x_val, y_val) of --data; without validation data the last fifth is held back.
-
-    Raises:
-        OptionError, DataError, EmptyDataError: The file cannot be used.
-    """
-    import numpy as np
-
-    _require_file("--data", path)
-    try:
-        with np.load(path) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (ValueError, OSError, AttributeError) as error:
-        remedy = "Write it with numpy.savez(path, x=x, y=y)."
-        raise DataError("--data", "an .npz file of arrays", f"{path} ({error})", remedy) from None
-    if not {"x", "y"} <= arrays.keys():
-        remedy = "Write it with numpy.savez(path, x=x, y=y)."
-        raise DataError("--data", "arrays named x and y", f"{sorted(arrays)}", remedy)
-    x, y = arrays["x"].astype(np.float32), arrays["y"]
-    if len(x) != len(y) or len(x) < 2:
-        remedy = "Give every sample one target."
-        raise EmptyDataError("--data", "two samples or more, x and y of one length",
-                             f"{len(x)} x and {len(y)} y", remedy)  # fmt: skip
-    if {"x_val", "y_val"} <= arrays.keys():
-        return x, y, arrays["x_val"].astype(np.float32), arrays["y_val"]
-    cut = len(x) - max(1, len(x) // 5)
-    return x[:cut], y[:cut], x[cut:], y[cut:]
-
-
-def loss_name(name: str, y: np.ndarray) -> str:
-    """The Keras loss of --loss; "auto" goes by the targets."""
-    if name != "auto":
-        return name
-    if y.dtype.kind in "iu" and (y.ndim == 1 or y.shape[-1] == 1):
-        return "sparse_categorical_crossentropy"
-    one_hot = y.ndim == 2 and y.shape[1] > 1 and set(map(float, y.flat)) <= {0.0, 1.0}
-    return "categorical_crossentropy" if one_hot else "mean_squared_error"
+def check_model_file(flag: str, path: str, like: str | Path) -> None:
+    """Makes sure that a Keras model can be written, as large as the file `like`."""
+    files.check_file(flag, path, (".keras", ".h5"), Path(like).stat().st_size + _KERAS_BYTES)

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from tf_medyate.commands import common
+from tf_medyate.commands.losses import score
+from tf_medyate.commands.screen import metric, out, results_table, score_text
+from tf_medyate.commands.training import memory_cells, train
+from tf_medyate.select.strategies import strategy
+
+_EXAMPLES = (
+    "compare --model base.keras --data data.npz --budget 8KiB",
+    "compare --model base.keras --data data.npz --strategies head,medyate,full --epochs 5",
+)
 
 
 def add(commands):
     """Adds the command."""
     text = "try several strategies on the same data"
-    parser = common.command(commands, "compare", run, text, common.preset_list())
+    parser = common.command(commands, "compare", run, text, _EXAMPLES, common.preset_list())
     common.data_flags(parser)
     common.training_flags(parser)
     parser.add_argument(
@@ -18,12 +27,14 @@ def add(commands):
 
 def run(args):
     """Compares."""
+    names = [name.strip() for name in args.strategies.split(",")]
+    for name in names:
+        strategy(name)  # a wrong one is told before hours of the others
     base, data, loss = common.load(args)
-    table = common.results_table("On the validation data")
-    before = common.score(base, data[2], data[3], loss)
-    table.add_row("before", f"{before:.4g}", "-", "-")
-    for name in args.strategies.split(","):
-        _, medyate, score = common.train(base, data, args, name.strip(), loss, name)
-        table.add_row(name, f"{score:.4g}", *common.memory_cells(medyate))
-    table.columns[1].header = common.metric(loss)
-    common.out.print(table)
+    table = results_table("On the validation data", metric(data.kind))
+    before = score(base, data.x_val, data.y_val, data.kind)
+    table.add_row("before", score_text(before, data.kind), "-", "-")
+    for name in names:
+        _, medyate, after = train(base, data, loss, args, name, name)
+        table.add_row(name, score_text(after, data.kind), *memory_cells(medyate))
+    out.print(table)

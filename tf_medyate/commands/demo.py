@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tf_medyate import files
 from tf_medyate.commands import common
+from tf_medyate.commands.dataset import CLASSES, Dataset
+from tf_medyate.commands.losses import score
+from tf_medyate.commands.screen import out, results_table
+from tf_medyate.commands.training import memory_cells, train
 
 _LOSS = "sparse_categorical_crossentropy"
 _BATCH = 8
@@ -17,7 +22,7 @@ def add(commands):
     parser = common.command(commands, "demo", run, text)
     parser.add_argument("--wearer", type=int, default=0, help="who is left out, 0 to 9")
     parser.add_argument("--budget", default="8KiB", help="memory for the update")
-    parser.add_argument("--epochs", type=int, default=15, help="epochs of fine-tuning")
+    parser.add_argument("--epochs", type=common.count, default=15, help="epochs of fine-tuning")
     parser.add_argument("--seed", type=int, default=0, help="seed of draws and shuffling")
     parser.add_argument("--out", default="out/demo", help="folder for report, pictures and export")
 
@@ -28,33 +33,34 @@ def run(args):
     from tf_medyate.zoo.pretrain import pretrained_watch_cnn
 
     split = leave_one_out(args.wearer)
-    common.out.print(f"[bold]A watch learns its wearer[/] - {split}")
-    base = pretrained_watch_cnn(args.wearer, verbose=1)
+    folder = files.check_folder("--out", args.out)
+    out.say(f"A watch learns its wearer - {split}", style="bold")
+    with out.status("Training the watch net on the nine other wearers, once ..."):
+        base = pretrained_watch_cnn(args.wearer)
     source = (split.source_x[::8], split.source_y[::8], 32)
-    table = common.results_table("On recordings that this wearer made later")
-    before = common.score(base, split.test_x, split.test_y, _LOSS)
+    table = results_table("On recordings that this wearer made later")
+    before = score(base, split.test_x, split.test_y, CLASSES)
     table.add_row("as shipped", f"{before:.1%}", "-", "-")
     tuned, medyate = _tune_in_keras(args, base, split, source, table)
-    folder = Path(args.out)
     bundle = _export(tuned, medyate, folder / "tuned", split)
     _learn_in_tflm(args, base, split, source, folder / "device", table)
-    common.out.print(table)
-    print(bundle)
+    out.print(table)
+    out.say(bundle)
     report = medyate.report()
     page = report.save_html(folder / "report.html")
     report.save_png(folder)
-    common.out.print(f"What was drawn, and why: [bold]{page}[/] (and PNG files beside it)")
+    out.say(f"What was drawn, and why: {page} (and PNG files beside it)", style="bold")
 
 
 def _tune_in_keras(args, base, split, source, table):
     """Head, MeDyate and full; returns what MeDyate made."""
-    data = (split.adapt_x, split.adapt_y, split.test_x, split.test_y)
-    common.out.print("Fine-tuning on the wearer's first recordings in Keras, three ways:")
+    data = Dataset(split.adapt_x, split.adapt_y, split.test_x, split.test_y, CLASSES)
+    out.say("Fine-tuning on the wearer's first recordings in Keras, three ways:")
     args.batch_size, args.learning_rate = _BATCH, _RATE
     made = {}
     for name, text in (("head", "head only"), ("medyate", "MeDyate"), ("full", "full")):
-        model, medyate, score = common.train(base, data, args, name, _LOSS, text, source)
-        table.add_row(text, f"{score:.1%}", *common.memory_cells(medyate))
+        model, medyate, after = train(base, data, _LOSS, args, name, text, source)
+        table.add_row(text, f"{after:.1%}", *memory_cells(medyate))
         made[name] = model, medyate
     return made["medyate"]
 
@@ -62,7 +68,7 @@ def _tune_in_keras(args, base, split, source, table):
 def _export(model, medyate, folder: Path, split):
     import tf_medyate as md
 
-    common.out.print("Exporting the tuned model for TensorFlow Lite Micro ...")
+    out.say("Exporting the tuned model for TensorFlow Lite Micro ...")
     return md.export(model, folder, medyate, representative_data=split.adapt_x[:100])
 
 
@@ -81,7 +87,7 @@ def _learn_in_tflm(args, base, split, source, folder: Path, table):
     bundle = md.export(model, folder, medyate)
     rate = falling(_RATE / _BATCH, len(split.adapt_x), args.epochs)
     trainer = md.simulate.TFLMTrainer(bundle, rate)
-    common.out.print("The untuned model in the TFLM interpreter, sample by sample:")
+    out.say("The untuned model in the TFLM interpreter, sample by sample:")
     learn(trainer, split.adapt_x, split.adapt_y, args.epochs, args.seed, "TFLM")
     accuracy = trainer.accuracy(split.test_x, split.test_y)
     pool = bundle.manifest.memory.pool_bytes
@@ -89,7 +95,7 @@ def _learn_in_tflm(args, base, split, source, folder: Path, table):
     budget = medyate.budget.format(pool)
     table.add_row("MeDyate in TFLM", f"{accuracy:.1%}", budget, f"{pool / full:.1%}")
     arena = trainer.arena_bytes
-    common.out.print(
+    out.say(
         f"TFLM's whole arena: {medyate.budget.format(arena)}, the pool included. "
-        f"Where everything lies in it: [bold]{save_memory_map(bundle)}[/]"
+        f"Where everything lies in it: {save_memory_map(bundle)}"
     )

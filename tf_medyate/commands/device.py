@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 from pathlib import Path
 
+from tf_medyate import files
 from tf_medyate.commands import common, device_train
+from tf_medyate.commands.screen import out, progress
 from tf_medyate.errors import OptionError
 
 _LEARNED = "learned.delta"
 _NAMES_ENDING = ".names"
+_DELTA_BYTES = 1 << 20
+
+_EXAMPLES = (
+    "device --port /dev/ttyACM0 status",
+    "device --port /dev/ttyACM0 train data.npz --epochs 10",
+    "device --port /dev/ttyACM0 --export out pull learned.delta --out tuned.keras",
+    "device --port /dev/ttyACM1 --export out push learned.delta",
+)
 
 
 def add(commands):
     """Adds the command."""
     text = "let a board learn over its serial line, and fetch what it learned"
-    parser = common.command(commands, "device", run, text)
-    parser.add_argument(
-        "--port", required=True, default=argparse.SUPPRESS, help="/dev/ttyACM0, tcp:localhost:5555"
-    )
+    parser = common.command(commands, "device", run, text, _EXAMPLES)
+    parser.add_argument("--port", required=True, help="/dev/ttyACM0, tcp:localhost:5555")
     parser.add_argument("--export", default="", help="folder that the firmware was exported to")
-    parser.add_argument("--baud_rate", type=int, default=115200, help="of a serial port")
+    parser.add_argument("--baud_rate", type=common.count, default=115200, help="of a serial port")
     parser.add_argument(
-        "--timeout", type=float, default=3.0, help="seconds before a request is sent again"
+        "--timeout", type=common.positive, default=3.0, help="seconds before a request is repeated"
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     _add_train(actions)
@@ -39,54 +46,61 @@ def add(commands):
 
 
 def _action(actions, name: str, text: str, do):
-    description = text[0].upper() + text[1:] + "."
-    parser = actions.add_parser(
-        name, help=text, description=description, formatter_class=common.Help
-    )
+    parser = common.command(actions, name, run, text)
     parser.set_defaults(do=do)
     return parser
 
 
 def _add_train(actions):
     parser = _action(actions, "train", "stream labelled samples to the board", _train)
-    parser.add_argument("data", help=".npz with x, y and perhaps x_val, y_val")
-    parser.add_argument("--epochs", type=int, default=5, help="passes over the data")
+    common.data_flag(parser, required=False)
+    parser.set_defaults(bare="data")
+    parser.add_argument("--epochs", type=common.count, default=5, help="passes over the data")
     parser.add_argument("--seed", type=int, default=0, help="seed of the shuffling")
     parser.add_argument("--names", default="", help='of new classes in order: "walk,jump"')
-    _learned_flags(parser, "")
+    _delta_flag(parser, "file to write in the end, a sparse delta")
+    _model_flags(parser)
 
 
 def _add_status(actions):
     parser = _action(actions, "status", "what runs on the board, and how it is", _status)
     parser.add_argument(
-        "--commits_per_day", type=float, default=24.0, help="for the life that is left"
+        "--commits_per_day", type=common.positive, default=24.0, help="for the life that is left"
     )
 
 
 def _add_pull(actions):
     text = "fetch what was committed on the board, as a sparse delta; needs --export"
     parser = _action(actions, "pull", text, _pull)
+    _delta_flag(parser, "file to write; a word without a flag is taken for it", _LEARNED)
+    parser.set_defaults(bare="delta")
     parser.add_argument(
         "--differences",
         action="store_true",
         help="keep differences from the factory weights, which another model can be given",
     )
-    _learned_flags(parser, _LEARNED)
+    _model_flags(parser)
 
 
 def _add_push(actions):
     text = "give the board what another one learned; what it learned itself is gone; needs --export"
     parser = _action(actions, "push", text, _push)
-    parser.add_argument("--delta", default=_LEARNED, help="file that was pulled")
+    _delta_flag(parser, "file that was pulled; a word without a flag is taken for it", _LEARNED)
+    parser.set_defaults(bare="delta")
     parser.add_argument(
         "--any_model", action="store_true", help="take differences of another model, too"
     )
 
 
-def _learned_flags(parser, delta: str):
-    parser.add_argument("--delta", default=delta, help="file to write, a sparse delta")
-    parser.add_argument("--model", default="", help="the Keras model that was exported")
+def _delta_flag(parser, text: str, default: str = ""):
+    parser.add_argument("--delta", default=default, metavar="FILE", help=text)
+
+
+def _model_flags(parser):
     parser.add_argument("--out", default="", help="Keras file for the model with what was learned")
+    parser.add_argument(
+        "--model", default="", help="the Keras model that was exported, if not that in --export"
+    )
 
 
 def run(args):
@@ -105,16 +119,34 @@ def run(args):
 
 def _check(args):
     """Checks what can be checked before the port is opened."""
-    model, out = getattr(args, "model", ""), getattr(args, "out", "")
-    if bool(model) != bool(out):
-        remedy = "Name the exported Keras model and the file to write, or neither."
-        raise OptionError("--model, --out", "both or neither", f"{model!r}, {out!r}", remedy)
-    writes = args.action == "train" and (args.delta or out)
+    model, tuned = getattr(args, "model", ""), getattr(args, "out", "")
+    if model and not tuned:
+        remedy = "Name the file to write, too."
+        raise OptionError("--out", "a Keras file, for --model", "none", remedy)
+    if args.action == "train" and not args.data:
+        raise OptionError("--data", "a file", "none", "Name it: train data.npz")
+    writes = args.action == "train" and (args.delta or tuned)
     if (args.action in ("pull", "push") or writes) and not args.export:
         remedy = "Name the folder that `medyate export` wrote: its factory weights are the base."
         raise OptionError("--export", f"a folder, for {args.action}", "none", remedy)
-    if args.action == "push" and not Path(args.delta).exists():
-        raise OptionError("--delta", "an existing file", args.delta, "Check the path.")
+    if args.action == "push":
+        common.existing_file("--delta", args.delta)
+    elif getattr(args, "delta", ""):
+        files.check_file("--delta", args.delta, (".delta",), _DELTA_BYTES)
+    if tuned:
+        args.model = model or _exported_model(args.export)
+        common.check_model_file("--out", tuned, common.existing_file("--model", args.model))
+
+
+def _exported_model(folder: str) -> str:
+    """The Keras model in an export."""
+    from tf_medyate.exporter.manifest import KERAS_FILE
+
+    path = Path(folder if Path(folder).is_dir() else Path(folder).parent) / KERAS_FILE
+    if not path.is_file():
+        remedy = "Export again, or name the Keras model that was exported."
+        raise OptionError("--model", f"{KERAS_FILE} in {folder}", "none", remedy)
+    return str(path)
 
 
 # --- actions
@@ -137,16 +169,15 @@ def _pull(board, exported, args):
 
     kinds = device.DeltaKind
     kind = kinds.DIFFERENCES if getattr(args, "differences", False) else kinds.VALUES
-    with _transfer("pulling") as progress:
-        learned = device.pull_learned(board, exported, kind, progress)
-    common.out.print(f"{learned.delta}")
+    with _transfer("pulling") as advance:
+        learned = device.pull_learned(board, exported, kind, advance)
+    out.say(learned.delta)
     if args.delta:
-        path = Path(args.delta)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(learned.delta.to_bytes())
-        _names_file(path).write_text(device.names_text(learned.names), encoding="utf-8")
-        common.out.print(
-            f"Wrote {path} ({path.stat().st_size:,} bytes) and {_names_file(path)} "
+        path, data = Path(args.delta), learned.delta.to_bytes()
+        files.write_text(_names_file(path), device.names_text(learned.names))
+        files.write_bytes(path, data)
+        out.say(
+            f"Wrote {path} ({len(data):,} bytes) and {_names_file(path)} "
             f"({len(learned.names)} names)."
         )
     if args.out:
@@ -163,26 +194,23 @@ def _apply(delta, layout, args):
 
     model = md.prepare(common.load_model(args.model))
     device.apply_to_model(delta, model, layout)
-    Path(args.out).parent.mkdir(parents=True, exist_ok=True)
-    md.strip(model).save(args.out)
-    common.out.print(f"Wrote {args.out}: the model with what the board learned.")
+    files.save_keras(md.strip(model), args.out)
+    out.say(f"Wrote {args.out}: the model with what the board learned.")
 
 
 def _push(board, exported, args):
     from tf_medyate import device
 
     path = Path(args.delta)
-    names_file = _names_file(path)
-    text = names_file.read_text(encoding="utf-8") if names_file.exists() else ""
-    learned = device.Learned(device.read_delta(path.read_bytes()), device.read_names(text))
-    with _transfer("pushing") as progress:
-        device.push_learned(board, exported, learned, any_model=args.any_model, progress=progress)
-    common.out.print(f"Pushed and committed: {learned.delta}")
+    learned = device.Learned(device.load_delta(path), device.load_names(_names_file(path)))
+    with _transfer("pushing") as advance:
+        device.push_learned(board, exported, learned, any_model=args.any_model, progress=advance)
+    out.say(f"Pushed and committed: {learned.delta}")
 
 
 def _enrol(board, exported, args):
     label = board.enrol(args.name)
-    common.out.print(f"Class {label} is {args.name!r} from now on.")
+    out.say(f"Class {label} is {args.name!r} from now on.")
 
 
 def _reset(board, exported, args):
@@ -190,15 +218,14 @@ def _reset(board, exported, args):
 
     pushed = device.reset(board, exported)
     how = " It got its factory weights from the export." if pushed else ""
-    common.out.print(f"The board has forgotten what it learned.{how}")
+    out.say(f"The board has forgotten what it learned.{how}")
 
 
 @contextlib.contextmanager
 def _transfer(text: str):
     """Shows how far a transfer has come; gives what is to be called with bytes done and in all."""
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+    from rich.progress import DownloadColumn
 
-    columns = (TextColumn("{task.description:<12}"), BarColumn(), DownloadColumn())
-    with Progress(*columns, console=common.out) as bar:
+    with progress(DownloadColumn()) as bar:
         task = bar.add_task(text, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

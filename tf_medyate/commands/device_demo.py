@@ -7,7 +7,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tf_medyate import files
 from tf_medyate.commands import common
+from tf_medyate.commands.dataset import CLASSES
+from tf_medyate.commands.losses import score
+from tf_medyate.commands.screen import epoch_progress, out
 
 _LOSS = "sparse_categorical_crossentropy"
 _RATE = 0.05 / 8
@@ -28,10 +32,13 @@ def add(commands):
     parser = common.command(commands, "device_demo", run, text)
     parser.add_argument("--wearer", type=int, default=0, help="who is left out, 0 to 9")
     parser.add_argument("--budget", default="8KiB", help="memory for the update")
-    parser.add_argument("--epochs", type=int, default=5, help="epochs on the board")
+    parser.add_argument("--epochs", type=common.count, default=5, help="epochs on the board")
     parser.add_argument("--seed", type=int, default=0, help="seed of draws and shuffling")
     parser.add_argument(
-        "--test_windows", type=int, default=160, help="later recordings to measure accuracy on"
+        "--test_windows",
+        type=common.count,
+        default=160,
+        help="later recordings to measure accuracy on",
     )
     parser.add_argument("--out", default="out/device_demo", help="folder for all that is made")
 
@@ -42,14 +49,15 @@ def run(args):
     from tf_medyate.emulator import EmulatedBoard, build_image
     from tf_medyate.zoo.pretrain import pretrained_watch_cnn
 
+    folder = files.check_folder("--out", args.out)
     split = _thin_test(leave_one_out(args.wearer), args.test_windows)
-    common.out.print(f"[bold]A watch learns its wearer, on a board[/] - {split}")
-    base = pretrained_watch_cnn(args.wearer, verbose=1)
-    folder = Path(args.out)
+    out.say(f"A watch learns its wearer, on a board - {split}", style="bold")
+    with out.status("Training the watch net on the nine other wearers, once ..."):
+        base = pretrained_watch_cnn(args.wearer)
     bundle = _export(args, base, split, folder / "export")
-    common.out.print("Building the firmware ...")
+    out.say("Building the firmware ...")
     image = build_image(folder / "export", folder / "firmware")
-    print(image.sizes)
+    out.say(image.sizes)
     flash = folder / "flash.bin"
     flash.unlink(missing_ok=True)
     with EmulatedBoard(flash, count_instructions=True) as board:
@@ -85,7 +93,7 @@ def _export(args, base, split, folder: Path):
     medyate.set_model(model)
     options = md.FirmwareOptions(samples_per_epoch=len(split.adapt_x), commits_per_day=24)
     bundle = md.export(model, folder, medyate, firmware=options)
-    print(bundle)
+    out.say(bundle)
     return bundle
 
 
@@ -116,9 +124,9 @@ class _Lesson:
         x, y, epochs = self._split.adapt_x, self._split.adapt_y, self._args.epochs
         rng = np.random.default_rng(self._args.seed)
         with self._connect() as client:
-            common.out.print(f"On the line: {client.info}")
+            out.say(f"On the line: {client.info}")
             self.before = self._accuracy(client)
-            with common.epoch_progress(epochs) as bar:
+            with epoch_progress(epochs) as bar:
                 task = bar.add_task("on the board", total=len(x) * epochs, epoch=1, loss=np.nan)
                 for epoch in range(epochs):
                     bar.update(task, epoch=epoch + 1)
@@ -138,8 +146,8 @@ class _Lesson:
             delay_s = _CUT_AT * self._commit_s / 2**attempt
             if self._cut_once(delay_s):
                 break
-            common.out.print("The commit was over by then: once more, and sooner.")
-        common.out.print(f"Started again: {self.found}.")
+            out.say("The commit was over by then: once more, and sooner.")
+        out.say(f"Started again: {self.found}.")
         with self._connect() as client:
             self.survived = self._accuracy(client)
 
@@ -151,7 +159,7 @@ class _Lesson:
             for index in range(min(_CUT_SAMPLES, len(x))):
                 client.step(x[index], y[index])
             answered = self._board.cut_while(client.end_epoch, delay_s)
-        common.out.print(f"Power cut {delay_s:.2f} s into a commit.")
+        out.say(f"Power cut {delay_s:.2f} s into a commit.")
         self._board.start()
         with self._connect() as client:
             is_old = client.status().epochs == epochs
@@ -169,7 +177,7 @@ class _Lesson:
 
         hits = 0
         pairs = list(zip(self._split.test_x, self._split.test_y, strict=True))
-        for sample, label in track(pairs, "accuracy    ", console=common.out, transient=True):
+        for sample, label in track(pairs, "accuracy    ", console=out, transient=True):
             hits += int(client.predict(sample).argmax() == label)
         return hits / len(pairs)
 
@@ -182,11 +190,11 @@ def _into_keras(board, base, split, folder: Path) -> float:
     exported = device.read_export(folder / "export")
     with device.DeviceClient.open(board.port) as client:
         learned = device.pull_learned(client, exported)
-    common.out.print(f"Pulled: {learned.delta}")
+    out.say(f"Pulled: {learned.delta}")
     model = md.prepare(base)
     device.apply_to_model(learned.delta, model, exported.layout)
-    md.strip(model).save(folder / "tuned.keras")
-    return common.score(model, split.test_x, split.test_y, _LOSS)
+    files.save_keras(md.strip(model), folder / "tuned.keras")
+    return score(model, split.test_x, split.test_y, CLASSES)
 
 
 # --- what is told
@@ -201,11 +209,11 @@ def _tell(args, lesson: _Lesson, built, in_keras: float, folder: Path):
     table = Table(title="On the board", title_justify="left", show_header=False)
     for name, value in facts:
         table.add_row(name, value)
-    common.out.print(table)
+    out.print(table)
     title = f"On its board, a watch went from {lesson.before:.1%} to {lesson.after:.1%}"
     samples = len(lesson.losses) // args.epochs
     page = save_story(BoardStory(title, lesson.losses, samples, facts), folder)
-    common.out.print(f"The same with a picture: [bold]{page}[/]")
+    out.say(f"The same with a picture: {page}", style="bold")
 
 
 def _accuracies(lesson: _Lesson, in_keras: float) -> list[tuple[str, str]]:

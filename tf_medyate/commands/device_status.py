@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tf_medyate.commands import common
-from tf_medyate.errors import OptionError
+from tf_medyate.commands.screen import out
 
 if TYPE_CHECKING:
     from tf_medyate.device import DeviceClient, DeviceCounters, DeviceInfo
@@ -18,21 +17,22 @@ def show(board: DeviceClient, commits_per_day: float) -> None:
 
     Args:
         board: Which.
-        commits_per_day: How the life that is left is worked out.
-
-    Raises:
-        OptionError: There are no commits in a day.
+        commits_per_day: How the life that is left is worked out; above 0.
     """
     from rich.table import Table
 
-    if not commits_per_day > 0:
-        remedy = "Say how often the board ends an epoch; 24 is once an hour."
-        raise OptionError("--commits_per_day", "above 0", f"{commits_per_day}", remedy)
-    names, counters = board.names(), board.status()
+    from tf_medyate.device import DeltaError
+
+    counters = board.status()
+    try:
+        names = board.names()
+    except DeltaError as error:
+        out.say(f"The names of the classes cannot be read: {error}")
+        names = {}
     table = Table(title=str(board.info), title_justify="left", show_header=False)
     for name, value in rows(board.info, counters, names, commits_per_day):
         table.add_row(name, value)
-    common.out.print(table)
+    out.print(table)
 
 
 def rows(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tf_medyate.commands import common
-from tf_medyate.errors import LabelError, OptionError
+from tf_medyate.commands.dataset import CLASSES, TARGETS, Dataset, read_data
+from tf_medyate.commands.screen import column, epoch_progress, metric, out, score_text
+from tf_medyate.errors import OptionError
+from tf_medyate.names import check_name
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from tf_medyate.device import DeviceClient, DeviceInfo
+    from tf_medyate.device import DeviceClient
 
 # How much the newest loss counts in the one that is shown: single samples jump.
 _NEWEST = 0.05
@@ -27,118 +27,104 @@ def train(board: DeviceClient, args: Any) -> None:
         OptionError, DataError: Of the arguments and the data.
         DeviceError, LinkError: As `DeviceClient`.
     """
-    x, y, x_val, y_val = common.read_npz(args.data)
-    y, y_val = _labels(y, board.info), _labels(y_val, board.info)
-    if args.epochs < 1:
-        raise OptionError("--epochs", "1 or more", f"{args.epochs}", "Write for example 5.")
-    common.out.print(f"{board.info}")
-    _enrol_new(board, y, y_val, args.names)
-    score = _Score(board, x_val, y_val)
-    before = score.measure()
-    dropped = _learn(board, x, y, args, score, before)
-    name = score.name
-    common.out.print(
-        f"{name} on {len(x_val)} validation samples: {before:.4g} before, {score.last:.4g} after."
+    data = _read(board, args.data)
+    out.say(board.info)
+    _enrol_new(board, data, args.names)
+    measured = _Score(board, data)
+    before = measured.measure()
+    dropped = _learn(board, data, args, measured, before)
+    texts = (score_text(value, data.kind) for value in (before, measured.last))
+    out.say(
+        "{} on {} validation samples: {} before, {} after.".format(
+            measured.name, len(data.x_val), *texts
+        )
     )
     if dropped:
-        common.out.print(f"The board's guard dropped {dropped} of {args.epochs} epochs.")
+        out.say(f"The board's guard dropped {dropped} of {args.epochs} epochs.")
     counters = board.link.counters
-    common.out.print(f"{counters.requests} requests, {counters.resent} of them sent again.")
+    out.say(f"{counters.requests} requests, {counters.resent} of them sent again.")
 
 
-def _learn(
-    board: DeviceClient, x: np.ndarray, y: np.ndarray, args: Any, score: _Score, before: float
-) -> int:
+def _read(board: DeviceClient, path: str) -> Dataset:
+    """The data, labels as the board numbers them. Names that it does not know are new classes."""
+    info = board.info
+    known = board.names() if info.classes else {}  # DeltaError: numbers would go by wrong names
+    names = [known[label] for label in range(len(known)) if label in known]
+    return read_data(
+        path,
+        info.sample_shape,
+        (info.classes or info.outputs,),
+        CLASSES if info.classes else TARGETS,
+        names if len(names) == len(known) else (),
+        info.classes - len(names),
+    )
+
+
+def _learn(board: DeviceClient, data: Dataset, args: Any, score: _Score, before: float) -> int:
     """Epoch after epoch in shuffled order; returns how many the guard dropped."""
     import numpy as np
 
     rng = np.random.default_rng(args.seed)
     dropped, shown = 0, float("nan")
-    with _progress(args.epochs, score.name) as bar:
-        total = len(x) * args.epochs
-        task = bar.add_task("on the board", total=total, epoch=1, loss=shown, score=before)
+    column_of_score = column(f"{score.name} {{task.fields[score]}}")
+    with epoch_progress(args.epochs, column_of_score) as bar:
+        total = len(data.x) * args.epochs
+        text = score_text(before, data.kind)
+        task = bar.add_task("on the board", total=total, epoch=1, loss=shown, score=text)
         for epoch in range(args.epochs):
             bar.update(task, epoch=epoch + 1)
-            for index in rng.permutation(len(x)):
-                loss = board.step(x[index], y[index])
+            for index in rng.permutation(len(data.x)):
+                loss = board.step(data.x[index], data.y[index])
                 shown = loss if shown != shown else shown + _NEWEST * (loss - shown)
                 bar.update(task, advance=1, loss=shown)
             dropped += not board.end_epoch()
-            bar.update(task, score=score.measure())
+            bar.update(task, score=score_text(score.measure(), data.kind))
     return dropped
-
-
-def _progress(epochs: int, score: str):
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    return Progress(
-        TextColumn("{task.description:<12}"),
-        BarColumn(),
-        TextColumn("epoch {task.fields[epoch]}/" + str(epochs)),
-        TextColumn("loss {task.fields[loss]:.4f}"),
-        TextColumn(score + " {task.fields[score]:.4g}"),
-        TimeRemainingColumn(),
-        console=common.out,
-    )
 
 
 class _Score:
     """Accuracy, or mean squared error, of the board on the validation data."""
 
-    def __init__(self, board: DeviceClient, x: np.ndarray, y: np.ndarray):
-        self._board, self._x, self._y = board, x, y
-        self.name = "accuracy" if board.info.classes else "mean squared error"
+    def __init__(self, board: DeviceClient, data: Dataset):
+        self._board, self._data = board, data
+        self.name = metric(data.kind)
         self.last = float("nan")
 
     def measure(self) -> float:
         import numpy as np
 
-        scores = np.array([self._board.predict(sample) for sample in self._x])
-        if self._board.info.classes:
-            self.last = float(np.mean(scores.argmax(-1) == self._y))
+        scores = np.array([self._board.predict(sample) for sample in self._data.x_val])
+        if self._data.kind == CLASSES:
+            self.last = float(np.mean(scores.argmax(-1) == self._data.y_val))
         else:
-            self.last = float(np.mean((scores - self._y.reshape(scores.shape)) ** 2))
+            self.last = float(np.mean((scores - self._data.y_val) ** 2))
         return self.last
 
 
-def _labels(y: np.ndarray, info: DeviceInfo) -> np.ndarray:
-    """Class numbers [n] for a classifier, one-hot rows included; else targets as they are."""
-    if not info.classes:
-        return y
-    if common.loss_name("auto", y) == "categorical_crossentropy":
-        y = y.argmax(-1)
-    whole = y.dtype.kind in "iu" and y.size == len(y)
-    if not whole or y.min() < 0 or y.max() >= info.classes:
-        received = f"{y.dtype} of shape {y.shape}, from {y.min()} to {y.max()}"
-        remedy = (
-            "Number the classes as for the model's training; for new ones, export with spare "
-            "classes."
-        )
-        raise LabelError("y", f"classes 0 to {info.classes - 1}", received, remedy)
-    return y.reshape(-1)
-
-
-def _enrol_new(board: DeviceClient, y: np.ndarray, y_val: np.ndarray, names: str) -> None:
+def _enrol_new(board: DeviceClient, data: Dataset, names: str) -> None:
     """Enrols the spare classes that occur in the data, and those before them.
 
     Args:
         board: Which.
-        y: Class numbers, or targets.
-        y_val: The same for validation.
-        names: Of the new classes, in order, separated by commas; "" for "class N".
+        data: What it will learn from.
+        names: Of the new classes, in order, separated by commas; "": as the data name them, else
+            "class N".
 
     Raises:
-        OptionError: There are more names than new classes, or fewer.
+        OptionError: There are more names than new classes, or fewer; or one is no name.
     """
     if not board.info.classes:
         return
-    first, end = board.status().named_classes, int(max(y.max(), y_val.max())) + 1
+    first, end = board.status().named_classes, int(max(data.y.max(), data.y_val.max())) + 1
     new = list(range(first, end)) if first >= board.info.factory_classes else []
     given = [name.strip() for name in names.split(",")] if names else []
     if given and len(given) != len(new):
         expected = f"{len(new)} names, of the classes {new}" if new else "none: no class is new"
         remedy = "Name the new classes in the order of their labels, separated by commas."
         raise OptionError("--names", expected, f"{given}", remedy)
-    for label, name in zip(new, given or [f"class {label}" for label in new], strict=True):
-        common.out.print(f"Class {label} is new to the board: {name!r}.")
+    for name in given:
+        check_name("--names", name)
+    named = [data.names[i] if i < len(data.names) else f"class {i}" for i in new]
+    for label, name in zip(new, given or named, strict=True):
+        out.say(f"Class {label} is new to the board: {name!r}.")
         board.enrol(name)

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+from tf_medyate import files
 from tf_medyate.boards.registry import BOARDS
 from tf_medyate.commands import common
+from tf_medyate.commands.screen import out
 from tf_medyate.errors import OptionError
+
+_EXAMPLES = (
+    "export --model base.keras --data data.npz --budget 8KiB --out out",
+    "export --model base.keras --data data.npz --arduino --spare_classes 2 --out out",
+    "simulate --bundle out --data data.npz                 # what a board would learn",
+)
 
 
 def add(commands):
@@ -15,8 +25,8 @@ def add(commands):
         "export",
         run,
         text,
-        "The data calibrate which layers and channels matter, and the int8 model's ranges.\n"
-        "Try the result with: medyate simulate --bundle OUT --data d.npz\n\n"
+        _EXAMPLES,
+        "The data calibrate which layers and channels matter, and the int8 model's ranges.\n\n"
         + common.preset_list(),
     )
     common.data_flags(parser)
@@ -24,10 +34,10 @@ def add(commands):
     parser.add_argument("--budget", default="64KiB", help="bytes of the pool, or elements")
     parser.add_argument("--arena_limit", default="", help='largest arena, as "128KiB"; none: any')
     parser.add_argument("--strategy", default="medyate", help="how to choose channels, see below")
-    parser.add_argument("--learning_rate", type=float, default=0.01, help="of SGD")
+    parser.add_argument("--learning_rate", type=common.positive, default=0.01, help="of SGD")
     parser.add_argument("--momentum", type=float, default=0.0, help="of SGD; doubles the weights")
     parser.add_argument(
-        "--batch_size", type=int, default=1, help="samples whose gradients make one step"
+        "--batch_size", type=common.count, default=1, help="samples whose gradients make one step"
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of the draws")
     parser.add_argument(
@@ -61,20 +71,29 @@ def _firmware_flags(parser):
         help="save flash: the board cannot forget by itself what it learned",
     )
     group.add_argument(
-        "--rate_hz", type=float, default=50.0, help="readings a second, for the motion example"
+        "--rate_hz",
+        type=common.positive,
+        default=50.0,
+        help="readings a second, for the motion example",
     )
     numbers = "one number a channel, as in 0,0,9.8, for the motion example: input = (reading - "
     group.add_argument("--input_offset", default="", help=f"{numbers}offset) * scale")
     group.add_argument("--input_scale", default="", help="the same for the scale")
     group.add_argument(
-        "--samples_per_epoch", type=int, default=100, help="for the estimates of time and energy"
+        "--samples_per_epoch",
+        type=common.count,
+        default=100,
+        help="for the estimates of time and energy",
     )
     group.add_argument(
-        "--commits_per_day", type=float, default=24.0, help="for the estimate of the flash's life"
+        "--commits_per_day",
+        type=common.positive,
+        default=24.0,
+        help="for the estimate of the flash's life",
     )
 
 
-def _firmware_options(args):
+def _firmware_options(args, class_names):
     import tf_medyate as md
 
     if not (args.cpp or args.arduino or args.tflm):
@@ -89,7 +108,7 @@ def _firmware_options(args):
         board=None if args.board == "any" else args.board,
         samples_per_epoch=args.samples_per_epoch,
         commits_per_day=args.commits_per_day,
-        class_names=tuple(name for name in args.class_names.split(",") if name),
+        class_names=tuple(name.strip() for name in class_names),
         spare_classes=args.spare_classes,
         factory_copy=not args.no_factory_copy,
         rate_hz=args.rate_hz,
@@ -111,28 +130,29 @@ def run(args):
 
     import tf_medyate as md
 
-    firmware = _firmware_options(args)
+    files.check_folder("--out", args.out)
+    firmware = _firmware_options(args, args.class_names.split(",") if args.class_names else ())
     base, data, loss = common.load(args)
+    if firmware and not firmware.class_names and data.names:
+        firmware = dataclasses.replace(firmware, class_names=data.names)
     if args.spare_classes:
         base = md.add_spare_classes(base, args.spare_classes)
     model = md.prepare(base)
-    if args.batch_size < 1:
-        raise OptionError("--batch_size", "1 or more", str(args.batch_size), "Choose 1.")
     optimizer = keras.optimizers.SGD(
         args.learning_rate,
         momentum=args.momentum,
         gradient_accumulation_steps=args.batch_size if args.batch_size > 1 else None,
     )
-    model.compile(optimizer, keras_loss(loss, model))
+    model.compile(optimizer, loss)
     budget = args.budget if md.strategy(args.strategy).needs_budget else None
-    calibration = (data[0], data[1])
+    calibration = (data.x, data.y)
     medyate = md.MeDyate(budget, args.strategy, seed=args.seed, calibration=calibration)
     medyate.set_model(model)
-    samples = data[0][:200] if args.int8 else None
+    samples = data.x[:200] if args.int8 else None
     limit = args.arena_limit or None
     bundle = md.export(model, args.out, medyate, limit, samples, firmware)
-    print(bundle)
-    common.out.print(f"Where everything lies in the arena: [bold]{save_memory_map(bundle)}[/]")
+    out.say(bundle)
+    out.say(f"Where everything lies in the arena: {save_memory_map(bundle)}", style="bold")
 
 
 def save_memory_map(bundle):
@@ -140,22 +160,5 @@ def save_memory_map(bundle):
     from tf_medyate.exporter.write.memory_map import memory_map
 
     path = bundle.folder / "memory.png"
-    path.write_bytes(memory_map(bundle.manifest).png())
+    files.write_bytes(path, memory_map(bundle.manifest).png())
     return path
-
-
-def keras_loss(name: str, model):
-    """The loss by name; a cross-entropy of logits if the model does not end in a softmax."""
-    import keras
-
-    if not name.endswith("crossentropy"):
-        return name
-    last = model.layers[-1]
-    activation = getattr(last, "activation", None)
-    softmax = isinstance(last, keras.layers.Softmax) or activation is keras.activations.softmax
-    loss = keras.losses.get(name)
-    kind = {
-        "sparse_categorical_crossentropy": keras.losses.SparseCategoricalCrossentropy,
-        "categorical_crossentropy": keras.losses.CategoricalCrossentropy,
-    }.get(name)
-    return kind(from_logits=not softmax) if kind else loss

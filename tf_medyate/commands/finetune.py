@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tf_medyate import files
 from tf_medyate.commands import common
-from tf_medyate.errors import OptionError
+from tf_medyate.commands.losses import score
+from tf_medyate.commands.screen import metric, out, score_text
+from tf_medyate.commands.training import train
+
+_REPORT_BYTES = 4 << 20
+
+_EXAMPLES = (
+    "finetune --model base.keras --data data.npz",
+    "finetune --model base.keras --data data.npz --budget 8KiB --epochs 40 --out mine.keras",
+)
 
 
 def add(commands):
     """Adds the command."""
-    parser = common.command(
-        commands,
-        "finetune",
-        run,
-        "fine-tune a .keras file on an .npz file",
-        common.preset_list(),
-    )
+    text = "fine-tune a .keras file on an .npz file"
+    parser = common.command(commands, "finetune", run, text, _EXAMPLES, common.preset_list())
     common.data_flags(parser)
     common.training_flags(parser)
     parser.add_argument("--strategy", default="medyate", help="how to choose channels, see below")
@@ -28,27 +33,28 @@ def run(args):
     """Fine-tunes."""
     from tf_medyate.prepared.folding import strip
 
+    _check_outputs(args)
     base, data, loss = common.load(args)
-    model, medyate, score = common.train(base, data, args, args.strategy, loss, args.strategy)
+    before = score(base, data.x_val, data.y_val, data.kind)
+    model, medyate, after = train(base, data, loss, args, args.strategy, args.strategy)
     report = medyate.report()
+    files.save_keras(strip(model), args.out)
     _save_report(report, Path(args.report))
-    Path(args.out).parent.mkdir(parents=True, exist_ok=True)
-    strip(model).save(args.out)
-    print(report)
-    before = common.score(base, data[2], data[3], loss)
-    metric = common.metric(loss)
-    common.out.print(f"{metric} on the validation data: {before:.4g} before, {score:.4g} after.")
-    common.out.print(f"Model: [bold]{args.out}[/]   Report: [bold]{args.report}[/]")
+    out.say(report)
+    texts = (score_text(value, data.kind) for value in (before, after))
+    out.say("{} on the validation data: {} before, {} after.".format(metric(data.kind), *texts))
+    out.say(f"Model: {args.out}   Report: {args.report}", style="bold")
+
+
+def _check_outputs(args):
+    """Tells what cannot be written, before the first epoch."""
+    common.existing_file("--model", args.model)
+    common.check_model_file("--out", args.out, args.model)
+    files.check_file("--report", args.report, (".html", ".json", ".txt"), _REPORT_BYTES)
 
 
 def _save_report(report, path: Path):
-    path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".html":
         report.save_html(path)
-    elif path.suffix == ".json":
-        path.write_text(report.to_json())
-    elif path.suffix == ".txt":
-        path.write_text(f"{report}\n")
     else:
-        remedy = "Name it, for example, report.html."
-        raise OptionError("--report", "a file ending in .html, .json or .txt", str(path), remedy)
+        files.write_text(path, report.to_json() if path.suffix == ".json" else f"{report}\n")

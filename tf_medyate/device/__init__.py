@@ -9,12 +9,19 @@ Example:
 
 from tf_medyate.device.applying import apply_to_model, read_layout
 from tf_medyate.device.client import DeviceClient
-from tf_medyate.device.delta import DeltaError, DeltaKind, SparseDelta, encode_delta, read_delta
+from tf_medyate.device.delta import (
+    DeltaError,
+    DeltaKind,
+    SparseDelta,
+    encode_delta,
+    load_delta,
+    read_delta,
+)
 from tf_medyate.device.exported import Exported, read_export
 from tf_medyate.device.info import DeviceCounters, DeviceInfo, Expected
 from tf_medyate.device.learned import Learned, pull_learned, push_learned, reset
 from tf_medyate.device.link import DeviceError, SessionLostError
-from tf_medyate.device.names import names_text, read_names
+from tf_medyate.device.names import load_names, names_text, read_names
 from tf_medyate.device.protocol import DeviceStatus, Region
 from tf_medyate.device.transport import LinkError
 from tf_medyate.exporter.write.region import RegionLayout, WeightPlace
@@ -38,6 +45,8 @@ __all__ = [
     "WeightPlace",
     "apply_to_model",
     "encode_delta",
+    "load_delta",
+    "load_names",
     "names_text",
     "pull_learned",
     "push_learned",

@@ -21,6 +21,8 @@ from tf_medyate.kernel_order import as_keras, channel_first
 if TYPE_CHECKING:
     from tf_medyate.prepared.model import PreparedModel
 
+_MOST_WEIGHTS = 1 << 24
+
 
 def read_layout(path: str | pathlib.Path) -> RegionLayout:
     """Reads what `RegionLayout.to_json` wrote.
@@ -31,8 +33,14 @@ def read_layout(path: str | pathlib.Path) -> RegionLayout:
     try:
         entries = json.loads(pathlib.Path(path).read_text())
         places = tuple(WeightPlace(**place) for place in entries["places"])
-        return RegionLayout(int(entries["model_hash"], 16), int(entries["weights"]), places)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        layout = RegionLayout(int(entries["model_hash"], 16), int(entries["weights"]), places)
+        numbers = [n for p in places for n in (p.kernel_offset, p.bias_offset)]
+        if not all(isinstance(number, int) for number in numbers) or not (
+            0 <= layout.model_hash < 1 << 64 and 0 <= layout.weights <= _MOST_WEIGHTS
+        ):
+            raise ValueError("numbers out of range")
+        return layout
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         remedy = "Give the layout that was written along with the firmware."
         raise DeltaError("layout", "a weights layout", f"{path}: {error}", remedy) from None
 

@@ -10,6 +10,7 @@ Example:
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -24,6 +25,7 @@ from tf_medyate.device.names import read_names
 from tf_medyate.device.protocol import DeviceStatus, Region, RequestKind
 from tf_medyate.device.transport import BAUD_RATE, LinkError, Transport, open_transport
 from tf_medyate.errors import DataError, LabelError, NonFiniteDataError, OptionError
+from tf_medyate.names import check_name
 
 TIMEOUT_S = 3.0
 """Before a request is sent again. A step of a large network takes a second or two."""
@@ -31,6 +33,8 @@ SLOW_TIMEOUT_S = 30.0
 """The same for what writes flash: a whole model takes five seconds."""
 ATTEMPTS = 8
 _PULLS = 3
+_LEAST_PART = 4 * protocol.LEAST_BUFFER_WORDS - 28
+"""Bytes of a part that is not the last: a frame's least room, without the words of the answer."""
 
 
 class DeviceClient:
@@ -115,6 +119,7 @@ class DeviceClient:
         info = DeviceInfo.from_bytes(answer.payload)
         if answer.status != DeviceStatus.OK:
             raise refusal(answer.status, expected, info)
+        info.check()
         self.info = info
         return info
 
@@ -137,14 +142,25 @@ class DeviceClient:
         """
         data, tail = self._sample(sample), self._label(label)
         answer = self._send_sample(RequestKind.STEP, data, tail)
-        return float(protocol.STEP_ANSWER.unpack(answer)["loss"])
+        loss = float(protocol.STEP_ANSWER.unpack(answer)["loss"])
+        if not math.isfinite(loss):
+            raise _malformed(RequestKind.STEP, "a finite loss", f"{loss}")
+        return loss
 
     def predict(self, sample: Any) -> np.ndarray:
-        """The model's output for one sample, float32 [outputs]."""
+        """The model's output for one sample, float32 [outputs].
+
+        Raises:
+            DataError, DeviceError, LinkError: As `step`.
+            NonFiniteDataError: The board answers NaN or infinity.
+        """
         answer = self._send_sample(RequestKind.PREDICT, self._sample(sample), b"")
         scores = np.frombuffer(answer, "<f4").astype(np.float32)
         if len(scores) != self.info.outputs:
             raise _malformed(RequestKind.PREDICT, f"{self.info.outputs} scores", f"{len(scores)}")
+        if not np.isfinite(scores).all():
+            remedy = "The board's weights are ruined: reset it, or push what was pulled before."
+            raise NonFiniteDataError("predict", "finite scores", "NaN or infinity", remedy)
         return scores
 
     def end_epoch(self) -> bool:
@@ -172,14 +188,28 @@ class DeviceClient:
         self._slow(RequestKind.RESET)
 
     def enrol(self, name: str) -> int:
-        """Gives a name to a new class; returns its label."""
-        answer = self._slow(RequestKind.ENROL, name.encode())
-        return int(protocol.ENROL_ANSWER.unpack(answer)["label"])
+        """Gives a name to a new class; returns its label.
+
+        Raises:
+            OptionError: It is too long, or has control characters.
+            DeviceError, LinkError: As `step`.
+        """
+        answer = self._slow(RequestKind.ENROL, check_name("name", name).encode())
+        label = int(protocol.ENROL_ANSWER.unpack(answer)["label"])
+        if label >= self.info.classes:
+            expected = f"a label below {self.info.classes}"
+            raise _malformed(RequestKind.ENROL, expected, f"{label}")
+        return label
 
     def names(self) -> dict[int, str]:
-        """Label -> name, of the classes that have one; empty if the board knows no names."""
+        """Label -> name, of the classes that have one; empty if the board knows no names.
+
+        Raises:
+            DeltaError: What the board says is no list of names.
+        """
         try:
-            return read_names(self.pull(Region.NAMES).decode(errors="replace"))
+            text = self.pull(Region.NAMES).decode(errors="replace")
+            return read_names(text, self.info.classes)
         except DeviceError as error:
             if error.status != DeviceStatus.NO_SUCH_REGION:
                 raise
@@ -216,17 +246,24 @@ class DeviceClient:
         )
 
     def _pull(self, region: Region, progress: Callable[[int, int], object] | None):
-        data, total, crc = bytearray(), 1, 0
-        while len(data) < total:
+        data, total, crc = bytearray(), -1, 0
+        while len(data) != total:
             request = protocol.PULL_REQUEST.pack(region=region, offset=len(data))
             answer = self._slow(RequestKind.PULL, request)
             words = protocol.PULL_ANSWER.unpack(answer)
             part = answer[protocol.PULL_ANSWER.size_bytes :]
-            total, crc = int(words["total"]), int(words["crc"])
+            if total < 0:
+                total, crc = int(words["total"]), int(words["crc"])
+                least, most = self.info.region_bytes(region)
+                if not least <= total <= most:
+                    expected = f"{least:,} to {most:,} bytes of {region.name}"
+                    raise _malformed(RequestKind.PULL, expected, f"{total:,}")
+            if (words["total"], words["crc"]) != (total, crc):
+                return bytes(data), -1  # it has changed meanwhile
             if words["offset"] != len(data) or len(part) > total - len(data):
                 raise _malformed(RequestKind.PULL, f"a part from byte {len(data)} on", f"{words}")
-            if not part and len(data) < total:
-                raise _malformed(RequestKind.PULL, "more bytes", "an empty part")
+            if len(part) < min(_LEAST_PART, total - len(data)):
+                raise _malformed(RequestKind.PULL, "more bytes", f"a part of {len(part)}")
             data += part
             if progress:
                 progress(len(data), total)

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import os
+import pathlib
 import struct
 import zlib
 
@@ -20,6 +22,7 @@ from tf_medyate.errors import MedyateError
 MAGIC = 0x544C444D
 VERSION = 1
 _HEADER = struct.Struct("<12I")
+_MOST_BYTES = 1 << 28
 _LONGEST_GAP = 2
 """Equal weights that are carried along between different ones: a run's own words are as many."""
 
@@ -117,6 +120,18 @@ class SparseDelta:
         if not is_foreign and zlib.crc32(base.tobytes()) != self.factory_crc:
             remedy = "Load the Keras model as it was when it was exported."
             _refuse("the weights that the delta starts from", "others of the same size", remedy)
+
+
+def load_delta(path: str | os.PathLike) -> SparseDelta:
+    """Reads a file that holds a delta; see `read_delta`.
+
+    Raises:
+        DeltaError: As `read_delta`, or the file is too large.
+    """
+    size = os.path.getsize(path)
+    if size > _MOST_BYTES:
+        _refuse(f"{_MOST_BYTES:,} bytes at most", f"{path} of {size:,}", "Check the path.")
+    return read_delta(pathlib.Path(path).read_bytes())
 
 
 def read_delta(data: bytes) -> SparseDelta:

@@ -48,7 +48,9 @@ def read_export(path: str | pathlib.Path) -> Exported:
     remedy = "Name the folder that `medyate export` wrote for this firmware, or export again."
     try:
         entry = json.loads(layout_file.read_text())["factory"]
-        data = (layout_file.parent / entry["file"]).read_bytes()
+        file = layout_file.parent / pathlib.PurePath(entry["file"]).name
+        # A file of another size is not read.
+        data = file.read_bytes() if file.stat().st_size == 4 * layout.weights else b""
         crc = int(entry["crc32"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         expected = f"factory weights beside {layout_file}"

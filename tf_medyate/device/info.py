@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 from tf_medyate.device import protocol
 from tf_medyate.device.link import DeviceError
-from tf_medyate.device.protocol import DeviceStatus
+from tf_medyate.device.protocol import DeviceStatus, Region
+from tf_medyate.device.transport import LinkError
 from tf_medyate.errors import OptionError
+from tf_medyate.names import MOST_NAME_BYTES
 
 _HALF = 0xFFFFFFFF
+_LEAST_ROOM = 4 * protocol.LEAST_BUFFER_WORDS - protocol.HEADER_BYTES - protocol.CHECKSUM_BYTES
+_MOST_ROOM = 0xFFFF
+_LABEL_BYTES = 12  # digits, a tab and a line end
+_DELTA_BYTES = 12  # of a float in a sparse delta, at most: a run of its own
+_MOST_FLOATS = 1 << 24
+"""Of a sample or of all weights: more than any microcontroller has."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +81,40 @@ class DeviceInfo:
         name = payload[protocol.HELLO_ANSWER.size_bytes :].decode(errors="replace")
         return cls(name=name, model_hash=low | high << 32, sample_shape=dims[:rank], **words)
 
+    def region_bytes(self, region: Region) -> tuple[int, int]:
+        """How small and how large a region can be."""
+        if region == Region.WEIGHTS:
+            return 4 * self.weights_floats, 4 * self.weights_floats
+        if region == Region.NAMES:
+            return 0, (self.classes + 1) * (MOST_NAME_BYTES + _LABEL_BYTES)
+        return 0, (self.weights_floats + 4) * _DELTA_BYTES
+
+    def check(self) -> None:
+        """Makes sure that it makes sense: what is sent, and taken memory for, goes by it.
+
+        Raises:
+            LinkError: It does not.
+        """
+        rules = {
+            f"protocol {protocol.VERSION}": self.version == protocol.VERSION,
+            "samples with sides of 1 or more": min(self.sample_shape, default=1) >= 1,
+            f"at most {_MOST_FLOATS:,} floats": max(
+                math.prod(self.sample_shape), self.weights_floats, self.outputs
+            )
+            <= _MOST_FLOATS,
+            "one score for each class": self.outputs >= max(self.classes, 1),
+            "no more classes at the factory than in all": self.factory_classes <= self.classes,
+            f"room for {_LEAST_ROOM} to {_MOST_ROOM:,} bytes in a frame": all(
+                _LEAST_ROOM <= room <= _MOST_ROOM
+                for room in (self.request_bytes, self.answer_bytes)
+            ),
+            "a batch of 1 or more": self.batch_size >= 1,
+        }
+        for expected, holds in rules.items():
+            if not holds:
+                remedy = "See that this is a board with tf_medyate's firmware, and of this version."
+                raise LinkError("hello", expected, f"{dataclasses.astuple(self)}", remedy)
+
     def __str__(self) -> str:
         spare = self.classes - self.factory_classes
         spare_text = f" ({spare} of them spare at the factory)" if spare else ""
@@ -123,6 +166,8 @@ def refusal(status: int, expected: Expected, info: DeviceInfo) -> DeviceError:
         DeviceStatus.OTHER_CLASSES: (f"{expected.classes} classes", f"{info.classes}"),
         DeviceStatus.BAD_VERSION: (f"protocol {protocol.VERSION}", f"{info.version}"),
     }
-    wanted, there = names.get(DeviceStatus(status), ("a hello", "another one"))
+    if status not in names:
+        return DeviceError("device", status)
+    wanted, there = names[DeviceStatus(status)]
     received = f"{DeviceStatus(status).name}: {wanted} was expected, the device has {there}"
     return DeviceError("device", status, 0, received)

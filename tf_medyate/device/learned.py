@@ -14,6 +14,7 @@ Example:
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -52,15 +53,24 @@ def pull_learned(
 ) -> Learned:
     """Fetches what was committed on a board.
 
+    Names that cannot be read are left out, with a warning.
+
     Raises:
-        DeltaError: The board runs another model than the export's.
+        DeltaError: The board runs another model than the export's, or has NaN among its weights.
         DeviceError, LinkError: As `DeviceClient.pull`.
     """
     _check_model(board, exported)
     data = board.pull(Region.WEIGHTS, progress)
     weights = np.frombuffer(data, "<f4").astype(np.float32)
+    if not np.isfinite(weights).all():
+        remedy = "The board's weights are ruined: reset it, or push what was pulled before."
+        raise DeltaError("weights", "finite weights", "NaN or infinity", remedy)
     delta = encode_delta(exported.factory, weights, exported.layout.model_hash, kind)
-    return Learned(delta, board.names())
+    try:
+        return Learned(delta, board.names())
+    except DeltaError as error:
+        warnings.warn(f"without names of classes: {error}", stacklevel=2)
+        return Learned(delta)
 
 
 def push_learned(

@@ -1,0 +1,88 @@
+"""Fine-tuning a model under a budget, with a progress bar."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from tf_medyate.commands import losses
+from tf_medyate.commands.dataset import Dataset
+from tf_medyate.commands.screen import epoch_progress
+
+if TYPE_CHECKING:
+    import keras
+    from rich.progress import Progress
+
+
+def cosine(rate: float, epoch: int, epochs: int) -> float:
+    """The learning rate of an epoch that falls along a cosine, from `rate` at epoch 0."""
+    return rate * 0.5 * (1 + math.cos(math.pi * epoch / epochs))
+
+
+def train(
+    base: keras.Model, data: Dataset, loss: Any, args, name: str, text: str, calibration: Any = None
+):
+    """Fine-tunes a copy of a model.
+
+    Args:
+        base: The model.
+        data: What to train on, and to measure every epoch by.
+        loss: A Keras loss.
+        args: Of the command: budget, epochs, batch_size, learning_rate, seed.
+        name: The strategy.
+        text: Stands before the progress bar.
+        calibration: As for `MeDyate`.
+
+    Returns:
+        The prepared model, the callback, and the score on the validation data.
+    """
+    import keras
+
+    import tf_medyate as md
+
+    keras.utils.set_random_seed(args.seed)
+    model = md.prepare(base)
+    metrics = losses.metrics(base, data.kind)
+    model.compile(keras.optimizers.SGD(args.learning_rate), loss, metrics=metrics)
+    budget = args.budget if md.strategy(name).needs_budget else None
+    medyate = md.MeDyate(budget, name, seed=args.seed, calibration=calibration, verbose=0)
+    rates = keras.callbacks.LearningRateScheduler(
+        lambda epoch: cosine(args.learning_rate, epoch, args.epochs)
+    )
+    fit: Any = model.fit  # Keras's own hints are narrower than what it takes
+    with epoch_progress(args.epochs) as bar:
+        fit(
+            data.x,
+            data.y,
+            batch_size=args.batch_size,
+            epochs=args.epochs,
+            validation_data=(data.x_val, data.y_val),
+            callbacks=[medyate, rates, _on(bar, text, args.epochs)],
+            verbose=0,
+        )
+    return model, medyate, losses.score(model, data.x_val, data.y_val, data.kind)
+
+
+def _on(bar: Progress, text: str, epochs: int):
+    """A callback that moves a bar on over all batches of a fit, with the loss."""
+    import keras
+
+    class OnBar(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            steps = (self.params or {}).get("steps") or 1
+            self.task = bar.add_task(text, total=steps * epochs, epoch=1, loss=float("nan"))
+
+        def on_epoch_begin(self, epoch, logs=None):
+            bar.update(self.task, epoch=epoch + 1)
+
+        def on_train_batch_end(self, batch, logs=None):
+            bar.update(self.task, advance=1, loss=(logs or {}).get("loss", float("nan")))
+
+    return OnBar()
+
+
+def memory_cells(medyate) -> tuple[str, str]:
+    """Bytes that the update used at most, and its share of full fine-tuning's."""
+    used = max(record.plan.used for record in medyate.report().epochs)
+    full = medyate.cost.full(medyate.specs)
+    return medyate.budget.format(used), f"{used / full:.1%}"

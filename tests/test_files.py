@@ -115,6 +115,8 @@ def test_every_writer_of_the_package_goes_this_way():
         "emulator/board.py": "the flash of a board",
         "data/vision.py": "a cache, with drafts of its own",
         "report/theme.py": "into memory",
+        "exporter/ops/header.py": "a source, by its developer",
+        "device/protocol_header.py": "a source, by its developer",
     }
     package = Path(tf_medyate.__file__).parent
     names = {"write_text", "write_bytes", "savez", "savefig", "save", "copyfile"}

@@ -55,7 +55,7 @@ class FakeBoard:
         self._reader, self._out = FrameReader(), b""
 
     def status(self, **words):
-        default = {word.name: 0 for word in protocol.STATUS_ANSWER.words}
+        default = {word.name: 0 for word in protocol.STATUS_ANSWER.fields}
         default |= {"is_sound": 1, "named_classes": self.hello["classes"]}
         return protocol.STATUS_ANSWER.pack(**{**default, **words})
 

@@ -24,7 +24,8 @@ def test_old_or_new_whatever_happens_to_the_writer(tmp_path, seed):
     folder = tmp_path / "sweep"
     folder.mkdir()
     command = [sys.executable, SWEEP, folder, str(seed), "60"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    env = os.environ | {"PYTHONPATH": str(Path(tf_medyate.__file__).parents[1])}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=env)
     assert done.returncode == 0, done.stderr
     assert all(f"{end} " in done.stdout for end in ("kill -9", "full 3", "read-only 3"))
 

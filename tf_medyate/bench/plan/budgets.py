@@ -89,7 +89,7 @@ class Budget:
 
     def __str__(self) -> str:
         if self.unit == SHARE:
-            return f"{self.level} of full"
+            return f"{100 * self.amount:g}% of full"
         return f"{self.amount:,.0f} {self.unit}"
 
 

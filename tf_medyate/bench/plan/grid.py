@@ -23,9 +23,11 @@ from tf_medyate.bench.plan.recipe import Recipe
 from tf_medyate.bench.plan.suites import Case, Suite
 from tf_medyate.errors import OptionError
 from tf_medyate.select.strategies import Strategy, strategy
+from tf_medyate.spec import LayerSpec
 
 FORMAT = 4  # raised whenever `execute`, or a preset, changes what a run means
 ZERO_SHOT = "zero-shot"
+FIRST_LAYER = "first_layer"
 _TRUTH = {"True": True, "False": False}
 
 
@@ -133,17 +135,41 @@ def _value(text: str) -> Any:
     return text
 
 
+def layers_of(text: str, specs: Sequence[LayerSpec]) -> list[str] | None:
+    """The layers that a strategy may draw from, of "medyate:first_layer=20" those from the 20th on.
+
+    Args:
+        text: A preset, or "preset:option=value,...".
+        specs: The net's weighted layers in execution order, counted from 0.
+
+    Returns:
+        Their names; None for all.
+
+    Raises:
+        OptionError: The net has no such layer before its head.
+    """
+    first = parse_strategy(text)[1].get(FIRST_LAYER)
+    if first is None:
+        return None
+    names = [spec.name for spec in specs if not spec.is_head]
+    if not isinstance(first, int) or not 0 <= first < len(names):
+        expected, remedy = f"a number from 0 to {len(names) - 1}", "The head comes after the last."
+        raise OptionError(FIRST_LAYER, expected, repr(first), remedy)
+    return names[first:]
+
+
 def preset_of(text: str) -> Strategy:
-    """The strategy that "preset:option=value,..." describes.
+    """The strategy that "preset:option=value,..." describes, but for its first layer.
 
     Raises:
         OptionError: There is no such preset or option, or its value is impossible.
     """
     name, options = parse_strategy(text)
+    options.pop(FIRST_LAYER, None)
     known = {field.name for field in dataclasses.fields(Strategy)} - {"name", "summary"}
     for option in options:
         if option not in known:
-            allowed = ", ".join(sorted(known))
+            allowed = ", ".join(sorted({*known, FIRST_LAYER}))
             remedy = "Write, for example, medyate:sharpness=2."
             raise OptionError(f"option of strategy {name!r}", allowed, repr(option), remedy)
     return strategy(name, **options)

@@ -29,7 +29,7 @@ import numpy as np
 import tensorflow as tf
 
 import tf_medyate as md
-from tf_medyate.bench.plan.grid import Run, has_budget, preset_of
+from tf_medyate.bench.plan.grid import Run, has_budget, layers_of, preset_of
 from tf_medyate.bench.run.footprint import measure
 from tf_medyate.bench.run.material import LOSS, batches, first_net, sample, task_of
 from tf_medyate.bench.run.result import Result
@@ -120,7 +120,7 @@ class Executor:
         if run.group != self._group:
             self._model = None
             gc.collect()  # traced functions lie in cycles
-            self._model = md.prepare(md.strip(base.model))
+            self._model = prepare(md.strip(base.model), run)
             self._group = run.group
         optimizer = keras.optimizers.SGD(run.recipe.learning_rate)
         if not self._model.compiled:
@@ -141,17 +141,43 @@ def _weights(model: keras.Model) -> Weights:
     ]
 
 
-def _fit(model: Any, run: Run, task: Task) -> _Training:
-    budget = run.budget.resolve(md.layer_specs(model)) if run.budget else None
+def prepare(plain: keras.Model, run: Run) -> keras.Model:
+    """Prepares a net, and freezes the layers that a run's strategy leaves out from the start.
+
+    Raises:
+        OptionError: The strategy names a first layer that the net does not have.
+    """
+    model = md.prepare(plain)
+    specs = md.layer_specs(model)
+    wanted = layers_of(run.strategy, specs)
+    if wanted is not None:
+        for spec in specs:
+            model.get_layer(spec.name).trainable = spec.is_head or spec.name in wanted
+    return model
+
+
+def callback(model: keras.Model, run: Run, task: Task) -> md.MeDyate:
+    """What a run is fine-tuned with.
+
+    Args:
+        model: Prepared.
+        run: The run.
+        task: Its data.
+    """
+    specs = md.layer_specs(model)
     x, y = sample(task, run.seed, run.recipe.calibration)
-    medyate = md.MeDyate(
-        budget,
+    return md.MeDyate(
+        run.budget.resolve(specs) if run.budget else None,
         preset_of(run.strategy),
         seed=run.seed,
         calibration=(x, y, run.recipe.batch),
         calibration_batches=math.ceil(len(x) / run.recipe.batch),
         verbose=0,
     )
+
+
+def _fit(model: Any, run: Run, task: Task) -> _Training:
+    medyate = callback(model, run, task)
     batch, epochs = run.recipe.batch, run.recipe.total_epochs
     rate = FollowRate(run.recipe, math.ceil(len(task.train_x) / batch))
     keras.utils.set_random_seed(run.seed)

@@ -48,12 +48,7 @@ test-python: .venv/installed
 	$(BIN)/python -m slipcover --merge out/coverage.json --out out/coverage.json --fail-under 90
 
 # The papers' evaluation in its smallest form: every part of it, in about a minute.
-test-# Every bit of the weight store's flash flipped, and millions of pairs.
-nightly:
-	bazel test --test_env=MEDYATE_NIGHTLY=1 --test_timeout=3600 --nocache_test_results \
-	  //tests/tflm_ops:weight_store_rot_test
-
-bench: .venv/installed
+test-bench: .venv/installed
 	$(BIN)/medyate bench --suite smoke --out out/smoke
 
 # Once plain, once under Address- and UndefinedBehaviorSanitizer. Without Bazel and the right to

@@ -1,6 +1,7 @@
 # make demo    watch a model learn a person inside a memory budget (under 10 minutes)
 # make device-demo  the same on an emulated board, over its serial line (a few minutes)
 # make test    lint, types, C++ tests (plain, and under sanitizers), Python tests and coverage: as CI
+# make fuzz    the property tests with fresh random examples, ROUNDS times; for the night
 # make bench   the benchmark tables of the README and docs/ (about an hour)
 # Each target makes .venv first and installs what it needs; nothing else has to be done before.
 
@@ -9,7 +10,7 @@ BIN := .venv/bin
 JOBS ?= 2
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: demo device-demo test install debian-packages lint types test-python test-cpp test-bench bench nightly clean
+.PHONY: demo device-demo test install debian-packages lint types test-python test-cpp test-bench bench fuzz rot nightly clean
 
 demo: .venv/installed
 	./tools/install_compiler
@@ -62,9 +63,22 @@ test-cpp:
 	[ $$status = 0 ] && bazel test //... && bazel test --config=asan //...
 
 # Every bit of the weight store's flash flipped, and millions of pairs.
-nightly:
+rot:
 	bazel test --test_env=MEDYATE_NIGHTLY=1 --test_timeout=3600 --nocache_test_results \
 	  //tests/tflm_ops:weight_store_rot_test
+
+# Each round prints its seed; SEED=... runs a round again.
+ROUNDS ?= 10
+fuzz: .venv/installed
+	./tools/install_compiler
+	@for round in $$(seq $(ROUNDS)); do \
+	  seed=$${SEED:-$$($(BIN)/python -c 'import secrets; print(secrets.randbits(32))')}; \
+	  echo "fuzz: round $$round, seed $$seed"; \
+	  MEDYATE_FUZZ=1 $(BIN)/python -m pytest -n $(JOBS) -m hypothesis --hypothesis-seed=$$seed tests \
+	    || { echo "fuzz: FAILED; make fuzz ROUNDS=1 SEED=$$seed runs it again"; exit 1; }; \
+	done
+
+nightly: rot fuzz
 
 bench: .venv/installed
 	$(BIN)/python benchmarks/host_speed.py

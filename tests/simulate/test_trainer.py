@@ -1,15 +1,23 @@
 """The exported step in TFLM against Keras: losses, draws, weights, and what is read back."""
 
+import contextlib
+
 import keras
 import numpy as np
 import pytest
 from cases import CLASSES, NETS, SGD, make_case
 
 import tf_medyate as md
-from tf_medyate.errors import DataError, LabelError, NonFiniteDataError, PlanError
+from tf_medyate.errors import (
+    DataError,
+    LabelError,
+    NonFiniteDataError,
+    NonFiniteLossError,
+    PlanError,
+)
 from tf_medyate.exporter.manifest import BundleError
 from tf_medyate.select.strategies import strategy
-from tf_medyate.simulate import InterpreterError, TFLMTrainer
+from tf_medyate.simulate import TFLMTrainer
 
 L = keras.layers
 
@@ -186,9 +194,46 @@ def test_a_loss_that_is_not_finite_changes_nothing(tmp_path):
     case = make_case("residual", samples=4)
     trainer = TFLMTrainer(md.export(case.model, tmp_path, case.medyate))
     sample, before = case.x[0], trainer.predict(case.x[0])
-    with pytest.raises(InterpreterError, match="finite loss; nothing was updated"):
+    with pytest.raises(NonFiniteLossError, match=r"finite loss; nothing was updated.*discard\(\)"):
         trainer.step(np.full_like(sample, 1e38), 0)
     np.testing.assert_array_equal(trainer.predict(sample), before)
+
+
+@pytest.mark.parametrize("scale", [1e19, 1e36])
+def test_a_ruined_epoch_is_undone(scale, tmp_path):
+    """One outlier with a finite loss: the weights are huge after it, and other losses NaN."""
+    case = make_case("residual", samples=4, resample_every=2)
+    trainer = TFLMTrainer(md.export(case.model, tmp_path, case.medyate))
+    sample, weights = case.x[0], trainer.weights()
+    before, draw = trainer.predict(sample), trainer.plan.draw
+    trainer.step(sample, 0)
+    with contextlib.suppress(NonFiniteLossError):
+        for outlier in (sample * scale, sample, sample):
+            trainer.step(outlier, 1)
+    with pytest.raises(NonFiniteLossError, match="from before epoch 1 were put back"):
+        trainer.end_epoch()
+    np.testing.assert_array_equal(trainer.predict(sample), before)
+    for name, (kernel, _) in trainer.weights().items():
+        np.testing.assert_array_equal(kernel, weights[name][0])
+    assert (trainer.epoch, trainer.plan.draw) == (1, draw)
+    assert np.isfinite(trainer.step(sample, 0)), "training goes on"
+    trainer.end_epoch()
+    assert (trainer.epoch, trainer.plan.draw) == (2, draw + 1)
+
+
+def test_weights_that_are_not_finite_are_not_committed(tmp_path):
+    case = make_case("plain", samples=4)
+    trainer = TFLMTrainer(md.export(case.model, tmp_path, case.medyate), learning_rate=3e38)
+    before = trainer.predict(case.x[0])
+    trainer.step(1e3 * case.x[0], 0)
+    with pytest.raises(NonFiniteLossError, match=r"NaN or infinity in .*Call discard\(\)"):
+        trainer.commit()
+    trainer.discard()
+    np.testing.assert_array_equal(trainer.predict(case.x[0]), before)
+    trainer.step(1e3 * case.x[0], 0)
+    with pytest.raises(NonFiniteLossError, match=r"NaN or infinity in .* in epoch 1"):
+        trainer.end_epoch()
+    np.testing.assert_array_equal(trainer.predict(case.x[0]), before)
 
 
 def test_a_plan_of_another_export_is_refused(exported, tmp_path):

@@ -14,13 +14,14 @@ Example:
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tf_medyate.errors import OptionError, PlanError
+from tf_medyate.errors import NonFiniteLossError, OptionError, PlanError
 from tf_medyate.exporter.manifest import (
     PLAN_FILE,
     TRAIN_FILE,
@@ -35,7 +36,13 @@ from tf_medyate.exporter.ops.schema import Command, StateWord
 from tf_medyate.kernel_order import as_keras
 from tf_medyate.select.strategies import ALL
 from tf_medyate.simulate.checks import check_label, check_sample
-from tf_medyate.simulate.interpreter import ArenaUse, Interpreter, least_arena, require_arena
+from tf_medyate.simulate.interpreter import (
+    ArenaUse,
+    Interpreter,
+    InterpreterError,
+    least_arena,
+    require_arena,
+)
 from tf_medyate.spec import LayerDraw, MemoryBudget, UpdatePlan
 
 if TYPE_CHECKING:
@@ -86,6 +93,7 @@ class TFLMTrainer:
         self.updates = 0
         self.epoch = 0
         self._pending = 0
+        self._ruin = ""  # what was not finite since the last commit
         # The first run copies the prior and draws.
         self._run(Command.DISCARD)
 
@@ -105,14 +113,18 @@ class TFLMTrainer:
 
         Raises:
             DataError: Wrong shape or dtype; NonFiniteDataError, LabelError likewise.
-            InterpreterError: The loss is not finite; nothing was updated.
+            NonFiniteLossError: The loss is not finite; nothing was updated.
         """
         x = check_sample(sample, self.manifest)
         y = check_label(label, self.manifest)
         optimizer = self.manifest.optimizer
         full = self._pending + 1 >= optimizer.batch_size
         steps = full and not optimizer.clip_norm
-        outputs = self._run(Command.STEP if steps else Command.ACCUMULATE, x, y)
+        try:
+            outputs = self._run(Command.STEP if steps else Command.ACCUMULATE, x, y)
+        except InterpreterError as error:
+            self._explain(error)
+            raise
         self._pending += 1
         if steps:
             self._pending = 0
@@ -122,29 +134,87 @@ class TFLMTrainer:
         self.samples += 1
         return float(outputs[_LOSS][0])
 
+    def _explain(self, error: InterpreterError):
+        """Raises NonFiniteLossError if that is why a run failed."""
+        loss = float(self._interpreter.output(_LOSS)[0])
+        if np.isfinite(loss):
+            return
+        self._ruin = f"loss {loss}"
+        raise NonFiniteLossError(
+            "loss",
+            "a finite loss; nothing was updated",
+            f"{loss} (TFLM: {error.received})",
+            "Leave this sample out. If other samples fail now, too, discard() puts back the "
+            "weights from before the epoch.",
+        ) from error
+
     def end_epoch(self):
-        """Commits what was learned, and draws new channels if it is time to."""
-        if self._pending:
-            self._apply()
-        self.commit()
-        self.epoch += 1
-        if self._draws_after(self.epoch):
+        """Commits what was learned, and draws new channels if it is time to.
+
+        Raises:
+            NonFiniteLossError: A loss, a gradient or a trained weight was NaN or infinite: what
+                the epoch learned was dropped, as a board and Keras's callback do. The epoch is
+                over nevertheless, and the next one may begin.
+        """
+        if not self._ruin:
+            with contextlib.suppress(NonFiniteLossError):  # told below
+                if self._pending:
+                    self._apply()
+                self.commit()
+        found, number = self._ruin, self.epoch + 1
+        if found:
+            self.discard()
+        self.epoch = number
+        if self._draws_after(number):
             self._run(Command.DRAW)
+        if found:
+            raise NonFiniteLossError(
+                "loss",
+                "a finite loss and finite weights",
+                f"{found} in epoch {number}",
+                f"The weights from before epoch {number} were put back. Lower the learning rate, "
+                "clip the gradient, or look for outliers in the data.",
+            )
 
     def commit(self):
-        """Adds the deltas to the base weights; changes no output beyond rounding."""
+        """Adds the deltas to the base weights; changes no output beyond rounding.
+
+        Raises:
+            NonFiniteLossError: A weight would become NaN or infinite; nothing was changed.
+        """
         pool = self._interpreter.output(_POOL)
-        for layer in self.manifest.trained:
-            self._commit_layer(layer, pool)
+        changes = [c for layer in self.manifest.trained for c in self._changes(layer, pool)]
+        broken = next((name for name, _, new in changes if not np.isfinite(new).all()), None)
+        if broken is not None:
+            self._ruin = f"NaN or infinity in {broken}"
+            raise NonFiniteLossError(
+                "weights",
+                "finite weights; nothing was committed",
+                self._ruin,
+                "Call discard(): it puts back the weights from before.",
+            )
+        for name, rows, new in changes:
+            self._constants[name][rows] = new
         self._run(Command.COMMIT)
+        self._ruin = ""
 
     def discard(self):
         """Drops what was learned since the last commit: the weights are what they were."""
         self._run(Command.DISCARD)
         self._pending = 0
+        self._ruin = ""
 
     def _apply(self):
-        self._run(Command.APPLY)
+        try:
+            self._run(Command.APPLY)
+        except InterpreterError as error:
+            self._ruin = "gradients that are not finite"
+            raise NonFiniteLossError(
+                "gradients",
+                "finite gradients; nothing was updated",
+                error.received,
+                "Call discard(): it puts back the weights from before.",
+            ) from error
         self._pending = 0
         self.updates += 1
 
@@ -153,15 +223,16 @@ class TFLMTrainer:
         every = sampler.resample_every
         return not sampler.draws_once and epoch % (1 if every == "epoch" else int(every)) == 0
 
-    def _commit_layer(self, layer: LayerEntry, pool: np.ndarray):
+    def _changes(self, layer: LayerEntry, pool: np.ndarray) -> Iterator[tuple[str, Any, Any]]:
+        """What a commit writes of a layer: name of a constant, its rows, their values."""
         channels, run = self._slot(layer)
-        weights = self._constants[layer.weights]
+        weights, rows = self._constants[layer.weights], list(channels)
         n = len(channels) * layer.weights_per_channel
         deltas = pool[run : run + n].reshape(len(channels), *weights.shape[1:])
-        weights[list(channels)] += deltas
+        yield layer.weights, rows, weights[rows] + deltas
         if layer.biases:
             bias = pool[layer.bias_offset : layer.bias_offset + layer.biases]
-            self._constants[layer.bias] += bias
+            yield layer.bias, slice(None), self._constants[layer.bias] + bias
 
     # --- looking
 

@@ -46,6 +46,7 @@ from tf_medyate.commands import (
 )
 from tf_medyate.errors import MedyateError
 from tf_medyate.names import visible
+from tf_medyate.quiet import captured_stderr
 
 _COMMANDS = (
     *(demo, finetune, rank, compare, export, simulate),
@@ -79,14 +80,8 @@ def main(args: argparse.Namespace) -> int:
 
 def _import_tensorflow_quietly():
     """Keeps what TensorFlow's C++ side says of missing GPUs off the screen; errors still raise."""
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
+    with captured_stderr():
         importlib.import_module("tensorflow")
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 @contextlib.contextmanager

@@ -1,8 +1,10 @@
 """The op schema's header, the plug-in's build, and the interpreter around them."""
 
+import concurrent.futures
 import os
 import stat
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -132,6 +134,22 @@ def test_arena_is_reported_and_a_small_one_refused():
     assert str(arena).startswith(f"arena {arena.total_bytes} bytes: head ")
     with pytest.raises(InterpreterError, match=r"arena_bytes: expected at least [\d,]+ bytes"):
         Interpreter(loss_model(), arena_bytes=arena.total_bytes - 200)
+
+
+def test_two_threads_keep_standard_output_and_error(capfd):
+    def work(_):
+        for _ in range(10):
+            loaded = Interpreter(loss_model())
+            with pytest.raises(InterpreterError, match="Dimension mismatch"):
+                loaded.run(np.zeros((1, 4), np.float32))
+            assert loaded.arena.total_bytes
+            time.sleep(0)  # let another have a turn
+
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+    print("still here")
+    os.write(2, b"here, too")
+    assert capfd.readouterr() == ("still here\n", "here, too")
 
 
 def test_wrong_inputs_are_named_and_stderr_comes_back(capfd):

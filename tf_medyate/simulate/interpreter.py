@@ -12,11 +12,8 @@ import ctypes
 import dataclasses
 import functools
 import importlib.metadata
-import io
-import os
 import re
 import sys
-import tempfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,6 +24,7 @@ from tf_medyate.exporter.memory.arena import HOST, Counts
 from tf_medyate.exporter.memory.placing import ALIGNMENT_BYTES
 from tf_medyate.exporter.ops import schema as op_schema
 from tf_medyate.private_apis import tflite_schema
+from tf_medyate.quiet import captured_stderr
 from tf_medyate.simulate.plugin import PluginError, build_plugin
 
 # schema.TensorType -> NumPy's type
@@ -139,7 +137,7 @@ class Interpreter:
     @property
     def arena(self) -> ArenaUse:
         """What TFLM reports to have allocated."""
-        with _captured() as printed:
+        with captured_stderr() as printed:
             self._interpreter.print_allocations()
         found = re.findall(r"Arena allocation (total|head|tail) (\d+)", printed.getvalue())
         sizes = {part: int(size) for part, size in found}
@@ -189,35 +187,22 @@ def _runtime():
     except OSError as error:
         remedy = "Delete this file; it is built again."
         raise PluginError("op library", "a library that loads", f"{error}", remedy) from error
+    # It tells of resource variables on standard output; redirecting that is no thread's own affair.
+    setattr(runtime, "print", lambda *_: None)  # noqa: B010
     return runtime
 
 
 @contextlib.contextmanager
 def _teaching(argument: str, expected: str, remedy: str) -> Iterator[None]:
     """Turns an error of the wheel into one of ours, with what TFLM printed meanwhile."""
-    with _captured() as printed:
+    with captured_stderr() as printed:
         try:
             yield
+            failure = None
         except (RuntimeError, ValueError) as error:
             failure = error
-        else:
-            return
+    if failure is None:
+        sys.stderr.write(printed.getvalue())  # another thread's: TFLM has nothing to say
+        return
     received = "; ".join([str(failure), *filter(None, printed.getvalue().splitlines())])
     raise InterpreterError(argument, expected, received, remedy) from failure
-
-
-@contextlib.contextmanager
-def _captured() -> Iterator[io.StringIO]:
-    """Collects what C++ writes to standard error, and keeps the wheel's print quiet."""
-    printed = io.StringIO()
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as file, contextlib.redirect_stdout(io.StringIO()):
-        os.dup2(file.fileno(), 2)
-        try:
-            yield printed
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-            file.seek(0)
-            printed.write(file.read().decode(errors="replace"))

@@ -11,7 +11,6 @@ Example:
 from __future__ import annotations
 
 import contextlib
-import os
 import pathlib
 import warnings
 from collections.abc import Iterator, Sequence
@@ -27,6 +26,7 @@ from tf_medyate.errors import (
     UnsupportedLayerError,
 )
 from tf_medyate.private_apis import tflite_schema
+from tf_medyate.quiet import captured_stderr
 
 if TYPE_CHECKING:
     import keras
@@ -153,19 +153,14 @@ def _quietly() -> Iterator[None]:
     """Keeps the converter's notes of its own progress off the screen; errors still raise."""
     from absl import logging
 
-    verbosity = logging.get_verbosity()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
+    with captured_stderr(), warnings.catch_warnings():
+        verbosity = logging.get_verbosity()
+        warnings.simplefilter("ignore")
         logging.set_verbosity(logging.ERROR)
-        os.dup2(nowhere, 2)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        try:
             yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
-        logging.set_verbosity(verbosity)
+        finally:
+            logging.set_verbosity(verbosity)
 
 
 def _check_softmax(data: bytes) -> None:

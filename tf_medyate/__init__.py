@@ -17,7 +17,10 @@ wants a budget or a sampler does not need it.
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from tf_medyate._registration import register_with_keras
 from tf_medyate._version import __version__
+
+register_with_keras()
 
 if TYPE_CHECKING:
     from tf_medyate import device, errors, simulate, spec, zoo
@@ -98,11 +101,13 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(importlib.import_module(f"tf_medyate.{_HOMES[name]}"), name)
-    if name in _MODULES:
-        return importlib.import_module(f"tf_medyate.{_MODULES[name]}")
-    raise AttributeError(f"module 'tf_medyate' has no attribute {name!r}")
+    home = _HOMES.get(name) or _MODULES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'tf_medyate' has no attribute {name!r}")
+    if home.startswith("prepared."):  # it needs Keras: register the model's class, too
+        importlib.import_module("tf_medyate.prepared.model")
+    module = importlib.import_module(f"tf_medyate.{home}")
+    return getattr(module, name) if name in _HOMES else module
 
 
 def __dir__() -> list[str]:

@@ -1,9 +1,12 @@
 """Models saved by earlier versions, whose classes lay in other modules, still load."""
 
 import pathlib
+import subprocess
+import sys
 
 import keras
 import numpy as np
+import pytest
 
 from tf_medyate.prepared.model import PreparedModel
 
@@ -18,3 +21,12 @@ def test_a_model_saved_before_the_modules_moved_loads_and_predicts():
     assert type(model) is PreparedModel
     # Another processor may sum in another order.
     np.testing.assert_allclose(model.predict(SAMPLE, verbose=0), LOGITS, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "imports", ["import tf_medyate, tensorflow, keras", "import keras, tf_medyate"]
+)
+def test_a_fresh_process_loads_a_prepared_model_after_nothing_but_imports(imports):
+    lines = f"{imports}; print(type(keras.models.load_model({str(SAVED)!r})).__name__)"
+    ran = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True)
+    assert ran.stdout.strip() == "PreparedModel", ran.stderr

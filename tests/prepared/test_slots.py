@@ -137,6 +137,18 @@ def test_slots_of_the_pool_start_again_with_a_draw():
     np.testing.assert_allclose(slot, 0.3)
 
 
+def test_averages_of_a_renewed_optimizer_begin_at_the_weights():
+    (old,), (new,) = variables([1.0, 2]), variables([3.0, 4, 5])
+    optimizer = O.SGD(0.0, use_ema=True, ema_momentum=0.9)
+    optimizer.build([old])
+    optimizer.apply([old.value], [old])
+    renew(optimizer)
+    Slots(optimizer, [new])
+    optimizer.apply([new.value], [new])
+    optimizer.finalize_variable_values([new])
+    np.testing.assert_allclose(new, [3, 4, 5], rtol=1e-6)
+
+
 @pytest.mark.parametrize("steps", [None, 2])
 def test_a_built_optimizer_is_renewed_in_place(steps):
     (old,), (new,) = variables([1.0, 2]), variables([3.0, 4, 5])

@@ -65,6 +65,39 @@ class PreparedModel(keras.Model):
         """What `fit` is training on; None outside of it."""
         return self._offered.data
 
+    def get_config(self):
+        """Keras's description, and what is trained: a saved optimizer has slots for just that."""
+        state = self.training_state
+        layers = {
+            layer.name: [layer.mode, layer.slot, layer.kernel.trainable, layer.bias_trainable]
+            for layer in masked_layers(self)
+        }
+        pool = 0 if state.pool is None else state.pool.shape[0]
+        trained = {"pool": pool, "positions": list(state.positions), "layers": layers}
+        return super().get_config() | {"trained": trained}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """Builds the model as it was described, its pool included."""
+        config = dict(config)
+        trained = config.pop("trained", None)  # earlier versions did not save it
+        model = super().from_config(config, custom_objects)
+        if trained is not None:
+            model._set_trained(trained)
+        return model
+
+    def _set_trained(self, trained):
+        state, layers = self.training_state, trained["layers"]
+        drawn = [layer for layer in masked_layers(self) if layers[layer.name][0] == SPARSE]
+        drawn.sort(key=lambda layer: layers[layer.name][1])
+        if trained["pool"]:
+            kernels = [layer.kernel.shape for layer in drawn]
+            state.allocate(trained["pool"], kernels, trained["positions"])
+        for layer in masked_layers(self):
+            mode, layer.slot, kernel, bias = layers[layer.name]
+            layer.set_mode(mode, bias, lambda: state)
+            layer.kernel.trainable = kernel
+
     def commit(self):
         """Writes live weights and importances into the layers; changes no output."""
         if self.training_state.pool is not None:

@@ -64,6 +64,7 @@ class Slots:
     """
 
     def __init__(self, optimizer: keras.optimizers.Optimizer, variables: Sequence[Any]):
+        self._optimizer = optimizer
         before = len(optimizer.variables)
         with _recorded(optimizer) as made:
             optimizer.build(list(variables))
@@ -78,6 +79,10 @@ class Slots:
             for variable in optimizer.variables[before:]
             if id(variable) not in known
         ]
+        if (
+            optimizer.use_ema
+        ):  # Keras lets averages begin at 0, which is right for the very first step
+            self.restart_all()
 
     def of(self, trained) -> list[Any]:
         """The slots of one variable, in the order in which they were made."""
@@ -96,7 +101,8 @@ class Slots:
                 assign(slot.variable, value if slot.name in self._following else start)
 
     def restart_all(self):
-        """Puts everything back that building made; the steps taken stay counted."""
+        """Puts everything back that building made; the steps taken stay counted, as in `renew`."""
+        _count(self._optimizer, _steps_taken(self._optimizer))
         for trained in {id(slot.trained): slot.trained for slot in self._made}.values():
             self.restart(trained, read(trained))
         for variable, value in self.others:
@@ -173,8 +179,17 @@ def renew(optimizer: keras.optimizers.Optimizer):
     It stays the same object, since the user may hold it. Settings and the number of steps taken
     stay, too; slots are gone. A half accumulated gradient is, as well: its steps count again.
     """
-    steps = int(optimizer.iterations) * (optimizer.gradient_accumulation_steps or 1)
+    steps = _steps_taken(optimizer)
     vars(optimizer).update(vars(_twin(optimizer)))
+    _count(optimizer, steps)
+
+
+def _steps_taken(optimizer) -> int:
+    """Steps that changed weights, times the gradients accumulated for each."""
+    return int(optimizer.iterations) * (optimizer.gradient_accumulation_steps or 1)
+
+
+def _count(optimizer, steps: int):
     assign(optimizer.variables[0], steps)  # the first that every optimizer makes: `iterations`
 
 

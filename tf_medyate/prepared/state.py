@@ -91,6 +91,7 @@ class TrainingState(keras.layers.Layer):
         importance: float32 variable, running mean of the gradient norm of each drawn channel, layer
             after layer, as far as it has not been committed to the layers.
         layout: int32 variable, the Layout of the draw.
+        positions: Places in the net of the layers that may be drawn from.
     """
 
     _NAMES = ("pool", "importance", "layout")
@@ -100,6 +101,7 @@ class TrainingState(keras.layers.Layer):
         for name in self._NAMES:
             setattr(self, name, None)
         self.sizes: Any = None  # of the layout
+        self.positions: tuple[int, ...] = ()
         self._kernels: Any = None  # of the layers that it was allocated for
 
     pool: Any
@@ -117,6 +119,7 @@ class TrainingState(keras.layers.Layer):
         sizes = Sizes.of(pool_elements, kernels, positions)
         self._allocate((pool_elements,), (sizes.drawn,), (sum(sizes.parts),))
         self.sizes, self._kernels = sizes, tuple(map(tuple, kernels))
+        self.positions = tuple(int(position) for position in positions)
         self._clear()
 
     def _clear(self):

@@ -142,7 +142,8 @@ class Planner:
         if not self.strategy.needs_budget:
             return ()
         if self._layers is not None:
-            return self._layers
+            heads = {spec.name for spec in self.specs if spec.is_head}
+            return tuple(name for name in self._layers if name not in heads)
         return tuple(spec.name for spec in self.specs if spec.name in self.ranking.kept)
 
     def _check_trainable(self):

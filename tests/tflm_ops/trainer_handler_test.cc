@@ -50,6 +50,8 @@ class Board {
     return hello.status();
   }
 
+  TrainerHandler& handler() { return handler_; }
+
   Answer Ask(RequestKind kind, const Bytes& payload = {}) {
     sink_.written.clear();
     const Bytes request = Request(kind, id_, ++sequence_, payload);
@@ -481,6 +483,62 @@ TEST(TrainerHandlerTest, ResetsOrSaysThatItCannot) {
     EXPECT_EQ(board.Names(), "0\trest\n1\twalk\n");
     model.mutable_model()->factory = nullptr;
   }
+}
+
+// --- the gate
+
+struct Surroundings {
+  bool is_present = false;
+  uint32_t now_ms = 0xffffff00u;
+};
+
+TEST(TrainerHandlerTest, PushResetAndEnrolmentMayNeedSomebodyAtTheBoard) {
+  const TestModel model(1);
+  MappedFlash flash(model);
+  Board board(model, &flash);
+  Surroundings around;
+  const auto is_present = [](void* user) { return static_cast<Surroundings*>(user)->is_present; };
+  board.handler().SetGate({is_present, nullptr, 0, &around});
+  const Bytes weights = BytesOf(model.factory());
+  const auto expect = [&](DeviceStatus status) {
+    EXPECT_EQ(board.Enrol("jump"), status);
+    EXPECT_EQ(board.PushNames("1\tturn\n"), status);
+    EXPECT_EQ(board.Do(RequestKind::kReset), status);
+    EXPECT_EQ(board.Step(Sample(1), 1), status) << "a new class by its first sample";
+    EXPECT_EQ(board.Push(Region::kWeights, weights), status);
+  };
+  expect(DeviceStatus::kNeedsPresence);
+  EXPECT_EQ(board.Status().commits, 1u);
+  EXPECT_EQ(board.Status().named_classes, 1u);
+  EXPECT_EQ(board.Step(Sample(1), 0), DeviceStatus::kOk) << "training needs nobody";
+  EXPECT_EQ(board.Do(RequestKind::kEndEpoch), DeviceStatus::kOk);
+  around.is_present = true;
+  expect(DeviceStatus::kOk);
+}
+
+TEST(TrainerHandlerTest, FlashMayBeWrittenOnlySoOften) {
+  const TestModel model(2);
+  MappedFlash flash(model);
+  Board board(model, &flash);
+  Surroundings around;
+  const auto now_ms = [](void* user) { return static_cast<Surroundings*>(user)->now_ms; };
+  board.handler().SetGate({nullptr, now_ms, 1000, &around});
+  EXPECT_EQ(board.Do(RequestKind::kCommit), DeviceStatus::kOk);
+  for (uint32_t wait : {0u, 999u}) {  // The clock wraps around meanwhile.
+    around.now_ms += wait;
+    const uint32_t commits = board.Status().commits;
+    for (RequestKind kind : {RequestKind::kCommit, RequestKind::kEndEpoch, RequestKind::kReset}) {
+      EXPECT_EQ(board.Do(kind), DeviceStatus::kTooSoon);
+    }
+    EXPECT_EQ(board.Enrol("jump"), DeviceStatus::kTooSoon);
+    EXPECT_EQ(board.Push(Region::kWeights, BytesOf(model.factory())), DeviceStatus::kTooSoon);
+    EXPECT_EQ(board.Status().commits, commits);
+  }
+  around.now_ms += 1;
+  EXPECT_EQ(board.Enrol("jump"), DeviceStatus::kOk);
+  EXPECT_EQ(board.Do(RequestKind::kEndEpoch), DeviceStatus::kTooSoon);
+  around.now_ms += 1000;
+  EXPECT_EQ(board.Do(RequestKind::kEndEpoch), DeviceStatus::kOk);
 }
 
 // --- failures

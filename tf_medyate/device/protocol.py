@@ -120,6 +120,8 @@ class DeviceStatus(enum.IntEnum):
     NAME_TAKEN = 41
     NO_SPARE_CLASS = 42
     PUSH_OF_OTHER_SIZE = 43
+    NEEDS_PRESENCE = 44
+    TOO_SOON = 45
     # From training, as TrainerStatus.
     NOT_INITIALISED = 64
     SAMPLE_NOT_FINITE = 65

@@ -29,6 +29,8 @@ REMEDIES: dict[DeviceStatus, str] = {
     _S.BAD_NAME: "Choose a name of 1 to 60 bytes of UTF-8 without control characters.",
     _S.NAME_TAKEN: "Choose another name.",
     _S.NO_SPARE_CLASS: "Export with more spare outputs.",
+    _S.NEEDS_PRESENCE: "Hold the board's button while you ask for it: its firmware wants that.",
+    _S.TOO_SOON: "Wait, then ask again: the firmware limits how often its flash is written.",
     _S.PUSH_OF_OTHER_SIZE: "Push the whole region: the hello says how many floats it has.",
     _S.NOT_INITIALISED: "The firmware's trainer did not start: read its log.",
     _S.SAMPLE_NOT_FINITE: "Leave this sample out.",

@@ -68,6 +68,8 @@ enum class DeviceStatus : uint8_t {
   kNameTaken = 41,
   kNoSpareClass = 42,
   kPushOfOtherSize = 43,
+  kNeedsPresence = 44,
+  kTooSoon = 45,
   kNotInitialised = 64,
   kSampleNotFinite = 65,
   kLabelOutOfRange = 66,
@@ -164,6 +166,10 @@ inline const char* DeviceStatusName(DeviceStatus status) {
       return "kNoSpareClass";
     case DeviceStatus::kPushOfOtherSize:
       return "kPushOfOtherSize";
+    case DeviceStatus::kNeedsPresence:
+      return "kNeedsPresence";
+    case DeviceStatus::kTooSoon:
+      return "kTooSoon";
     case DeviceStatus::kNotInitialised:
       return "kNotInitialised";
     case DeviceStatus::kSampleNotFinite:

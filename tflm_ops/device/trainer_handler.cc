@@ -84,6 +84,10 @@ float* TrainerHandler::Sample() { return trainer_->is_ready() ? trainer_->sample
 DeviceStatus TrainerHandler::Step(const float* sample, uint32_t label, float* loss) {
   const uint32_t classes = static_cast<uint32_t>(trainer_->model().classes);
   if (label >= classes && classes > 0) return DeviceStatus::kLabelOutOfRange;
+  if (label >= static_cast<uint32_t>(trainer_->classes()) && classes > 0) {  // It enrols a class.
+    const DeviceStatus gate = gate_.Ask(true);
+    if (gate != DeviceStatus::kOk) return gate;
+  }
   return Of(trainer_->Step(sample, static_cast<int>(label), loss));
 }
 
@@ -96,19 +100,29 @@ DeviceStatus TrainerHandler::Predict(const float* sample, float* scores) {
 }
 
 DeviceStatus TrainerHandler::EndEpoch() {
+  const DeviceStatus gate = gate_.Ask(false);
+  if (gate != DeviceStatus::kOk) return gate;
   const TrainerStatus status = trainer_->EndEpoch();
   if (status == TrainerStatus::kEpochDiscarded) ++dropped_epochs_;
   return Of(status);
 }
 
-DeviceStatus TrainerHandler::Commit() { return Of(trainer_->Commit()); }
+DeviceStatus TrainerHandler::Commit() {
+  const DeviceStatus gate = gate_.Ask(false);
+  return gate == DeviceStatus::kOk ? Of(trainer_->Commit()) : gate;
+}
 
 DeviceStatus TrainerHandler::Discard() { return Of(trainer_->Discard()); }
 
-DeviceStatus TrainerHandler::Reset() { return Of(trainer_->Reset()); }
+DeviceStatus TrainerHandler::Reset() {
+  const DeviceStatus gate = gate_.Ask(true);
+  return gate == DeviceStatus::kOk ? Of(trainer_->Reset()) : gate;
+}
 
 DeviceStatus TrainerHandler::Enrol(const char* name, uint32_t* label) {
   int number = 0;
+  const DeviceStatus gate = gate_.Ask(true);
+  if (gate != DeviceStatus::kOk) return gate;
   const TrainerStatus status = trainer_->Enrol(name, &number);
   *label = static_cast<uint32_t>(number);
   return Of(status);
@@ -143,6 +157,8 @@ DeviceStatus TrainerHandler::ReadPull(uint32_t offset, uint8_t* out, uint32_t by
 uint32_t TrainerHandler::WeightsBytes() const { return 4 * trainer_->model().weights_floats; }
 
 DeviceStatus TrainerHandler::BeginPush(Region region, uint32_t total) {
+  const DeviceStatus gate = gate_.Ask(true);
+  if (gate != DeviceStatus::kOk) return gate;
   const StaticModel& model = trainer_->model();
   region_ = region;
   rest_bytes_ = 0;

@@ -7,6 +7,7 @@
 //   medyate::Session session(&handler, &uart, request, 256, answer, 256);
 
 #include "tflm_ops/device/class_names.h"
+#include "tflm_ops/device/gate.h"
 #include "tflm_ops/device/session.h"
 #include "tflm_ops/trainer/trainer.h"
 
@@ -24,6 +25,9 @@ class TrainerHandler : public Handler {
   // Args:
   //   trainer: must outlive the handler; Begin has been called.
   explicit TrainerHandler(Trainer* trainer) : trainer_(trainer) {}
+
+  // What a host must have to change what was learned; there is no gate unless this is called.
+  void SetGate(const Gate& gate) { gate_.Set(gate); }
 
   void Describe(HelloAnswer* info, const char** name) override;
   void Report(StatusAnswer* status) override;
@@ -61,6 +65,7 @@ class TrainerHandler : public Handler {
   StoreStatus CommitNames(const RecordChange* records, uint32_t count);
 
   Trainer* trainer_;
+  GateKeeper gate_;
   uint32_t dropped_epochs_ = 0;
   // Of the push or pull that goes on.
   Region region_ = Region::kNames;

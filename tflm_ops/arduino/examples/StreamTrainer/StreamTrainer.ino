@@ -8,6 +8,16 @@
 
 #include <MeDyate.h>
 
+// A button from this pin to GND that has to be held for push, reset and new classes; -1: none. See
+// docs/security.md of tf_medyate.
+#ifndef MEDYATE_PRESENCE_PIN
+#define MEDYATE_PRESENCE_PIN -1
+#endif
+// Milliseconds from one request that writes flash to the next; 0: no limit.
+#ifndef MEDYATE_LEAST_MS_BETWEEN_WRITES
+#define MEDYATE_LEAST_MS_BETWEEN_WRITES 0
+#endif
+
 // Everything the model needs to run and to learn. No heap is used anywhere.
 alignas(16) static uint8_t arena[medyate_model::kArenaBytes];
 medyate::BoardFlash flash(medyate_model::kModel);
@@ -19,8 +29,17 @@ medyate::SerialSink line(&Serial);
 medyate::TrainerHandler handler(&trainer);
 medyate::Session session(&handler, &line, request, 256, answer, 256);
 
+bool IsPresent(void*) { return digitalRead(MEDYATE_PRESENCE_PIN) == LOW; }
+uint32_t Now(void*) { return millis(); }
+
 void setup() {
   pinMode(LED_BUILTIN, OUTPUT);
+  medyate::Gate gate = {nullptr, Now, MEDYATE_LEAST_MS_BETWEEN_WRITES, nullptr};
+  if (MEDYATE_PRESENCE_PIN >= 0) {
+    pinMode(MEDYATE_PRESENCE_PIN, INPUT_PULLUP);
+    gate.is_present = IsPresent;
+  }
+  handler.SetGate(gate);
   Serial.begin(115200);
   bool is_new;
   medyate::BeginAfterUpload(&trainer, &is_new);  // `medyate device status` says how it went.

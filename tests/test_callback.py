@@ -58,7 +58,7 @@ def test_the_readme_example_learns_and_reports():
     assert len(medyate.report().epochs) == 12
     assert all(record.plan.used <= 10 * 1024 for record in medyate.report().epochs)
     draws = {record.plan.layers for record in medyate.report().epochs}
-    assert len(draws) > 6, "channels are drawn anew"
+    assert len(draws) > 6, "channels are redrawn"
     tuned = md.strip(model)
     np.testing.assert_array_equal(tuned(x), model(x, training=False))
     assert type(tuned) is not type(model)
@@ -418,7 +418,7 @@ def test_the_default_draws_the_blunter_the_larger_its_budget():
     assert found == [2, 0.5]
     assert "in proportion to gradient norm^0.5" in str(medyate.report())
     model = compiled()
-    fit(model, [medyate], 1)  # decided anew for each model
+    fit(model, [medyate], 1)  # decided again for each model
     assert medyate.strategy.sharpness == 0.5
     small = md.MeDyate("3KiB", strategy(sharpness=1), verbose=0)
     fit(model, [small], 1)

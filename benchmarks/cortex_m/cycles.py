@@ -3,13 +3,13 @@ r"""Estimated cycles of code on a Cortex-M4F: what an emulator executed, times w
 The costs are those of the Cortex-M4 technical reference manual (ARM DDI 0439): chapter 3.3 for the
 core, chapter 7.2 for its FPU.
 
-    single load or store     2; 1 behind another one, unless its address is what that one loaded
+    single load or store     2; 1 after another one, unless its address is what that one loaded
     store, immediate offset  1
     load or store of N       1 + N
     floating point           1; multiply-accumulate 3; division and square root 14
     its result used at once  1 more; not where it is the addend of a multiply-accumulate
     MUL 1, MLA 2, UDIV and SDIV 12 (the manual says 2 to 12), all else 1
-    address just computed    1 more for the load or store behind it
+    address just computed    1 more for the load or store after it
     branch taken             2 more (`REFILL_CYCLES`; the manual says 1 to 3)
 
 Memory answers at once: code comes from an instruction cache that holds the inner loops, data from
@@ -101,7 +101,7 @@ def parse_disassembly(text: str) -> dict[int, Instruction]:
 
 
 def straight_cycles(instructions: Sequence[Instruction]) -> int:
-    """Cycles of instructions executed one behind the other, none of them a taken branch."""
+    """Cycles of instructions executed one after the other, none of them a taken branch."""
     total, before = 0, None
     for instruction in instructions:
         total += _own_cycles(instruction)
@@ -172,7 +172,7 @@ class Block:
 
     Attributes:
         start: Address of the first.
-        end: Address behind the last.
+        end: Address after the last.
         addresses: Of all of them, in order.
     """
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Macros of Arduino's that take names away from whoever comes behind.
+// Macros of Arduino's that take names away from the code after them.
 #define PI 3.1415926535897932384626433832795
 #define EULER 2.718281828459045235360287471352
 #define SERIAL 0x0

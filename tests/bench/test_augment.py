@@ -1,4 +1,4 @@
-"""Random crops and flips: what is cut, that it is drawn anew, and that it can be drawn again."""
+"""Random crops and flips: what is cut, that it is redrawn, and that it can be drawn again."""
 
 import dataclasses
 

@@ -11,7 +11,7 @@ from benchmarks.cortex_m.memory import footprint
 from benchmarks.cortex_m.trace import trace
 
 # A loop of 5 instructions, 1,000 times, among 3 that are executed once: 5,003 instructions. The
-# loop: VLDR 2, VLDR behind it 1, VMUL 1, SUBS 1, BNE 1, and 2 more for a branch taken, 999 times.
+# loop: VLDR 2, VLDR after it 1, VMUL 1, SUBS 1, BNE 1, and 2 more for a branch taken, 999 times.
 # Around it: MOVW 1, LDR of a literal 2, BX 1 and 2 more.
 PROGRAM = """
   .syntax unified

@@ -25,7 +25,7 @@ STEPS = 3
 
 @dataclasses.dataclass(frozen=True)
 class State:
-    """What a host sees of a board right behind a start."""
+    """What a host sees of a board right after a start."""
 
     weights: bytes
     scores: bytes
@@ -37,7 +37,7 @@ class Tally:
     """What became of the cuts."""
 
     early: int = 0  # Before the first change of the flash.
-    late: int = 0  # Behind the answer.
+    late: int = 0  # After the answer.
     old: int = 0  # Inside, and the old model was found,
     new: int = 0  # or the new one;
     completed: int = 0  # of these, the weights were not those of the new one when the power went.
@@ -94,7 +94,7 @@ class CutBoard:
             client.step(self.case.x[index], self.case.y[index])
 
     def cut(self):
-        """One cut of the running board, perhaps a second one, and what is found behind."""
+        """One cut of the running board, perhaps a second one, and what is found after it."""
         with DeviceClient.open(self.board.port) as client:
             self.train(client)
             flash = self.flash()
@@ -116,7 +116,7 @@ class CutBoard:
             self.next_commit(found)
 
     def cut_commit(self, client: DeviceClient) -> bool:
-        """Half of the cuts go by the weights, which change only behind the commit mark."""
+        """Half of the cuts go by the weights, which change only after the commit mark."""
         if self.rng.random() < 0.5:
             return self.board.cut_while(client.end_epoch, self.rng.uniform(0, self.commit_s))
         delay_s = self.rng.uniform(0, self.commit_s / 3)

@@ -105,7 +105,7 @@ def test_the_host_gives_the_bits_of_tflm(name, exported, on_host):
     assert trainer.samples == SAMPLES * EPOCHS[name]
     if name != "targets":
         first, last = output.epochs[0], output.epochs[-1]
-        assert not np.array_equal(first.selection, last.selection), "channels are drawn anew"
+        assert not np.array_equal(first.selection, last.selection), "channels are redrawn"
         assert last.losses.mean() < first.losses.mean(), "it learns"
 
 
@@ -161,7 +161,7 @@ def test_trained_weights_lie_alone_in_whole_pages(exported):
     assert what.cpp.weights_floats % (FLASH_PAGE_BYTES // 4) == 0
     ends = 0
     for name, start in what.cpp.weights.items():
-        assert start >= ends, "one behind the other"
+        assert start >= ends, "one after the other"
         assert start % 4 == 0, "16-byte aligned"
         ends = start + graph.tensor(name).elements
     assert 0 <= what.cpp.weights_floats - ends < FLASH_PAGE_BYTES // 4

@@ -50,7 +50,7 @@ def random_pairs(graph: Graph) -> list[tuple[str, str]]:
 
 
 def assert_sound(graph: Graph, plan: MemoryPlan):
-    """Written out anew, byte by byte, against a mistake in `MemoryPlan.check`."""
+    """Written out again, byte by byte, against a mistake in `MemoryPlan.check`."""
     plan.check()
     follows = {}
     for output, source in plan.in_place:

@@ -72,7 +72,7 @@ def test_every_replica_draws_and_learns_the_same(fits):
 def test_two_replicas_give_the_draws_and_weights_of_one(fits):
     single, mirrored = fits
     assert mirrored["draws"] == single["draws"]
-    assert len(set(single["draws"])) > 1, "nothing was drawn anew"
+    assert len(set(single["draws"])) > 1, "nothing was redrawn"
     assert max(single["moved"]) > 1e-3, "nothing was trained"
     for one, two in zip(single["weights"], mirrored["weights"], strict=True):
         # Two halves of a batch are summed in another order: float32 rounding over 12 steps.

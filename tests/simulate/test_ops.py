@@ -120,7 +120,7 @@ class Layer:
 
     @property
     def run_offset(self):
-        return self.outputs * self.copies + 3  # behind the bias's run and a gap
+        return self.outputs * self.copies + 3  # after the bias's run and a gap
 
     @property
     def pool_elements(self):

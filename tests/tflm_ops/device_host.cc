@@ -28,7 +28,7 @@ class FileSink final : public medyate::ByteSink {
   explicit FileSink(const medyate::ScriptedHandler* handler) : handler_(handler) {}
   virtual ~FileSink() = default;
 
-  // Tells what was done before it says so on the line: whoever has the answer finds it in the log.
+  // Tells what was done before it says so on the line: an answer means that it is in the log.
   void Write(const uint8_t* data, size_t bytes) override {
     for (; told_ < handler_->log().size(); ++told_) {
       fprintf(stderr, "%s\n", handler_->log()[told_].c_str());

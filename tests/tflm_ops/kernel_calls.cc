@@ -143,7 +143,7 @@ struct State {
   int selection;
 };
 
-// Draws channels and lays their run behind the bias's.
+// Draws channels and lays their run after the bias's.
 State AddState(Builder* b, const SlotPlan& plan) {
   Random& random = b->random();
   const int capacity = Clamp(plan.capacity, 0, 64);

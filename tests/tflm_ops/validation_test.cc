@@ -16,7 +16,7 @@ constexpr uint32_t kFloats = 3;
 
 class Ring : public ::testing::Test {
  protected:
-  // Memory for so many samples, and nothing behind it may be written.
+  // Memory for so many samples, and nothing past it may be written.
   void Init(uint32_t samples, uint32_t more_words) {
     const uint32_t words = samples * ValidationRing::EntryWords(kFloats, 1) + more_words;
     memory_.assign(words + 1, 0xa5a5a5a5u);

@@ -1,4 +1,4 @@
-"""The registered nets have the published sizes, and whoever adds one needs one file."""
+"""The registered nets have the published sizes, and a new one takes one file."""
 
 import functools
 import os

@@ -5,7 +5,7 @@
     time series [T, C]       image [H, W, ch]  time resampled to H; each channel a stripe of
                                                floor(W / C) columns, zeros to the right of them;
                                                more than W channels are resampled to W
-    time series [T, C]       series [T', C']   time resampled; channels padded with zeros behind
+    time series [T, C]       series [T', C']   time resampled; channels padded with zeros at the end
                                                the last, or resampled if there are more than C'
     image                    series [T, C]     the image's rows are taken for time
     anything                 vector [n]        series and images are laid out flat, in C order,
@@ -110,7 +110,7 @@ def _channels(x: np.ndarray, goal: tuple[int, ...]) -> np.ndarray:
 
 
 def _widen(x: np.ndarray, axis: int, size: int) -> np.ndarray:
-    """Pads an axis with zeros behind its end, or resamples it if it is too long."""
+    """Pads an axis with zeros past its end, or resamples it if it is too long."""
     if x.shape[axis] >= size:
         return _resample(x, axis, size)
     padding = [(0, 0)] * x.ndim

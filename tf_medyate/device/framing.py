@@ -56,7 +56,7 @@ def stuff(data: bytes) -> bytes:
             out += block[:_LONGEST_RUN]
             block = block[_LONGEST_RUN:]
             if not block and number == len(blocks) - 1:
-                return bytes(out)  # a full run at the very end has no zero behind it
+                return bytes(out)  # a full run at the very end has no zero after it
         out.append(len(block) + 1)
         out += block
     return bytes(out)

@@ -110,7 +110,7 @@ class TcpTransport:
         self._socket.close()
 
     def _broken(self, reason: Any) -> LinkError:
-        remedy = "Start the device again, and connect anew."
+        remedy = "Start the device again, and connect again."
         return LinkError("port", f"a connection to {self._name}", str(reason), remedy)
 
 
@@ -165,7 +165,7 @@ class SerialTransport:
         self._serial.close()
 
     def _broken(self, reason: Any) -> LinkError:
-        remedy = "Plug the board in again, and connect anew."
+        remedy = "Plug the board in again, and connect again."
         return LinkError("port", f"the serial port {self._name}", str(reason), remedy)
 
 

@@ -238,7 +238,7 @@ def _standalone_norm(node: Node, affine, weights: list) -> list:
             node,
             "to follow a linear convolution or dense layer directly, or a rank-4 input",
             f"a rank-{node.layer.input_spec.ndim} input from another layer",
-            "Move it behind a convolution with a linear activation, or remove it.",
+            "Move it after a convolution with a linear activation, or remove it.",
         )
     layer = MaskedDepthwiseConv2D(1, name=node.name, trainable=node.layer.trainable)
     weights.append((layer, scale.reshape(1, 1, -1, 1), shift))

@@ -36,7 +36,7 @@ def fused_padding(graph: ModelGraph, node: Node) -> Node | None:
 
 
 def plane(shape: tuple[int | None, ...]) -> tuple[int, int, int]:
-    """(height, width, channels) of a tensor [batch, ..., channels]; sides that lack are 1.
+    """(height, width, channels) of a tensor [batch, ..., channels]; missing sides are 1.
 
     More than two spatial sides are taken together: only their product matters to a 1x1 op.
     """

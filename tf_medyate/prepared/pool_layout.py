@@ -3,7 +3,7 @@
     Sizes      what every draw that the pool has room for fits into
     Layout     one draw, as parts of a single int32 vector
     lay_out    draws -> Layout
-    Placement  where one layer's run lies, for whoever works between epochs
+    Placement  where one layer's run lies, for work between epochs
 
 Example:
     >>> sizes = Sizes.of(2048, kernels=[(3, 3, 16, 32), (3, 3, 32, 32)])
@@ -153,7 +153,7 @@ class Layout:
 
 
 def lay_out(sizes: Sizes, kernels: Kernels, draws: Draws, draw: int) -> Layout:
-    """Lays the runs of a draw one behind the other.
+    """Lays the runs of a draw one after the other.
 
     Args:
         sizes: `Sizes.of` the pool and the kernels.

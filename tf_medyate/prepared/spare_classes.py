@@ -30,7 +30,7 @@ def add_spare_classes(model: keras.Model, count: int) -> keras.Model:
 
     Args:
         model: A built Sequential or functional model that ends in a Dense layer with a bias, with
-            or without a softmax behind; not prepared yet.
+            or without a softmax at its end; not prepared yet.
         count: Spare classes, 1 or more.
 
     Returns:

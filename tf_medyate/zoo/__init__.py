@@ -12,7 +12,7 @@
 
 `tf_medyate.zoo.registry` lists the reference nets by name, and MIT's three beside them
 (`mobilenet_v2_035`, `mcunet_in1`, `proxyless_w03`), with published sizes and trained weights; with
-`_folded` behind their names, as MIT's tiny-training publishes them: batch normalisation folded.
+`_folded` at the end of their names they are folded, as MIT's tiny-training publishes them.
 
 Example:
     >>> from tf_medyate.zoo import pretrained_watch_cnn

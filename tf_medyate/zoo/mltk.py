@@ -68,7 +68,7 @@ def trained(
         whole: See `tf_medyate.zoo.weights.transfer`.
 
     Returns:
-        The model, behind a Rescaling if there is one.
+        The model, after a Rescaling if there is one.
 
     Raises:
         DataError: The wheel is not installed, or its file does not fit.

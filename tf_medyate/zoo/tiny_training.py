@@ -1,7 +1,7 @@
 """The three nets that the papers fine-tune, as MIT's tiny-training publishes them.
 
 ImageNet weights at 128 x 128 pixels, quantised to 8 bits with batch normalisation folded; here in
-real values, ready to be fine-tuned in Keras. MobileNetV2 and ProxylessNAS lack the last 1x1
+real values, ready to be fine-tuned in Keras. MobileNetV2 and ProxylessNAS are without the last 1x1
 convolution of `tf_medyate.zoo.inverted`'s, and none has batch normalisation. The published top-1
 accuracies, in 8 bits, are 45.7 (MobileNetV2), 54.1 (MCUNet) and 48.3 % (ProxylessNAS).
 

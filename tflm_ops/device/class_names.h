@@ -14,7 +14,7 @@ namespace medyate {
 constexpr uint32_t kMostPushedClasses = 16;
 constexpr uint32_t kPushedNamesBytes = 512;
 
-// The names of a trainer's classes as text, in parts. It is made anew for each part.
+// The names of a trainer's classes as text, in parts. It is made again for each part.
 class NamesText {
  public:
   explicit NamesText(const Trainer& trainer) : trainer_(trainer) {}
@@ -34,14 +34,14 @@ class NamesText {
 // and empty lines are passed over.
 class NamesReader {
  public:
-  // Begins anew.
+  // Begins again.
   //
   // Args:
   //   first, end: labels of the spare classes.
   void Begin(uint32_t first, uint32_t end);
 
   // kBadName, kLabelOutOfRange unless lines of spare classes begin with the first and leave none
-  // out, kPushTooLong if there are too many. After an error it has to begin anew.
+  // out, kPushTooLong if there are too many. After an error it has to begin again.
   DeviceStatus Push(uint8_t byte);
 
   // Ends the text; a last line without an end counts.

@@ -260,7 +260,7 @@ void Session::EndTransfer() {
   transfer_ = Transfer::kNone;
 }
 
-// Puts a part of a sample behind those that came before.
+// Puts a part of a sample after those that came before.
 //
 // Args:
 //   skip: bytes of the payload before it.
@@ -368,7 +368,7 @@ DeviceStatus Session::AnswerPush() {
     return DeviceStatus::kBadOffset;
   }
   const DeviceStatus status = TakePush(push, reader_.header().payload_bytes - sizeof(push));
-  // After any error it has to begin anew.
+  // After any error it has to begin again.
   if (status != DeviceStatus::kOk) EndTransfer();
   return status;
 }

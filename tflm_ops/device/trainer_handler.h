@@ -46,7 +46,7 @@ class TrainerHandler : public Handler {
   DeviceStatus ReadPull(uint32_t offset, uint8_t* out, uint32_t bytes) override;
 
   // kWeights replaces all weights in one commit, and what was learned since the last one is gone.
-  // If names follow behind them, they are committed along, and say which spare classes are
+  // If names follow them, they are committed along, and say which spare classes are
   // enrolled; else that stays. kNames alone does as Enrol does for classes that were not enrolled,
   // and makes spare classes again of those it leaves out. A push that is abandoned needs no more
   // than the next one's beginning.

@@ -30,7 +30,7 @@ int32_t* SlotOf(const TrainingState& state, const Row& row) {
 }
 
 // Calls visit(begin, weights) for each run of trained weights: the deltas are pool[begin, begin +
-// weights), the other copies lie right behind.
+// weights), the other copies lie right after.
 template <typename Visit>
 void ForEachRun(const TrainingState& state, const Visit& visit) {
   for (int i = 0; i < state.rows; ++i) {
@@ -51,7 +51,7 @@ bool Within(int64_t value, int64_t lowest, int64_t highest) {
   return value >= lowest && value <= highest;
 }
 
-// First word behind a row's slot.
+// First word after a row's slot.
 int64_t SlotEnd(const Row& row) {
   return int64_t{row[kLayoutWordSelectionOffset]} + kSelectionHeaderWords +
          (row[kLayoutWordSelectionCapacity] + 1) / 2;

@@ -2,8 +2,8 @@
 #define TFLM_OPS_EMULATOR_FILE_FLASH_H_
 
 // The emulated board's flash: memory from address 0 on, and a file on the host that holds the same,
-// byte for byte. The emulator loads the file when it starts. Whoever kills the emulator at any
-// instant finds in the file what flash would hold behind a power cut:
+// byte for byte. The emulator loads the file when it starts. A kill at any
+// instant leaves in the file what flash would hold after a power cut:
 //
 //   an erase      goes over the page twice, in slices: some bits become one, then all
 //   a write       goes word by word, and in each word some bits become zero, then all that shall

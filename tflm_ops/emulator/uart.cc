@@ -35,7 +35,7 @@ Uart::Uart() {
   Register(kEnabledInterrupts) = kUartInterrupt;
 }
 
-// Serves the interrupt before it takes the byte: the next one may come right behind that.
+// Serves the interrupt before it takes the byte: the next one may come right after that.
 void Uart::HandleInterrupt() {
   if (head - tail == kRingBytes) {
     Register(kDisabledInterrupts) = kUartInterrupt;

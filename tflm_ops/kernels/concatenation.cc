@@ -17,7 +17,7 @@ void Advance(const tflm::EvalTensor& input, math::ConcatPart* part) {
   part->block = Elements(input) / part->blocks;
 }
 
-// Checks the inputs behind the first: together they fill the output's block.
+// Checks the inputs after the first: together they fill the output's block.
 bool RequireOthers(const OpCall& call, math::ConcatPart part) {
   for (int i = 1; i < call.inputs(); ++i) {
     if (!call.RequireAtLeast(call.Input(i), "input", tflm::kFloat32, part.blocks)) return false;

@@ -134,9 +134,9 @@ bool RequireState(const OpCall& call, const Slot& slot, const tflm::EvalTensor* 
 }
 
 Run RunAt(const Slot& slot, float* delta, int n) {
-  float* const behind = delta + n;
-  return {delta, slot.accumulates ? behind : nullptr,
-          slot.has_velocity ? behind + (slot.accumulates ? n : 0) : nullptr};
+  float* const after = delta + n;
+  return {delta, slot.accumulates ? after : nullptr,
+          slot.has_velocity ? after + (slot.accumulates ? n : 0) : nullptr};
 }
 
 bool ReadDrawn(const OpCall& call, const Slot& slot, const tflm::EvalTensor* pool,

@@ -21,8 +21,8 @@ struct Slot {
   int stash_elements;  // Input positions of a channel.
   int bias_offset;     // kNoBiasDelta, or where the bias's delta lies in the pool.
   int outputs;         // Elements of the bias.
-  bool accumulates;    // Accumulators lie behind the deltas.
-  bool has_velocity;   // Velocities lie behind those.
+  bool accumulates;    // Accumulators lie after the deltas.
+  bool has_velocity;   // Velocities lie after those.
 
   // Values in the pool for each trained weight.
   int copies() const { return 1 + (accumulates ? 1 : 0) + (has_velocity ? 1 : 0); }

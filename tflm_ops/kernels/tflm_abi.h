@@ -1,7 +1,7 @@
 #ifndef TFLM_OPS_KERNELS_TFLM_ABI_H_
 #define TFLM_OPS_KERNELS_TFLM_ABI_H_
 
-// The few C structs through which TFLM and an op talk, declared anew so that the ops build without
+// The few C structs through which TFLM and an op talk, declared again so that the ops build without
 // TFLM's source. They describe TFLM at commit 88f8587 (wheel 0.dev20260203175027), compiled with
 // TF_LITE_STATIC_MEMORY, on 32-bit and 64-bit targets; tests/tflm_ops/upstream_test.cc compares
 // them with the real headers. What no op uses is a placeholder of the right size.

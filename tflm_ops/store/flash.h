@@ -29,7 +29,7 @@ class Flash {
     return false;
   }
 
-  // Writes whole words in rising order. False if the flash says that it failed. Whoever calls this
+  // Writes whole words in rising order. False if the flash says that it failed. The caller
   // reads the words back.
   //
   // Args:

@@ -31,7 +31,7 @@ struct DeltaHeader {
   uint32_t factory_crc;    // CRC-32 of the weights that the delta starts from.
   uint32_t runs;
   uint32_t floats;       // In all runs together.
-  uint32_t payload_crc;  // Of the words behind the header.
+  uint32_t payload_crc;  // Of the words after the header.
   uint32_t reserved;     // 0.
   uint32_t header_crc;   // Of the words before this one.
 };

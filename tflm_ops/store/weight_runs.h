@@ -62,7 +62,7 @@ struct TrainedLayer {
 
 // The runs of the channels that are drawn now, and of the trained biases. The slot of a layer is
 // {drawn channels, where their deltas begin in the pool, the channels two to a word}, as
-// tf_medyate/exporter/ops/schema.py has it; whoever wrote the selection answers for its contents, the
+// tf_medyate/exporter/ops/schema.py has it; its writer answers for the contents, the
 // weight store checks what comes out of it.
 class SelectionRuns final : public RunList {
  public:

@@ -3,7 +3,7 @@
 
 // Runs the ops of a StaticModel as TFLM's interpreter would: the same object code on the same
 // bytes, so the same bits. No heap, no flatbuffer; of the arena it takes a tflm::EvalTensor a
-// tensor, behind what the model describes.
+// tensor, after what the model describes.
 
 #include <stddef.h>
 #include <stdint.h>

@@ -78,7 +78,7 @@ struct CommitRequest {
   RunMode mode;         // Whether the pool holds deltas or weights.
   const float* pool;    // [pool_floats]
   uint32_t pool_floats;
-  // What StepTrainer::Resume takes to go on behind this commit.
+  // What StepTrainer::Resume takes to go on after this commit.
   Progress progress;
   const float* importance;  // [importance_floats]; null if no draw goes by it.
   uint32_t importance_floats;
@@ -127,7 +127,7 @@ class StepTrainer {
   // Where messages go, without a newline; may be called before Init.
   void SetReport(ReportFunction report, void* user) { runner_.SetReport(report, user); }
 
-  // Sets everything up and draws for the first time. May be called again: that starts anew from
+  // Sets everything up and draws for the first time. May be called again: that starts over from
   // the weights as they are.
   //
   // Args:
@@ -136,7 +136,7 @@ class StepTrainer {
   //   sink: likewise; null if nothing shall be committed.
   TrainerStatus Init(const StaticModel& model, void* arena, size_t arena_bytes, CommitSink* sink);
 
-  // Goes on where a commit left off; to be called behind Init, with the weights of that commit.
+  // Goes on where a commit left off; to be called after Init, with the weights of that commit.
   // Channels are drawn as they would have been; velocities start at 0.
   //
   // Args:
@@ -207,7 +207,7 @@ class StepTrainer {
   // make a weight so. On unless turned off.
   void SetGuard(bool on) { guard_ = on; }
 
-  // Another learning rate than the model's, over samples(). To be set behind Init.
+  // Another learning rate than the model's, over samples(). To be set after Init.
   void SetSchedule(const CosineSchedule& schedule) { schedule_ = schedule; }
 
   // Where a sample may be put to save its own memory; only until the next call of any method that
@@ -228,7 +228,7 @@ class StepTrainer {
   // Whether every loss and gradient since the last Commit or Discard was finite.
   bool is_sound() const { return is_sound_; }
 
-  // The tensors, for whoever looks deeper: numbers are in the model.
+  // The tensors, for a deeper look: numbers are in the model.
   const StaticRunner& runner() const { return runner_; }
 
   // Reports a message of the caller's own.

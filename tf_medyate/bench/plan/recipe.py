@@ -34,7 +34,7 @@ class Recipe:
             of `batch`; from the task's source data where it has them.
         published: Start from the net's published weights, if it has any; else from fresh ones.
         pretrain_epochs: Passes over the task's source data, with Adam, before fine-tuning.
-        renormalise: Take the statistics of the net's batch normalisation anew, from so many
+        renormalise: Take the statistics of the net's batch normalisation again, from so many
             samples of the source data, before it is folded: a net from another domain is far off
             scale otherwise, and diverges. 0 leaves them as published.
         most_train: Train on at most so many samples, evenly spaced; 0 for all.

@@ -130,7 +130,7 @@ class Stream(keras.utils.PyDataset):
         return x, self._y[rows]
 
     def on_epoch_end(self):
-        """Keras's hook: shuffles anew."""
+        """Keras's hook: shuffles again."""
         self._epoch += 1
         self._order = self._random.permutation(len(self._x))
 

@@ -115,7 +115,7 @@ def _drawn_shares(graph: Graph) -> dict[int, float]:
     free = graph.tensor(POOL).elements - options["fixed_elements"]
     share = min(1.0, free / wanted) if wanted else 0.0
     offsets = layout[:, word.SELECTION_OFFSET]
-    return {int(at): share if anew else 1.0 for at, anew in zip(offsets, drawn, strict=True)}
+    return {int(at): share if new else 1.0 for at, new in zip(offsets, drawn, strict=True)}
 
 
 def _op_cycles(graph: Graph, op: Op, shares: Mapping[int, float]) -> float:

@@ -69,7 +69,7 @@ class _Reverse:
                     f"op {op.kind}",
                     f"one of {', '.join(_RULES)}",
                     "one without a rule of differentiation",
-                    "Cut the model behind it, or freeze the layers before it.",
+                    "Cut the model after it, or freeze the layers before it.",
                 )
             _RULES[op.kind](self, op, gradient)
 
@@ -102,7 +102,7 @@ def _options(op: Op) -> bytes:
 
 
 def _through_gate(reverse: _Reverse, op: Op, gradient: str, gates: str, fields) -> str:
-    """The gradient before an activation; it may take the place of the one behind."""
+    """The gradient before an activation; it may take the place of the one after it."""
     before = reverse.new(op.outputs[0])
     options = {name: fields[name] for name in ("activation", "negative_slope", "keeps_gates")}
     reverse.builder.op(

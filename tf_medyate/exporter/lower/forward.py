@@ -76,7 +76,7 @@ def lower_forward(
         fusions: What is fused.
         builder: Where to append; holds pool, selection and command.
         sample: Name of the input tensor.
-        stream: Compute frozen convolutions inside the depthwise ones behind them.
+        stream: Compute frozen convolutions inside the depthwise ones after them.
 
     Raises:
         UnsupportedLayerError: A layer cannot be exported; the error names it and what to do.

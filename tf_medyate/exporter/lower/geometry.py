@@ -212,5 +212,5 @@ def _before(layer, size, out, kernel, stride, dilation) -> tuple[int, int]:
 
 
 def same_padding(size: int, out: int, kernel: int, stride: int, dilation: int = 1) -> int:
-    """Positions before the first with TensorFlow's padding "SAME": the odd one goes behind."""
+    """Positions before the first with TensorFlow's padding "SAME": the odd one goes to the end."""
     return max(0, (out - 1) * stride + (kernel - 1) * dilation + 1 - size) // 2

@@ -23,7 +23,7 @@ class Lowering:
         layout: What is trained, and where it lies.
         fusions: What is drawn together into one op.
         builder: Takes the ops.
-        streams: Compute frozen convolutions inside the depthwise ones behind them.
+        streams: Compute frozen convolutions inside the depthwise ones after them.
         wanted: Tensors that backpropagation needs the gradient of.
         weights: Layer -> its weights tensor.
         biases: Layer -> its bias tensor.

@@ -4,9 +4,9 @@
     forward    with a stash of the drawn channels of every trained layer's input
     loss
     backward   down to the shallowest layer that is trained
-    updates    of deltas, biases and importances, each right behind its layer's gradient
+    updates    of deltas, biases and importances, each right after its layer's gradient
 
-Inputs are sample, label, learning_rate and command, outputs logits and loss. Behind them the state
+Inputs are sample, label, learning_rate and command, outputs logits and loss. After them the state
 is an output too (selection, pool, importance), so that a host can read it; it takes no memory.
 
 Example:
@@ -87,7 +87,7 @@ def lower_training(
         recipe: What is trained, and how.
         scratch_channels: Channels whose weight gradients are computed at a time: 4, or 1 for
             the smallest arena.
-        stream: Compute frozen convolutions row by row inside the depthwise ones behind them: the
+        stream: Compute frozen convolutions row by row inside the depthwise ones after them: the
             same numbers, without the map between.
 
     Raises:

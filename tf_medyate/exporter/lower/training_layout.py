@@ -82,7 +82,7 @@ class Layout:
         layers: Kept layers in execution order, then heads.
         accumulates: The pool holds gradient accumulators.
         has_velocity: The pool holds the optimizer's velocities.
-        fixed_elements: Elements of the pool that every draw trains; drawn runs lie behind.
+        fixed_elements: Elements of the pool that every draw trains; drawn runs lie after them.
         pool_elements: Elements of the pool: the budget, if a draw can fill it.
         selection_words: Words of the selection variable.
     """

@@ -94,7 +94,7 @@ def _best_fit(blocks: list[_Block]) -> dict[_Block, int]:
 
 
 def _gap(starts: np.ndarray, ends: np.ndarray, size: int) -> int:
-    """Start of the smallest gap of at least `size`; the first free byte behind all otherwise."""
+    """Start of the smallest gap of at least `size`; the first free byte after all otherwise."""
     reached = np.maximum.accumulate(np.concatenate(([0], ends)))
     gaps = starts - reached[:-1]
     fits = np.flatnonzero(gaps >= size)

@@ -62,7 +62,7 @@ class Placement:
 
     @property
     def end(self) -> int:
-        """First free byte behind it, aligned."""
+        """First free byte after it, aligned."""
         return self.offset + align(self.size_bytes)
 
     def __str__(self) -> str:

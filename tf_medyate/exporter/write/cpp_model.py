@@ -103,7 +103,7 @@ def model_text(
 
 
 def _tables(training: TrainingGraph, places: Places, index: Mapping[str, int]) -> list[str]:
-    """Tensors, nodes and trained layers, behind the arrays that they point to."""
+    """Tensors, nodes and trained layers, after the arrays that they point to."""
     graph, arrays = training.graph, _Arrays()
     tensors = [
         f"{{{arrays.ints(tensor.shape)}, {_where(tensor, places)}}},  "

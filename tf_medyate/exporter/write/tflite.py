@@ -67,7 +67,7 @@ def to_tflite(graph: Graph, plan: MemoryPlan | None = None) -> bytes:
         OptionError: An op or an attribute is unknown.
         PlanError: The plan was made for another graph.
     """
-    # TensorFlow takes seconds to import: only whoever writes a file waits for it.
+    # TensorFlow takes seconds to import: only writing a file waits for it.
     schema = tflite_schema()
     model = schema.ModelT()
     model.version = SCHEMA_VERSION

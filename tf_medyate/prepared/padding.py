@@ -3,9 +3,12 @@
 So what is saved of such a convolution's input, and paid for, is the map without the padding.
 
 Example:
+    >>> from tf_medyate.prepared.graph import trace
+    >>> graph = trace(model)
+    >>> node = graph.nodes[1]                             # the first convolution
     >>> pad = fused_padding(graph, node)                  # the ZeroPadding2D before it, or None
     >>> input_plane(node, pad)                            # (height, width, channels) without it
-    (48, 48, 32)
+    (8, 8, ...)
 """
 
 from __future__ import annotations

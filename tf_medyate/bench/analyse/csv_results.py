@@ -4,8 +4,8 @@ Left out is what no table needs: curves, layer scores and the recipe, which a ru
 Versions are written where they change.
 
 Example:
-    >>> write(results, pathlib.Path("docs/results/imagenet.csv"))
-    >>> results, others = read(pathlib.Path("docs/results/imagenet.csv"), runs)
+    >>> write(results, pathlib.Path("imagenet.csv"))
+    >>> results, others = read(pathlib.Path("imagenet.csv"), runs)
 """
 
 from __future__ import annotations

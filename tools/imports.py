@@ -24,6 +24,7 @@ PACKAGE = "tf_medyate"
 PICTURE = ROOT / "docs/img/architecture.svg"
 VALUES = "values"
 """The box of all single files that import no folder."""
+_VALUES_SAY = "errors, spec, cost and the other single files that import no folder"
 
 Graph = Mapping[str, set[str]]
 _Stop = str | tuple[str, str, int]  # a room, or where an arrow passes a row
@@ -111,7 +112,7 @@ _STYLE = """
 
 def picture(modules: Mapping[str, Module]) -> str:
     """The rooms as SVG: each above all that it imports, an arrow to what is next below it."""
-    graph = _with_values(room_graph(modules))
+    graph = with_values(room_graph(modules))
     chains = _chains(_reduced(graph), _levels(graph))
     places, width, height = _places(_ordered(_levels(graph), chains))
     lines = [
@@ -122,9 +123,8 @@ def picture(modules: Mapping[str, Module]) -> str:
         f'<rect class="ground" width="{width}" height="{height}"/>',
         *(_arrow([places[stop] for stop in chain]) for chain in chains),
     ]
-    singles = [room for room in room_graph(modules) if room not in graph]
     for room in sorted(graph):
-        summary = ", ".join(singles) if room == VALUES else modules[_module(room)].summary
+        summary = _VALUES_SAY if room == VALUES else modules[_module(room)].summary
         lines += _box(room, summary, *places[room])
     return "\n".join([*lines, "</svg>", ""])
 
@@ -133,7 +133,7 @@ def _module(room: str) -> str:
     return PACKAGE if room == PACKAGE else f"{PACKAGE}.{room}"
 
 
-def _with_values(graph: Graph) -> dict[str, set[str]]:
+def with_values(graph: Graph) -> dict[str, set[str]]:
     """The graph with all single files that import only their like as one box."""
     folders = {p.parent.name for p in (ROOT / PACKAGE).glob("*/__init__.py")} | {PACKAGE}
     singles = {room for room in graph if room not in folders and not graph[room] & folders}

@@ -5,6 +5,7 @@ crash, a full disk or a power cut at any instant leaves the old content or the n
 folder is locked while its writer lives; what a killed writer left is removed by the next one.
 
 Example:
+    >>> import numpy
     >>> with replacing("data.npz") as draft:
     ...     numpy.savez(draft, x=x, y=y)
 """

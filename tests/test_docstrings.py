@@ -69,6 +69,7 @@ def world(tmp_path_factory):
     folder = tmp_path_factory.mktemp("world")
     model, medyate, _ = ready()
     x, y = random_data(model, 16)
+    np.savez(folder / "data.npz", x=x, y=np.array(["left", "right", "still"])[y])
     options = md.FirmwareOptions(arduino=True, tflm=True)
     bundle = md.export(model, folder / "out", medyate, firmware=options)
     training, memory_plan = lower(model, medyate)

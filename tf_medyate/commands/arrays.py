@@ -1,8 +1,9 @@
 """Reads the arrays of an .npz file. What a file claims is checked before memory is taken for it.
 
 Example:
-    >>> read_arrays("data.npz", ("x", "y"))["x"].shape
-    (200, 8, 8, 3)
+    >>> arrays, unused = read_arrays("data.npz", ("x", "y"))
+    >>> arrays["x"].shape
+    (16, 8, 8, 3)
 """
 
 from __future__ import annotations

@@ -106,6 +106,11 @@ def test_the_input_is_described_to_the_sketch():
     assert "kScale[kChannels] = {0.5f, 0.25f, 2.0f};" in header
     assert "kRateHz = 25.0f;" in header
     assert (SensorInput((1, 100, 6)).rows, SensorInput((49, 10, 1)).is_imu) == (100, False)
+    for shape, channels in (((16, 16, 1), 1), ((96, 96, 3), 3), ((8, 8, 9), 9)):
+        image = SensorInput(shape, offset=[0.5] * channels)
+        assert (image.channels, image.rows, image.is_imu) == (channels, shape[0] * shape[1], False)
+    assert SensorInput((16, 16, 1)).is_raw
+    assert not SensorInput((16, 16, 1), scale=[0.5]).is_raw
 
 
 @pytest.mark.parametrize(

@@ -149,9 +149,9 @@ def export(
         write_inference(model, draft / MODEL_FILE)
         if representative_data is not None:
             write_inference(model, draft / INT8_FILE, representative_data, int8=True)
+        strip(model).save(draft / KERAS_FILE)
         entries = {path.name: file_entry(path.read_bytes()) for path in sorted(draft.iterdir())}
         manifest = _manifest(model, training, memory, arena, entries)
-        strip(model).save(draft / KERAS_FILE)
         write_manifest(manifest, draft / PLAN_FILE)
         written = planned.firmware.write(manifest, draft) if planned.firmware else None
     return Bundle(folder, manifest, arena, written)

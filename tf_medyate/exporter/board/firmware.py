@@ -128,9 +128,16 @@ class FirmwarePlan:
             target = folder / ARDUINO_FOLDER / arduino_export.LIBRARY
             library = arduino_export.write_arduino(folder / CPP_FOLDER, target, sensor)
             libraries.append(self._at_home(library, folder))
+            notes = []
             if sensor.is_imu:
                 windows = format_bytes(sensor.imu_windows_bytes)
-                note = f"the example {arduino_export.IMU_EXAMPLE} takes {windows} of RAM besides"
+                notes = [f"the example {arduino_export.IMU_EXAMPLE} takes {windows} of RAM besides"]
+            if sensor.is_raw:
+                notes.append(
+                    "readings reach the model as they are: if its training data were normalised, "
+                    "say how by input_offset and input_scale"
+                )
+            note = "\n".join(notes)
         if self.options.tflm:
             target = folder / TFLM_FOLDER / tflm_library.LIBRARY
             library = tflm_library.write_tflm_library(folder, target)

@@ -56,8 +56,8 @@ class SensorInput:
     """How readings of a sensor become the model's input: `(reading - offset) * scale`.
 
     Attributes:
-        shape: Of one sample, without the batch. Times come first, channels last; sides of 1 do not
-            matter: [100, 6], [100, 6, 1] and [1, 100, 6] are one.
+        shape: Of one sample, without the batch. Times come first, channels last; [100, 6],
+            [100, 6, 1] and [1, 100, 6] are one. Two sides above 1 before the channels are an image.
         rate_hz: Readings a second in the training data.
         offset: One number for each channel, in the sensor's unit; empty for zeros. Data that were
             normalised by mean and deviation: the mean.
@@ -86,19 +86,33 @@ class SensorInput:
 
     @property
     def channels(self) -> int:
-        """Numbers of one reading: the last side that is not 1, if there are at least two such."""
+        """Numbers of one reading, or of one pixel: the last side that is not 1 of a series."""
+        if self.is_image:
+            return int(self.shape[-1])
         sides = [int(side) for side in self.shape if side != 1]
         return sides[-1] if len(sides) >= 2 else 1
 
     @property
+    def is_image(self) -> bool:
+        """It has height and width; a motion sensor's series with a side of 1 behind has not."""
+        if len(self.shape) != 3 or 1 in self.shape[:2]:
+            return False
+        return self.shape[2] != 1 or self.shape[1] not in _IMU_CHANNELS
+
+    @property
+    def is_raw(self) -> bool:
+        """Readings are the input as they are."""
+        return np.size(self.offset) == 0 and np.size(self.scale) == 0
+
+    @property
     def rows(self) -> int:
-        """Readings of one sample."""
+        """Readings, or pixels, of one sample."""
         return math.prod(int(side) for side in self.shape) // self.channels
 
     @property
     def is_imu(self) -> bool:
         """Whether a board's motion sensor can give it."""
-        return self.channels in _IMU_CHANNELS and self.rows > 1
+        return not self.is_image and self.channels in _IMU_CHANNELS and self.rows > 1
 
     @property
     def imu_windows_bytes(self) -> int:
@@ -126,9 +140,9 @@ _INPUT_HEADER = """#ifndef MEDYATE_INPUT_H_
 
 {notice}
 
-// What the model expects of a sensor: `kRows` readings of `kChannels` numbers each, `kRateHz` of
-// them a second, one behind the other, every number as (reading - kOffset[channel]) *
-// kScale[channel].
+// What the model expects of a sensor: `kRows` readings (of an image: pixels) of `kChannels` numbers
+// each, one after the other, every number as (reading - kOffset[channel]) * kScale[channel].
+// `kRateHz` of them are a second of a motion sensor.
 
 namespace medyate_input {{
 

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import random_models
+import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from tflite_micro.python.tflite_micro import runtime
 import tf_medyate as md
 from tf_medyate import errors
 from tf_medyate.exporter import write_inference
+from tf_medyate.exporter.write import inference
 from tf_medyate.private_apis import tflite_schema
 
 schema = tflite_schema()
@@ -118,6 +120,29 @@ def test_int8_agrees_with_keras_and_runs_in_tflm(tmp_path):
     tflm = real(predict_tflm(data, quantised(x[:20], incoming)), outgoing)
     # Kernels of the two runtimes may round a value to either neighbour: some steps in the end.
     np.testing.assert_allclose(tflm, got[:20], atol=4 * outgoing["quantization"][0])
+
+
+def test_representative_data_may_be_a_data_set_or_a_function(tmp_path):
+    model = random_models.small_net()
+    x, y = random_models.random_data(model, 8)
+    pairs = tf.data.Dataset.from_tensor_slices((x, y))
+    given = [
+        x,
+        pairs,
+        pairs.batch(3),
+        tf.data.Dataset.from_tensor_slices(x),
+        lambda: ([sample[None]] for sample in x),
+        lambda: iter(x),
+    ]
+    for data in given:
+        [found] = inference._samples(model, data)
+        np.testing.assert_array_equal(found, x)
+    with pytest.raises(errors.EmptyDataError, match="at least one sample"):
+        inference._samples(model, lambda: iter(()))
+    with pytest.raises(errors.DataError, match="1 a sample; received 2 arrays"):
+        inference._samples(model, lambda: iter([(x[0], y[0])]))
+    endless = pairs.repeat()
+    assert len(inference._samples(model, endless)[0]) == 1000
 
 
 def test_a_prepared_model_is_written_with_what_its_pool_learned(tmp_path):

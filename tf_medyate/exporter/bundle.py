@@ -122,7 +122,8 @@ def export(
             stay.
         medyate: The MeDyate callback that fine-tuned the model, or was given it by `set_model`.
         arena_limit: Largest arena that TFLM may be given for train.tflite, in bytes ("128KiB").
-        representative_data: Samples [n, ...] to calibrate int8 with.
+        representative_data: Samples [n, ...] to calibrate int8 with; also a tf.data.Dataset or a
+            function, as `write_inference` takes them.
         firmware: What to write for a board: C++, an Arduino library. None: nothing.
         plan: Deprecated: `medyate` as it was called before.
 

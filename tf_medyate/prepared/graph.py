@@ -11,8 +11,9 @@ Example:
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -57,7 +58,15 @@ class ModelGraph:
 
     def consumers(self, name: str) -> tuple[Node, ...]:
         """The nodes that read a node's output."""
-        return tuple(node for node in self.nodes if name in node.inputs)
+        return tuple(self._readers.get(name, ()))
+
+    @functools.cached_property
+    def _readers(self) -> Mapping[str, list[Node]]:
+        readers: dict[str, list[Node]] = {}
+        for node in self.nodes:
+            for name in dict.fromkeys(node.inputs):
+                readers.setdefault(name, []).append(node)
+        return readers
 
 
 def trace(model: keras.Model) -> ModelGraph:

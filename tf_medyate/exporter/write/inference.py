@@ -11,9 +11,10 @@ Example:
 from __future__ import annotations
 
 import contextlib
+import itertools
 import pathlib
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,12 +34,13 @@ if TYPE_CHECKING:
 
 # TFLM's int8 softmax takes input_scale * 2**26 for at least 1, and aborts the process otherwise.
 _SMALLEST_SOFTMAX_SCALE = 2.0**-26
+_MOST_SAMPLES = 1000  # of a data set that may have no end
 
 
 def write_inference(
     model: keras.Model,
     path: str | pathlib.Path,
-    representative_data: np.ndarray | Sequence[np.ndarray] | None = None,
+    representative_data: Any = None,
     int8: bool = False,
 ) -> int:
     """Writes a model for TensorFlow Lite (Micro), for one sample at a time.
@@ -49,7 +51,9 @@ def write_inference(
         path: The file to write. Its inputs are named "serving_default_input_0:0" and so on in the
             order of `model.inputs`; they may stand in another order in the file.
         representative_data: Samples [n, ...] that the ranges of int8 activations are measured on,
-            one array for each input of the model; some hundreds are enough. Unused in float32.
+            one array for each input of the model; some hundreds are enough. Or a tf.data.Dataset
+            of samples or batches, or a function that gives samples one after the other: their
+            first 1,000 items. Unused in float32.
         int8: Quantise weights and activations, inputs and outputs to int8.
 
     Returns:
@@ -85,6 +89,35 @@ def _plain(model: keras.Model) -> keras.Model:
     return strip(model if isinstance(model, PreparedModel) else prepare(model))
 
 
+def _arrays(model: keras.Model, data: Any) -> list[np.ndarray]:
+    """What representative data hold, one array for each input: of arrays, a data set, a function.
+
+    A function gives samples as TensorFlow Lite's `representative_dataset` does, one after the
+    other; a data set gives samples or batches, perhaps with labels.
+    """
+    import tensorflow as tf
+
+    if not callable(data) and not isinstance(data, tf.data.Dataset):
+        return [np.asarray(a) for a in (data if isinstance(data, list | tuple) else [data])]
+    wanted = [tuple(tensor.shape[1:]) for tensor in model.inputs]
+    found: list[list[np.ndarray]] = [[] for _ in wanted]
+    items: Any = data() if callable(data) else data
+    for item in itertools.islice(items, _MOST_SAMPLES):
+        with_labels = isinstance(item, tuple) and isinstance(data, tf.data.Dataset)
+        parts = tf.nest.flatten(item[0] if with_labels else item)
+        if len(parts) != len(wanted):
+            received = f"{len(parts)} arrays a sample"
+            remedy = "Give one array for each input of the model."
+            raise DataError("representative_data", f"{len(wanted)} a sample", received, remedy)
+        for shape, arrays, part in zip(wanted, found, parts, strict=True):
+            array = np.asarray(part)
+            arrays.append(array[None] if array.shape == shape else array)
+    return [
+        np.concatenate(arrays) if arrays else np.zeros((0, *wanted[i]))
+        for i, arrays in enumerate(found)
+    ]
+
+
 def _samples(model: keras.Model, data: Any) -> list[np.ndarray]:
     """The representative data as float32 arrays [n, ...], one for each input."""
     if data is None:
@@ -94,7 +127,7 @@ def _samples(model: keras.Model, data: Any) -> list[np.ndarray]:
             "None with int8=True",
             "Pass representative_data=x[:100], or int8=False.",
         )
-    arrays = [np.asarray(a) for a in (data if isinstance(data, list | tuple) else [data])]
+    arrays = _arrays(model, data)
     wanted = [tuple(tensor.shape[1:]) for tensor in model.inputs]
     if [a.shape[1:] for a in arrays] != wanted or len({len(a) for a in arrays}) > 1:
         raise DataError(

@@ -1,4 +1,4 @@
-// NanoFlash against sketches that end somewhere: the linker is told where, so this is linked anew
+// NanoFlash against sketches that end somewhere: the linker is told where, so this is linked again
 // for each case. Prints what the flash says of a model with weights at a given address.
 //
 //   nano_flash_test ADDRESS FLOATS

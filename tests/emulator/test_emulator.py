@@ -167,7 +167,7 @@ def test_flashing_leaves_the_journal_alone_and_the_firmware_drops_what_was_learn
         board.flash(golden)
         assert board.flash_file.read_bytes()[journal:] == flash[journal:]
         board.start()
-        assert "flashed anew" in board.log()
+        assert "flashed again" in board.log()
         with DeviceClient.open(board.port) as client:
             np.testing.assert_array_equal(region(client), factory)
             assert client.status().samples == 0
@@ -178,7 +178,7 @@ def test_the_weights_lie_alone_in_their_pages(golden, firmware):
         begin, size = image.weights
         assert begin % FLASH_PAGE_BYTES == size % FLASH_PAGE_BYTES == 0
         assert size == image.sizes.weights > 0
-        assert begin >= 0x10000, "behind the bootloader"
+        assert begin >= 0x10000, "after the bootloader"
         assert image.binary.stat().st_size < FLASH_BYTES - image.sizes.journal
 
 

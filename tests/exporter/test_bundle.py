@@ -26,7 +26,7 @@ PLAN, TRAIN = "plan.json", "train.tflite"
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory):
     model, medyate, x = ready()
-    folder = tmp_path_factory.mktemp("bundle") / "made" / "anew"
+    folder = tmp_path_factory.mktemp("bundle") / "made" / "again"
     return model, md.export(model, folder, medyate, representative_data=x), x
 
 
@@ -84,7 +84,7 @@ def test_every_file_is_there_and_says_what_it_is(bundle):
         assert tuple(runtime.get_input_details()[0]["shape"]) == (1, *x.shape[1:])
 
 
-def test_the_arena_limit_is_kept_or_the_bytes_that_lack_are_said(tmp_path):
+def test_the_arena_limit_is_kept_or_the_missing_bytes_are_said(tmp_path):
     model, medyate, _ = ready()
     roomy = md.export(model, tmp_path, medyate).arena.total_bytes
     tight = md.export(model, tmp_path, medyate, arena_limit=roomy).arena.total_bytes

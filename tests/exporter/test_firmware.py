@@ -21,8 +21,8 @@ from tf_medyate.prepared.spare_classes import SPARE_BIAS
 L = keras.layers
 
 
-def dense_net(*behind):
-    return keras.Sequential([keras.Input((6,)), L.Dense(5, "relu"), L.Dense(3), *behind])
+def dense_net(*after):
+    return keras.Sequential([keras.Input((6,)), L.Dense(5, "relu"), L.Dense(3), *after])
 
 
 NETS = {

@@ -38,7 +38,7 @@ const float kInfinity = std::numeric_limits<float>::infinity();
 
 std::vector<float> Sample(uint32_t seed) { return math::Random(seed).Floats(kInputs); }
 
-// An arena full of rubbish, behind which nobody may write.
+// An arena full of rubbish, past which nobody may write.
 class Arena {
  public:
   explicit Arena(size_t bytes = medyate_model::kArenaBytes)
@@ -154,7 +154,7 @@ TEST(StepTrainer, AnArenaMustBeThereAlignedAndLargeEnough) {
                                       " bytes, received " + std::to_string(needed - 1) + "\n");
   EXPECT_EQ(device.Step(0), Status::kNotInitialised);
   EXPECT_EQ(trainer.Init(kModel, device.arena.data(), needed, nullptr), Status::kOk);
-  EXPECT_EQ(device.arena.data()[needed], 0xa5) << "one byte behind";
+  EXPECT_EQ(device.arena.data()[needed], 0xa5) << "one byte past the end";
 }
 
 TEST(StepTrainer, AModelThatContradictsItselfIsRefused) {

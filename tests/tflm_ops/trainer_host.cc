@@ -6,8 +6,8 @@
 //     tflm_ops/device/{framing,session,class_names,trainer_handler}.cc -o trainer_host
 //   trainer_host FLASH [HOLD_EVERY]     prints its port; one host after the other
 //
-// FLASH is made if it is not there: a board that was just flashed. HOLD_EVERY: every so-maniest
-// sample is held back to judge epochs by. POSIX only.
+// FLASH is made if it is not there: a board that was just flashed. HOLD_EVERY: one sample
+// in so many is held back to judge epochs by. POSIX only.
 
 #include <fcntl.h>
 #include <signal.h>

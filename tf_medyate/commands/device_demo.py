@@ -15,7 +15,7 @@ from tf_medyate.commands.screen import epoch_progress, out
 
 _LOSS = "sparse_categorical_crossentropy"
 _RATE = 0.05 / 8
-# Of the peak: some is left behind the last epoch, so that the one that is cut learns something.
+# Of the peak: some is left for after the last epoch, so that the one that is cut learns something.
 _LAST_RATE = 0.1
 _CUT_SAMPLES = 20
 # Of a commit's time the first cut waits for; later ones half as long, each.
@@ -71,7 +71,7 @@ def run(args):
 
 
 def _thin_test(split, windows: int):
-    """Every so-maniest of the test windows: each takes the line a tenth of a second."""
+    """One test window in this many is used: each takes the line a tenth of a second."""
     import numpy as np
 
     count = max(1, min(windows, len(split.test_x)))
@@ -101,10 +101,10 @@ class _Lesson:
     """What happens over the serial line.
 
     Attributes:
-        before, after, survived: Accuracy as shipped, behind the last epoch, behind the power cut.
+        before, after, survived: Accuracy as shipped, after the last epoch, after the power cut.
         losses: Of all samples.
-        measured, counters: What the board said of itself behind the last epoch.
-        found: What was found behind the power cut, in words.
+        measured, counters: What the board said of itself after the last epoch.
+        found: What was found after the power cut, in words.
     """
 
     def __init__(self, args, board, split):

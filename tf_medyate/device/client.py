@@ -278,7 +278,7 @@ class DeviceClient:
         """Writes a region whole; it counts once its last byte is there and its CRC is right.
 
         Args:
-            data: What was pulled from another device, for example. Names may follow behind weights.
+            data: What was pulled from another device, for example. Names may follow the weights.
             region: Which.
             progress: Called with the bytes that are there, and those there will be.
 

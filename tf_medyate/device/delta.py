@@ -175,7 +175,7 @@ def _read_runs(payload: bytes, runs: int, weights: int) -> tuple[tuple[int, np.n
         found.append((offset, values))
         at, free_from = at + 2 + length, offset + length
     if at != len(words):
-        _refuse(f"{runs} runs", "words behind them", "Pull it again.")
+        _refuse(f"{runs} runs", "words after them", "Pull it again.")
     return tuple(found)
 
 

@@ -36,7 +36,7 @@ LEAST_BUFFER_WORDS = 64
 """Of a device's request and answer buffers."""
 
 FRAME_TIMEOUT_MS = 250
-"""A pause so long inside a frame ends it: whoever sent it has vanished."""
+"""A pause so long inside a frame ends it: its sender has vanished."""
 
 TRANSFER_TIMEOUT_MS = 30000
 """A push or pull, or a sample in parts, that nobody goes on with for so long is abandoned."""
@@ -79,7 +79,7 @@ class Region(enum.IntEnum):
     """What is pulled or pushed. A device need not have all of them.
 
     DELTA    what was learned, as a sparse delta (tflm_ops/store/sparse_delta.h)
-    WEIGHTS  the weights region as it was last committed, float32; pushed, NAMES may follow behind
+    WEIGHTS  the weights region as it was last committed, float32; pushed, NAMES may follow
              it, and both count together
     NAMES    the classes that have a name, UTF-8, a line "label<tab>name" for each
     """
@@ -184,7 +184,7 @@ def _word(
 
 
 _HASH = _word("model_hash", "low half first; a hello of 0, 0 takes any model", count=2)
-_DIMS = _word("sample_dims", "its sides, zeros behind", count=MAX_RANK, default=(0,) * MAX_RANK)
+_DIMS = _word("sample_dims", "its sides, then zeros", count=MAX_RANK, default=(0,) * MAX_RANK)
 _TOTAL = _word("total", "bytes of all parts together")
 _CRC = _word("crc", "CRC-32 of all parts together")
 _OFFSET = _word("offset", "where this part begins, in bytes")

@@ -20,7 +20,7 @@ REMEDIES: dict[DeviceStatus, str] = {
     _S.OTHER_CLASSES: "Use data with the classes of the model that the board runs.",
     _S.UNKNOWN_REQUEST: "Bring firmware and tf_medyate to the same version.",
     _S.BAD_PAYLOAD: "Bring firmware and tf_medyate to the same version.",
-    _S.BAD_OFFSET: "Begin the transfer anew at offset 0.",
+    _S.BAD_OFFSET: "Begin the transfer again at offset 0.",
     _S.ANSWER_TOO_LONG: "Give the firmware's session a larger answer buffer.",
     _S.NOT_SUPPORTED: "This firmware has no such function: build one that has.",
     _S.NO_SUCH_REGION: "This firmware does not offer that region.",

@@ -123,7 +123,7 @@ class Attachment:
     """What the model's training functions were last traced for.
 
     Attributes:
-        owner: Who set the modes: another has to do it anew.
+        owner: Who set the modes: another has to do it again.
         slots: What the optimizer keeps for the variables that it trains, if there is one.
     """
 

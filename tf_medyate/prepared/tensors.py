@@ -140,7 +140,7 @@ def select_channels(x, indices, axis: Any = -1):
     Args:
         x: The tensor.
         indices: int32 [n].
-        axis: -1, for whoever has it as a tensor already.
+        axis: -1, or a tensor of it if there is one already.
     """
     return tf.gather(x, indices, axis=axis)
 

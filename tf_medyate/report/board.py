@@ -27,7 +27,7 @@ class BoardStory:
     Attributes:
         title: What came of it, as a sentence.
         losses: Of every sample before it was learned from, in order.
-        epoch_samples: Samples of an epoch, behind each of which there was a commit.
+        epoch_samples: Samples of an epoch; after each epoch there was a commit.
         facts: Names and values for the table.
     """
 

@@ -68,7 +68,7 @@ def _read(path: pathlib.Path) -> keras.Model | None:
         model: Any = keras.models.load_model(path, compile=False)
         return model
     except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
-        warnings.warn(f"{path} cannot be read ({error!r}); training anew.", stacklevel=3)
+        warnings.warn(f"{path} cannot be read ({error!r}); training again.", stacklevel=3)
         return None
 
 

@@ -8,11 +8,11 @@
 namespace medyate {
 
 // Trainer::Begin; but right after an upload, when flash holds new weights and a journal of old
-// ones, it starts anew. The store does so only where the weights are those of the sketch,
+// ones, it starts over. The store does so only where the weights are those of the sketch,
 // untouched: nothing that was learned with them can get lost.
 //
 // Args:
-//   is_new: whether it started anew; written.
+//   is_new: whether it started over; written.
 inline TrainerStatus BeginAfterUpload(Trainer* trainer, bool* is_new) {
   *is_new = false;
   TrainerStatus status = trainer->Begin();

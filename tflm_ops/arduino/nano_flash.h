@@ -20,7 +20,7 @@
 
 extern "C" {
 // Symbols of the core's linker script, under names that cannot clash with a declaration elsewhere:
-// the initial values of variables lie behind the code.
+// the initial values of variables lie after the code.
 extern const char medyate_code_end[] __asm__("__etext");
 extern const char medyate_data_begin[] __asm__("__data_start__");
 extern const char medyate_data_end[] __asm__("__data_end__");
@@ -28,7 +28,7 @@ extern const char medyate_data_end[] __asm__("__data_end__");
 
 namespace medyate {
 
-// The first byte of flash behind the sketch.
+// The first byte of flash after the sketch.
 inline uint32_t NanoSketchEnd() {
   return static_cast<uint32_t>(reinterpret_cast<uintptr_t>(medyate_code_end) +
                                reinterpret_cast<uintptr_t>(medyate_data_end) -

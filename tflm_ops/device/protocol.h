@@ -268,7 +268,7 @@ struct HelloRequest {
   uint32_t model_hash[2];
   // Sides of a sample; 0 takes any shape.
   uint32_t sample_rank;
-  // Its sides, zeros behind.
+  // Its sides, then zeros.
   uint32_t sample_dims[6];
   // Of the data; 0 for targets, kAny for any.
   uint32_t classes;
@@ -291,7 +291,7 @@ struct HelloAnswer {
   uint32_t model_hash[2];
   // Sides of a sample.
   uint32_t sample_rank;
-  // Its sides, zeros behind.
+  // Its sides, then zeros.
   uint32_t sample_dims[6];
   // Labels are 0 to classes - 1; 0: the label is a target.
   uint32_t classes;

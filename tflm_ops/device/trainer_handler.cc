@@ -22,7 +22,7 @@ uint32_t Elements(const StaticTensor& tensor) {
   return elements;
 }
 
-// The sides of a sample: those of the model's input behind the batch axis.
+// The sides of a sample: those of the model's input after the batch axis.
 uint32_t SampleDims(const StaticModel& model, uint32_t* dims) {
   const int* sides = model.tensors[model.sample].dims;
   uint32_t rank = 0;

@@ -54,7 +54,7 @@ __attribute__((noreturn)) void Fail(const char* what, const char* why) {
   semihosting::Exit(false);
 }
 
-// The flash file, behind the word that says how time goes.
+// The flash file, after the word that says how time goes.
 int OpenFlash(bool* counts) {
   static char line[512];
   if (!semihosting::CommandLine(line, sizeof(line))) {
@@ -88,7 +88,7 @@ void Begin(Trainer* trainer) {
   if (is_foreign) {
     status = trainer->Begin(ForeignState::kDropLearned);
     if (status == TrainerStatus::kOk) {
-      semihosting::Log("the model was flashed anew: what was learned before is dropped");
+      semihosting::Log("the model was flashed again: what was learned before is dropped");
     }
   }
   Check("the start went wrong", status, trainer->store_status());

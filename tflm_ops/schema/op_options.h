@@ -124,9 +124,9 @@ struct ControlOptions {
   int32_t fixed_elements;
   // Labels are 0 to classes - 1; 0: the label is a vector.
   int32_t classes;
-  // 1: accumulators lie behind the deltas.
+  // 1: accumulators lie after the deltas.
   int32_t accumulates;
-  // 1: velocities lie behind those.
+  // 1: velocities lie after those.
   int32_t has_velocity;
   // Largest norm of all gradients; 0: any.
   float clip_norm;
@@ -177,9 +177,9 @@ struct Conv2dOptions {
   int32_t selection_offset;
   // Channels the slot has room for.
   int32_t selection_capacity;
-  // 1: accumulators lie behind the deltas.
+  // 1: accumulators lie after the deltas.
   int32_t accumulates;
-  // 1: velocities lie behind those.
+  // 1: velocities lie after those.
   int32_t has_velocity;
   // The bias's delta in the pool; -1: none.
   int32_t bias_offset;
@@ -220,9 +220,9 @@ struct StashOptions {
   int32_t selection_offset;
   // Channels the slot has room for.
   int32_t selection_capacity;
-  // 1: accumulators lie behind the deltas.
+  // 1: accumulators lie after the deltas.
   int32_t accumulates;
-  // 1: velocities lie behind those.
+  // 1: velocities lie after those.
   int32_t has_velocity;
 };
 
@@ -315,9 +315,9 @@ struct DenseOptions {
   int32_t selection_offset;
   // Channels the slot has room for.
   int32_t selection_capacity;
-  // 1: accumulators lie behind the deltas.
+  // 1: accumulators lie after the deltas.
   int32_t accumulates;
-  // 1: velocities lie behind those.
+  // 1: velocities lie after those.
   int32_t has_velocity;
   // The bias's delta in the pool; -1: none.
   int32_t bias_offset;

@@ -157,7 +157,7 @@ int HeadPage::LastMark(Marks marks) const {
   return -1;
 }
 
-// The slot behind the last one that is not blank.
+// The slot after the last one that is not blank.
 uint32_t HeadPage::FreeSlot(uint32_t first_word, uint32_t slots) const {
   for (uint32_t slot = slots; slot-- > 0;) {
     for (int read = 0; read < kReads; ++read) {
@@ -180,7 +180,7 @@ bool HeadPage::Done() const {
 
 bool HeadPage::IsSuperseded() const { return LastMark(Marks::kNext) >= 0; }
 
-// The slot behind all marks that show. A mark that a cut tore without a trace may lie just there.
+// The slot after all marks that show. A mark that a cut tore without a trace may lie just there.
 uint32_t HeadPage::NextSlot() const {
   const uint32_t commits = FreeSlot(FirstWord(Marks::kCommit), kSlots);
   const uint32_t dones = FreeSlot(FirstWord(Marks::kDone), kSlots);
@@ -225,7 +225,7 @@ bool HeadPage::Kill(Marks marks) {
   for (uint32_t slot = 0; slot < kSlots; ++slot) {
     const uint32_t word = FirstWord(marks) + kMarkWords * slot;
     // This slot and the next one. Zeros may be those of a cut that came before they were certain,
-    // unless the slot behind shows that they were finished.
+    // unless the slot after it shows that they were finished.
     uint32_t words[2 * kMarkWords] = {};
     const bool is_last = slot + 1 == kSlots;
     if (!ReadWords(word, words, is_last ? kMarkWords : 2 * kMarkWords)) return false;

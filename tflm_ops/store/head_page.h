@@ -115,7 +115,7 @@ class HeadPage {
   bool ReadBulk(uint32_t i, BulkEntry* entry) const;
 
   // Whether the transaction is valid, and whether it is in place: a done mark counts if it stands
-  // beside the last commit mark or behind it, and is proof of a commit mark. Read several times,
+  // beside the last commit mark or after it, and is proof of a commit mark. Read several times,
   // for a torn mark may read differently each time. They need no header.
   bool Committed() const;
   bool Done() const;

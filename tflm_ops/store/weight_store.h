@@ -41,7 +41,7 @@ enum class StoreStatus : uint8_t {
   kHeadFull,         // Erase counts, page table and records exceed a page; detail().head_bytes.
   kWornOut,          // A page has had cycle_limit erases; see detail().failed_offset.
   kOtherModel,       // The journal belongs to another model.
-  kWeightsChanged,   // The weights are not those that the journal knows: flashed anew, or decayed.
+  kWeightsChanged,   // The weights are not those that the journal knows: flashed again, or decayed.
   kJournalDamaged,   // There were commits, but the last one cannot be read.
   // The flash fails. Training can go on in RAM.
   kJournalFailed,  // In the journal: the weights are those of the last commit.

@@ -59,7 +59,7 @@ StoreStatus WeightStore::PutInPlace(uint32_t image) {
 }
 
 // Whether the weight pages that the transaction leaves alone are what they were when it began: not
-// if the device was flashed anew in the middle of it.
+// if the device was flashed again in the middle of it.
 bool WeightStore::RestIsRight() {
   uint32_t image = 0;
   for (uint32_t p = 0; p < config_.weight_pages; ++p) {

@@ -67,7 +67,7 @@ StoreStatus FlashSink::Replace(const float* weights, const RecordChange* records
   return Counted(status, before);
 }
 
-// From its commit mark on a change counts, whatever fails behind it; the next start finds it, or
+// From its commit mark on a change counts, whatever fails after it; the next start finds it, or
 // what was to be put in place is safe in the journal.
 StoreStatus FlashSink::Counted(StoreStatus status, uint32_t sequence_before) {
   status_ = status;

@@ -44,7 +44,7 @@ struct StaticModel {
   const StaticNode* nodes;  // In execution order; the first is the control op.
   int node_count;
 
-  // The arena begins with what the memory plan placed; the variables lie behind, 0 at the start.
+  // The arena begins with what the memory plan placed; the variables lie after it, 0 at the start.
   uint32_t planned_bytes;
   uint32_t variable_bytes;
 
@@ -74,7 +74,7 @@ struct StaticModel {
   CosineSchedule schedule;  // Learning rate over the samples learned from.
 
   const float* factory;  // A copy of the weights that nothing changes; null: none.
-  int named_classes;     // Those behind are spare: a device enrols them. 0: none are spare.
+  int named_classes;     // Those after them are spare: a device enrols them. 0: none are spare.
   const char* const* class_names;  // [named_classes], UTF-8; null: they have no names.
 };
 

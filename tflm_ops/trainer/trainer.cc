@@ -38,7 +38,7 @@ Status Trainer::Begin(ForeignState foreign) {
   return is_open ? why_not_ : Status::kStoreFailed;
 }
 
-// Sets the step trainer up, and has it go on behind the last commit.
+// Sets the step trainer up, and has it go on after the last commit.
 Status Trainer::Start() {
   CommitSink* const sink = has_flash_ ? &sink_ : nullptr;
   if (NamedClasses(model_) > model_.classes) return Status::kBadModel;

@@ -33,7 +33,7 @@ constexpr char kClassRecords[] = "class/";
 struct Guard {
   uint32_t* memory;  // [words], for samples that are held back; may be null.
   uint32_t words;
-  // Every so-maniest sample of Step is held back, not learned from; 0: only those of Hold.
+  // One sample of Step in this many is held back, not learned from; 0: only those of Hold.
   uint32_t hold_every;
   // An epoch is dropped if the mean loss of the held samples has risen by more than this share.
   float slack;
@@ -52,7 +52,7 @@ class Trainer {
   // Where messages go, without a newline; may be called before Begin.
   void SetReport(ReportFunction report, void* user) { step_.SetReport(report, user); }
 
-  // Holds samples back from now on, and begins with none. To be called behind Begin.
+  // Holds samples back from now on, and begins with none. To be called after Begin.
   //
   // Returns:
   //   kNoHeldSamples if the memory is too small for one sample, which takes
@@ -69,7 +69,7 @@ class Trainer {
   //   kStoreFailed if nothing can be committed, see store_status(): if is_ready(), the model
   //   predicts and learns all the same, in RAM. It is not ready if its weights are damaged: Reset,
   //   and until then names are those that can still be read.
-  //   kBadProgress if the last commit cannot be gone on from: training begins anew, from its
+  //   kBadProgress if the last commit cannot be gone on from: training begins again, from its
   //   weights.
   TrainerStatus Begin(ForeignState foreign = ForeignState::kRefuse);
 
@@ -109,7 +109,7 @@ class Trainer {
   TrainerStatus Predict(const float* sample, float* scores);
 
   // Writes what was learned since the last commit into flash. In the middle of an epoch, too; a
-  // start from there draws channels anew.
+  // start from there redraws channels.
   TrainerStatus Commit();
 
   // Drops what was learned since the last commit.
@@ -136,7 +136,7 @@ class Trainer {
   bool ClassName(int label, char* name, uint32_t room) const;
 
   // Forgets all that was ever learned, and the classes that were enrolled, in one commit; then
-  // begins anew. Works whatever Begin has found. Without flash it only begins anew.
+  // begins again. Works whatever Begin has found. Without flash it only begins again.
   //
   // Returns:
   //   kNoFactoryCopy if the model has none, or it is damaged. kStoreFailed if the store did not
@@ -151,7 +151,7 @@ class Trainer {
   const float* weights() const { return sink_.weights(); }
   const StepTrainer& step() const { return step_; }
   float* sample() const { return step_.sample(); }  // See StepTrainer.
-  // See WeightStore; whoever changes something there calls Begin behind it.
+  // See WeightStore; after a change there, call Begin.
   FlashSink& sink() { return sink_; }
   StoreStatus store_status() const { return sink_.status(); }
   uint32_t held() const { return ring_.count(); }

@@ -27,7 +27,7 @@ const TrainedLayer& HeadOf(const StaticModel& model) { return model.layers[model
 
 }  // namespace
 
-// Named classes, and those behind them that have a record, without a gap. Records of other weights
+// Named classes, and those after them that have a record, without a gap. Records of other weights
 // than those in flash are of use only if these are damaged.
 void Trainer::CountClasses(bool is_sound) {
   uint32_t bytes;

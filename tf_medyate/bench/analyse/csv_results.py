@@ -31,7 +31,7 @@ def _columns() -> list[str]:
 
 
 def write(results: Iterable[Result], path: pathlib.Path) -> None:
-    """Writes one line a run, in the order given, with seven digits behind the point."""
+    """Writes one line a run, in the order given, with seven digits after the point."""
     with files.replacing(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow((*_RUN, *_columns()))

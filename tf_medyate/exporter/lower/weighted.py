@@ -1,7 +1,7 @@
 """Layers with weights become convolution, depthwise and dense ops.
 
 A trained layer reads its deltas from the pool, and a stash op before it keeps the drawn channels of
-its input. Where neither is trained, a convolution and the depthwise one behind it become one op
+its input. Where neither is trained, a convolution and the depthwise one after it become one op
 that computes the map between them row by row.
 """
 
@@ -107,7 +107,7 @@ def _options(low: Lowering, node: Node, places: TrainedLayer | None, keeps_gates
 
 
 def _is_frozen(low: Lowering, node: Node) -> bool:
-    """Neither trained, nor behind a layer that is."""
+    """Neither trained, nor after a layer that is."""
     return low.layout.of(node.name) is None and low.input(node) not in low.wanted
 
 

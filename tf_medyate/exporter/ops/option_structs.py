@@ -22,8 +22,8 @@ _GATES = Field("keeps_gates", "int32_t", "1: the op writes the gates; 0: it does
 _SLOT = (
     Field("selection_offset", "int32_t", "first word of the layer's slot", default=0),
     Field("selection_capacity", "int32_t", "channels the slot has room for", default=0),
-    Field("accumulates", "int32_t", "1: accumulators lie behind the deltas", default=0),
-    Field("has_velocity", "int32_t", "1: velocities lie behind those", default=0),
+    Field("accumulates", "int32_t", "1: accumulators lie after the deltas", default=0),
+    Field("has_velocity", "int32_t", "1: velocities lie after those", default=0),
 )
 _IMPORTANCE = Field(
     "importance_offset", "int32_t", "the layer's part; -1: none", default=NO_IMPORTANCE
@@ -160,8 +160,8 @@ CONTROL_OPTIONS = OptionsStruct(
             "labels are 0 to classes - 1; 0: the label is a vector",
             limits=(0, MAX_CHANNELS),
         ),
-        Field("accumulates", "int32_t", "1: accumulators lie behind the deltas"),
-        Field("has_velocity", "int32_t", "1: velocities lie behind those"),
+        Field("accumulates", "int32_t", "1: accumulators lie after the deltas"),
+        Field("has_velocity", "int32_t", "1: velocities lie after those"),
         Field("clip_norm", "float", "largest norm of all gradients; 0: any"),
     ),
 )

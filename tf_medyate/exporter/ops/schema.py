@@ -189,7 +189,7 @@ CONV_DEPTHWISE = Op(
         "depthwise_bias or -1",
     ),
     ("output", "rows"),
-    "A frozen convolution and the frozen depthwise one behind it, bit for bit, without the map "
+    "A frozen convolution and the frozen depthwise one after it, bit for bit, without the map "
     "between them: rows [conv_depthwise_rows(), middle width, middle channels] (scratch) holds "
     "what one output row needs.",
 )

@@ -32,7 +32,7 @@ distributed on an "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, e
 implied. See the License for the specific language governing permissions and limitations.
 
 src/medyate_model.*, src/medyate_weights.* and src/medyate_input.h hold a model; they belong to
-whoever exported it.
+those who exported it.
 """
 
 

@@ -48,7 +48,7 @@ class CppModel:
     Attributes:
         folder: Where it lies.
         planned_bytes: Arena of the planned tensors.
-        variable_bytes: Pool, selection and importance, behind them in the arena.
+        variable_bytes: Pool, selection and importance, after them in the arena.
         tensors: Each costs a record of three words in the arena.
         weights: Name of a trained weights or bias tensor -> its first float in the region.
         region: The weights region, float32 in whole pages, as the device leaves the factory.

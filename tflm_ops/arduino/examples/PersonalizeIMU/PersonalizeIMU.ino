@@ -23,7 +23,7 @@
 
 const int kButton = 2;           // A button from this pin to GND.
 const int kWindowsToCommit = 5;  // So many taught windows are written into flash together.
-const int kExamEvery = 5;        // Every so-maniest window is an exam: it judges what was learned.
+const int kExamEvery = 5;        // One window in so many is an exam: it judges what was learned.
 const int kReviews = 6;          // So many old windows are looked at again for each new one.
 const int kKept = 12;            // So many old windows are remembered, in RAM.
 const int kExams = 4;            // So many exams are remembered.

@@ -28,7 +28,8 @@ class MedyateError(Exception):
 
     def __reduce__(self):
         # Errors travel between processes; OSError keeps only two of the four.
-        return type(self), (self.argument, self.expected, self.received, self.remedy)
+        told = (self.argument, self.expected, self.received, self.remedy)
+        return type(self), told, vars(self)  # what a subclass knows besides
 
     def __str__(self) -> str:
         return f"{self.argument}: expected {self.expected}; received {self.received}. {self.remedy}"

@@ -38,7 +38,6 @@ class ArenaLimitError(PlanError):
 
     def __init__(self, argument: str, expected: str, received: str, remedy: str, excess_bytes=0):
         super().__init__(argument, expected, received, remedy)
-        self.args = (*self.args, excess_bytes)  # so that it survives pickling
         self.excess_bytes = excess_bytes
 
 

@@ -38,5 +38,34 @@ TEST(Crc32Test, IsThePolynomialAndAccumulates) {
   }
 }
 
+// Pages of 4 KiB, and the largest length that the header promises this for.
+TEST(Crc32Test, TellsOneFlippedBitFromTwo) {
+  math::Random random(2);
+  for (uint32_t words : {1u, 16u, 1024u, 2816u}) {
+    std::vector<uint32_t> data(words);
+    for (uint32_t& word : data) word = static_cast<uint32_t>(random.Int(0, 1 << 30));
+    const std::vector<uint32_t> right = data;
+    const uint32_t crc = Crc32(0, data.data(), 4 * words);
+    EXPECT_TRUE(MendBit(data.data(), words, crc));
+    EXPECT_EQ(data, right);
+    const int last = static_cast<int>(32 * words) - 1;
+    for (int round = 0; round < 60; ++round) {
+      const int one = round == 0 ? 0 : round == 1 ? last : random.Int(0, last);
+      const int other = random.Int(0, last);
+      data[one / 32] ^= 1u << (one % 32);
+      const uint32_t difference = Crc32(0, data.data(), 4 * words) ^ crc;
+      EXPECT_EQ(FlippedBit(difference, words), static_cast<uint32_t>(one));
+      if (other != one) {
+        data[other / 32] ^= 1u << (other % 32);
+        EXPECT_FALSE(MendBit(data.data(), words, crc)) << one << " " << other;
+        data[other / 32] ^= 1u << (other % 32);
+      }
+      EXPECT_TRUE(MendBit(data.data(), words, crc));
+      EXPECT_EQ(data, right);
+    }
+    EXPECT_FALSE(MendBit(data.data(), words, crc ^ 1)) << "a bit of the CRC is none of the data's";
+  }
+}
+
 }  // namespace
 }  // namespace medyate

@@ -169,7 +169,7 @@ TEST(WeightStoreRotTest, AnyOneBitIsMended) {
   for (const NamedState& state : kStates) {
     SCOPED_TRACE(state.name);
     const Device device = Made(state, 10 + state_number);
-    const uint32_t stride = IsNightly() ? 1 : 11;
+    const uint32_t stride = IsNightly() ? 1 : 23;
     for (uint32_t bit = FirstBit() + state_number++ % stride;
          bit < EndBit(device.world) && !testing::Test::HasFailure(); bit += stride) {
       SCOPED_TRACE(bit);
@@ -222,7 +222,7 @@ TEST(WeightStoreRotTest, ACutWhileABitIsMendedDoesNoHarm) {
 // Two bits anywhere, or close to one another: in one page, in one mark. The bulk data may be lost
 // then, which a reader is told.
 TEST(WeightStoreRotTest, AnyTwoBitsAreMendedOrRefused) {
-  const int pairs = IsNightly() ? 400000 : 2500;
+  const int pairs = IsNightly() ? 400000 : 1500;
   uint32_t state_number = 0;
   int refused = 0, lost_bulk = 0;
   for (const NamedState& state : kStates) {

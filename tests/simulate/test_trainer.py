@@ -199,6 +199,32 @@ def test_a_loss_that_is_not_finite_changes_nothing(tmp_path):
     np.testing.assert_array_equal(trainer.predict(sample), before)
 
 
+def test_a_saved_trainer_goes_on_bit_for_bit(tmp_path):
+    optimizer = SGD(0.05, momentum=0.9, gradient_accumulation_steps=2)
+    case = make_case("residual", samples=9, optimizer=optimizer, budget="16KiB")
+    bundle = md.export(case.model, tmp_path / "out", case.medyate)
+    one = TFLMTrainer(bundle)
+    samples = list(zip(case.x, case.y, strict=True))
+    for sample, label in samples[:4]:
+        one.step(sample, label)
+    one.end_epoch()
+    for sample, label in samples[4:7]:  # in the middle of a batch
+        one.step(sample, label)
+    one.save(tmp_path / "state.npz")
+    other = TFLMTrainer.load(bundle, tmp_path / "state.npz")
+    assert (other.samples, other.updates, other.epoch) == (one.samples, one.updates, one.epoch)
+    for trainer in (one, other):
+        trainer.losses = [trainer.step(sample, label) for sample, label in samples[7:]]
+        trainer.end_epoch()
+    assert other.losses == one.losses
+    assert other.plan == one.plan
+    for sample in case.x:
+        np.testing.assert_array_equal(other.predict(sample), one.predict(sample))
+    (tmp_path / "state.npz").write_bytes(b"damaged")
+    with pytest.raises(BundleError, match="a saved trainer"):
+        TFLMTrainer.load(bundle, tmp_path / "state.npz")
+
+
 @pytest.mark.parametrize("scale", [1e19, 1e36])
 def test_a_ruined_epoch_is_undone(scale, tmp_path):
     """One outlier with a finite loss: the weights are huge after it, and other losses NaN."""

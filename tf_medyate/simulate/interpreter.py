@@ -14,7 +14,7 @@ import functools
 import importlib.metadata
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -130,6 +130,18 @@ class Interpreter:
                 found[tensor.Name().decode()] = values.reshape(shape)
         return found
 
+    def run_restored(self, variables: Sequence[np.ndarray | None], *inputs: np.ndarray) -> None:
+        """One Invoke of a training graph that begins with saved variables.
+
+        Args:
+            variables: Pool, selection and importance as `output` gave them; None for none.
+            *inputs: As `run`.
+        """
+        kept = [None if v is None else np.ascontiguousarray(v) for v in variables]
+        pointers = [None if v is None else v.ctypes.data_as(ctypes.c_void_p) for v in kept]
+        _plugin().MedyateRestore(*pointers)
+        self.run(*inputs, outputs=0)
+
     def reset(self) -> None:
         """Sets all variables back to zero."""
         self._interpreter.reset()
@@ -172,6 +184,11 @@ def _usable(arena_bytes: int) -> int:
 
 
 @functools.cache
+def _plugin() -> ctypes.CDLL:
+    return ctypes.CDLL(str(build_plugin()), mode=ctypes.RTLD_GLOBAL)
+
+
+@functools.cache
 def _runtime():
     """The wheel's runtime module, after our ops have been loaded where it looks for them."""
     remedy = f"pip install tflite-micro=={WHEEL_VERSION}"
@@ -183,7 +200,7 @@ def _runtime():
     if version != WHEEL_VERSION:
         raise PluginError("tflite-micro", WHEEL_VERSION, version, remedy)
     try:
-        ctypes.CDLL(str(build_plugin()), mode=ctypes.RTLD_GLOBAL)
+        _plugin()
     except OSError as error:
         remedy = "Delete this file; it is built again."
         raise PluginError("op library", "a library that loads", f"{error}", remedy) from error

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import pathlib
+import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ from tf_medyate.exporter.manifest import (
 )
 from tf_medyate.exporter.ops import schema as op_schema
 from tf_medyate.exporter.ops.schema import Command, StateWord
+from tf_medyate.files import check_file, replacing
 from tf_medyate.kernel_order import as_keras
 from tf_medyate.select.strategies import ALL
 from tf_medyate.simulate.checks import check_label, check_sample
@@ -234,6 +236,85 @@ class TFLMTrainer:
             bias = pool[layer.bias_offset : layer.bias_offset + layer.biases]
             yield layer.bias, slice(None), self._constants[layer.bias] + bias
 
+    # --- another process
+
+    def save(self, path: str | pathlib.Path):
+        """Writes everything that training goes on from, to a .npz file: weights and variables.
+
+        Raises:
+            OptionError, OutputError: The file has another ending, or cannot be written.
+        """
+        target = check_file("path", path, (".npz",))
+        saved = {name: self._constants[name] for name in self._trained_constants}
+        saved |= {f"/{index}": value for index, value in enumerate(self._variables())}
+        saved["/progress"] = np.array(self._progress, np.int64)
+        saved["/model"] = np.array(self.manifest.files[TRAIN_FILE].sha256)
+        saved["/ruin"] = np.array(self._ruin)
+        with replacing(target) as draft, draft.open("wb") as file:
+            np.savez(file, allow_pickle=False, **saved)
+
+    @classmethod
+    def load(
+        cls,
+        bundle: str | pathlib.Path | Any,
+        path: str | pathlib.Path,
+        learning_rate: float | Callable[[int], float] | None = None,
+        arena_bytes: int | None = None,
+    ) -> TFLMTrainer:
+        """A trainer that goes on bit for bit where another one was saved.
+
+        Args:
+            bundle: The bundle that the other one trained.
+            path: What its `save` wrote.
+            learning_rate: As for a new trainer.
+            arena_bytes: As for a new trainer.
+
+        Raises:
+            BundleError: The file is damaged, or belongs to another bundle.
+        """
+        trainer = cls(bundle, learning_rate, arena_bytes)
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                saved = {name: file[name] for name in file.files}
+            trainer._restore(saved)
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            remedy = "Name the bundle that was trained, and what its trainer's save() wrote."
+            raise BundleError(str(path), "a saved trainer", str(error), remedy) from error
+        return trainer
+
+    def _restore(self, saved: dict[str, np.ndarray]):
+        if str(saved["/model"]) != self.manifest.files[TRAIN_FILE].sha256:
+            raise ValueError("it belongs to another bundle")
+        now = self._variables()
+        variables = [saved[f"/{index}"] for index in range(len(now))]
+        weights = {name: saved[name] for name in self._trained_constants}
+        pairs = [*zip(now, variables, strict=True)]
+        pairs += [(self._constants[name], value) for name, value in weights.items()]
+        if any((a.shape, a.dtype) != (b.shape, b.dtype) for a, b in pairs):
+            raise ValueError("its arrays have other shapes")
+        for name, value in weights.items():
+            self._constants[name][...] = value
+        self.samples, self.updates, self.epoch, self._pending = map(int, saved["/progress"])
+        self._ruin = str(saved["/ruin"])
+        pool, importance = variables[1], variables[2] if len(variables) > 2 else None
+        inputs = self._inputs(Command.PREDICT)
+        self._interpreter.run_restored((pool, variables[0], importance), *inputs)
+
+    def _variables(self) -> list[np.ndarray]:
+        """Selection, pool and perhaps importance, as the graph shows them."""
+        has_importance = any(layer.drawn and layer.prior for layer in self.manifest.layers)
+        last = _IMPORTANCE if has_importance else _POOL
+        return [self._interpreter.output(index) for index in range(_SELECTION, last + 1)]
+
+    @property
+    def _progress(self) -> tuple[int, int, int, int]:
+        return self.samples, self.updates, self.epoch, self._pending
+
+    @property
+    def _trained_constants(self) -> list[str]:
+        trained = self.manifest.trained
+        return [name for layer in trained for name in (layer.weights, layer.bias) if name]
+
     # --- looking
 
     def predict(self, sample: Any) -> np.ndarray:
@@ -332,10 +413,13 @@ class TFLMTrainer:
     # --- checks and plumbing
 
     def _run(self, command: Command, sample=None, label=None, outputs: int = 2):
+        return self._interpreter.run(*self._inputs(command, sample, label), outputs=outputs)
+
+    def _inputs(self, command: Command, sample=None, label=None) -> tuple[np.ndarray, ...]:
         x = self._zero_sample if sample is None else sample
         y = self._zero_label if label is None else label
         rate = np.array([self._rate(self.samples)], np.float32)
-        return self._interpreter.run(x, y, rate, np.array([command], np.int32), outputs=outputs)
+        return x, y, rate, np.array([command], np.int32)
 
     @property
     def _zero_sample(self) -> np.ndarray:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from tf_medyate.select.sampling import sample_channels
     from tf_medyate.select.strategies import PRESETS, Strategy, strategy
     from tf_medyate.spec import LayerRanking, LayerSpec, MemoryBudget, UpdatePlan
+    from tf_medyate.trainer import Trainer
 
 _HOMES = {
     "MeDyate": "callback",
@@ -53,6 +54,7 @@ _HOMES = {
     "sample_channels": "select.sampling",
     "PRESETS": "select.strategies",
     "Strategy": "select.strategies",
+    "Trainer": "trainer",
     "strategy": "select.strategies",
     "LayerRanking": "spec",
     "LayerSpec": "spec",
@@ -78,6 +80,7 @@ __all__ = [
     "MeDyate",
     "MemoryBudget",
     "Strategy",
+    "Trainer",
     "UpdatePlan",
     "__version__",
     "add_spare_classes",

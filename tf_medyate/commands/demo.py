@@ -78,7 +78,8 @@ def _learn_in_tflm(args, base, split, source, folder: Path, table):
 
     import tf_medyate as md
     from tf_medyate.commands.export import save_memory_map
-    from tf_medyate.commands.simulate import falling, learn
+    from tf_medyate.commands.learning import learn
+    from tf_medyate.commands.simulate import falling
 
     model = md.prepare(base)
     model.compile(keras.optimizers.SGD(_RATE / _BATCH), _LOSS)

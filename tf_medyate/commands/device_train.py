@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tf_medyate.commands.dataset import CLASSES, TARGETS, Dataset, read_data
-from tf_medyate.commands.screen import column, epoch_progress, metric, out, score_text
+from tf_medyate.commands.learning import learn, score_of
+from tf_medyate.commands.screen import out
 from tf_medyate.errors import OptionError
 from tf_medyate.names import check_name
 
 if TYPE_CHECKING:
     from tf_medyate.device import DeviceClient
-
-# How much the newest loss counts in the one that is shown: single samples jump.
-_NEWEST = 0.05
 
 
 def train(board: DeviceClient, args: Any) -> None:
@@ -30,15 +28,15 @@ def train(board: DeviceClient, args: Any) -> None:
     data = _read(board, args.data)
     out.say(board.info)
     _enrol_new(board, data, args.names)
-    measured = _Score(board, data)
-    before = measured.measure()
-    dropped = _learn(board, data, args, measured, before)
-    texts = (score_text(value, data.kind) for value in (before, measured.last))
-    out.say(
-        "{} on {} validation samples: {} before, {} after.".format(
-            measured.name, len(data.x_val), *texts
-        )
-    )
+    scores: list[tuple[str, str]] = []
+
+    def score() -> tuple[str, str]:
+        scores.append(score_of(board, data))
+        return scores[-1]
+
+    dropped = learn(board, data.x, data.y, args.epochs, args.seed, "on the board", score)
+    (name, before), (_, after) = scores[0], scores[-1]
+    out.say(f"{name} on {len(data.x_val)} validation samples: {before} before, {after} after.")
     if dropped:
         out.say(f"The board's guard dropped {dropped} of {args.epochs} epochs.")
     counters = board.link.counters
@@ -58,47 +56,6 @@ def _read(board: DeviceClient, path: str) -> Dataset:
         names if len(names) == len(known) else (),
         info.classes - len(names),
     )
-
-
-def _learn(board: DeviceClient, data: Dataset, args: Any, score: _Score, before: float) -> int:
-    """Epoch after epoch in shuffled order; returns how many the guard dropped."""
-    import numpy as np
-
-    rng = np.random.default_rng(args.seed)
-    dropped, shown = 0, float("nan")
-    column_of_score = column(f"{score.name} {{task.fields[score]}}")
-    with epoch_progress(args.epochs, column_of_score) as bar:
-        total = len(data.x) * args.epochs
-        text = score_text(before, data.kind)
-        task = bar.add_task("on the board", total=total, epoch=1, loss=shown, score=text)
-        for epoch in range(args.epochs):
-            bar.update(task, epoch=epoch + 1)
-            for index in rng.permutation(len(data.x)):
-                loss = board.step(data.x[index], data.y[index])
-                shown = loss if shown != shown else shown + _NEWEST * (loss - shown)
-                bar.update(task, advance=1, loss=shown)
-            dropped += not board.end_epoch()
-            bar.update(task, score=score_text(score.measure(), data.kind))
-    return dropped
-
-
-class _Score:
-    """Accuracy, or mean squared error, of the board on the validation data."""
-
-    def __init__(self, board: DeviceClient, data: Dataset):
-        self._board, self._data = board, data
-        self.name = metric(data.kind)
-        self.last = float("nan")
-
-    def measure(self) -> float:
-        import numpy as np
-
-        scores = np.array([self._board.predict(sample) for sample in self._data.x_val])
-        if self._data.kind == CLASSES:
-            self.last = float(np.mean(scores.argmax(-1) == self._data.y_val))
-        else:
-            self.last = float(np.mean((scores - self._data.y_val) ** 2))
-        return self.last
 
 
 def _enrol_new(board: DeviceClient, data: Dataset, names: str) -> None:

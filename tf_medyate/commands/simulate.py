@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from tf_medyate.commands import common
-from tf_medyate.commands.dataset import CLASSES, TARGETS, Dataset, read_data
-from tf_medyate.commands.screen import epoch_progress, metric, out, score_text
+from tf_medyate.commands.dataset import CLASSES, TARGETS, read_data
+from tf_medyate.commands.learning import learn, measure
+from tf_medyate.commands.screen import metric, out, score_text
 from tf_medyate.commands.training import cosine
 from tf_medyate.errors import OptionError
 
@@ -58,27 +59,3 @@ def run(args):
 def falling(rate: float, samples: int, epochs: int):
     """A learning rate that falls along a cosine, epoch by epoch, by samples learned from."""
     return lambda step: cosine(rate, min(step // samples, epochs - 1), epochs)
-
-
-def learn(trainer, x, y, epochs: int, seed: int, text: str):
-    """Trains epoch after epoch in shuffled order, with a progress bar."""
-    import numpy as np
-
-    rng = np.random.default_rng(seed)
-    with epoch_progress(epochs) as bar:
-        task = bar.add_task(text, total=len(x) * epochs, epoch=1, loss=float("nan"))
-        for epoch in range(epochs):
-            bar.update(task, epoch=epoch + 1)
-            for index in rng.permutation(len(x)):
-                bar.update(task, advance=1, loss=trainer.step(x[index], y[index]))
-            trainer.end_epoch()
-
-
-def measure(trainer, data: Dataset) -> float:
-    """Accuracy in 0..1 on the validation data for class numbers, else the mean squared error."""
-    import numpy as np
-
-    if data.kind == CLASSES:
-        return trainer.accuracy(data.x_val, data.y_val)
-    outputs = np.array([trainer.predict(sample) for sample in data.x_val])
-    return float(np.mean((outputs - data.y_val) ** 2))

@@ -150,8 +150,11 @@ class TFLMTrainer:
             "weights from before the epoch.",
         ) from error
 
-    def end_epoch(self):
+    def end_epoch(self) -> bool:
         """Commits what was learned, and draws new channels if it is time to.
+
+        Returns:
+            True; a board says False of an epoch that its guard dropped.
 
         Raises:
             NonFiniteLossError: A loss, a gradient or a trained weight was NaN or infinite: what
@@ -177,6 +180,7 @@ class TFLMTrainer:
                 f"The weights from before epoch {number} were put back. Lower the learning rate, "
                 "clip the gradient, or look for outliers in the data.",
             )
+        return True
 
     def commit(self):
         """Adds the deltas to the base weights; changes no output beyond rounding.

@@ -1,14 +1,12 @@
 """`medyate device` with a real trainer at the other end of the line."""
 
-import argparse
-
 import keras
 import numpy as np
 import pytest
 from trainer_board import Board, build_board, build_library
 
 import tf_medyate as md
-from tf_medyate.commands import device as command
+from tf_medyate import cli
 from tf_medyate.device import DeltaError, DeviceClient, DeviceError, Region
 from tf_medyate.device.applying import region_of
 from tf_medyate.errors import OptionError
@@ -73,9 +71,7 @@ def data(tmp_path):
 
 
 def medyate_device(port, *words):
-    parser = argparse.ArgumentParser()
-    command.add(parser.add_subparsers(dest="command"))
-    args = parser.parse_args(["device", "--port", port, *map(str, words)])
+    args = cli.parse(["device", "--port", port, *map(str, words)])
     args.run(args)
 
 
@@ -217,10 +213,11 @@ def test_enrols_by_name_and_checks_names(firmware, data, tmp_path):
         for name, status in [
             ("spin", "NAME_TAKEN"),
             ("rest", "NAME_TAKEN"),
-            ("x" * 61, "BAD_NAME"),
         ]:
             with pytest.raises(DeviceError, match=status):
                 medyate_device(board.name, "enrol", name)
+        with pytest.raises(OptionError, match="1 to 60 bytes"):  # before the board is asked
+            medyate_device(board.name, "enrol", "x" * 61)
         medyate_device(board.name, "enrol", "fall")
         with pytest.raises(DeviceError, match=r"NO_SPARE_CLASS.*more spare outputs"):
             medyate_device(board.name, "enrol", "more")

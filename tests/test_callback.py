@@ -136,13 +136,21 @@ def test_early_stopping_restores_the_best_epoch(after):
     np.testing.assert_allclose(md.strip(model)(x), seen[best], rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.parametrize("after", [True, False])
-@pytest.mark.parametrize("every", ["epoch", 3])
-def test_a_killed_run_goes_on_exactly(tmp_path, after, every):
+@pytest.mark.parametrize(
+    ("chosen", "after"),
+    [
+        (strategy("medyate", ranking="last_k"), True),
+        (strategy("medyate", ranking="last_k", resample_every=3, refresh="last"), False),
+        (strategy("medyate-calibrated", resample_every=3), True),
+        (strategy("medyate-calibrated"), False),
+    ],
+    ids=["medyate", "medyate-three", "calibrated-three", "calibrated"],
+)
+def test_a_killed_run_goes_on_exactly(tmp_path, chosen, after):
     def run(epochs, folder, kill_after=None):
         keras.utils.set_random_seed(5)
         model = compiled(keras.optimizers.SGD(0.05, momentum=0.9))
-        medyate = md.MeDyate(BUDGET, strategy(resample_every=every), seed=2, verbose=0)
+        medyate = md.MeDyate(BUDGET, chosen, seed=2, verbose=0)
         backup = keras.callbacks.BackupAndRestore(str(folder), delete_checkpoint=False)
         callbacks = [medyate, backup] if after else [backup, medyate]
 
@@ -324,7 +332,7 @@ def test_old_arguments_mean_what_they_meant_and_warn():
         ({"ranking": "rgn", "top_k": 3, "core": 0.5}, {"ranking": "rgn", "top_k": 3, "core": 0.5}),
         ({"sampling": "uniform"}, {"importance": "equal"}),
         ({"sampling": "static"}, {"resample_every": "never"}),
-        ({"sampling": "greedy"}, {"sampling": "strongest"}),
+        ({"sampling": "greedy"}, {"importance": "calibrated", "sampling": "strongest"}),
         ({"sampling": "oracle"}, {"importance": "oracle", "sampling": "strongest"}),
         ({"sampling": "full"}, {"trains": "all"}),
         ({"weighting": "uniform", "train_bias": False},
@@ -408,10 +416,10 @@ def test_the_state_survives_saving_and_loading_in_mid_training(tmp_path):
     fit(loaded, [md.MeDyate(medyate.budget, verbose=0)], 1, (x, y))
 
 
-def test_the_default_draws_the_blunter_the_larger_its_budget():
+def test_the_calibrated_start_draws_the_blunter_the_larger_its_budget():
     found = []
     for budget in ("3KiB", "30KiB"):
-        medyate = md.MeDyate(budget, verbose=0)
+        medyate = md.MeDyate(budget, "medyate-calibrated", verbose=0)
         assert medyate.strategy.sharpness == "auto"
         fit(compiled(), [medyate], 1)
         found.append(medyate.strategy.sharpness)
@@ -420,7 +428,7 @@ def test_the_default_draws_the_blunter_the_larger_its_budget():
     model = compiled()
     fit(model, [medyate], 1)  # decided again for each model
     assert medyate.strategy.sharpness == 0.5
-    small = md.MeDyate("3KiB", strategy(sharpness=1), verbose=0)
+    small = md.MeDyate("3KiB", strategy("medyate-calibrated", sharpness=1), verbose=0)
     fit(model, [small], 1)
     assert small.strategy.sharpness == 1
 

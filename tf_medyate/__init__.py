@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from tf_medyate.prepared.folding import layer_specs, prepare, strip
     from tf_medyate.prepared.spare_classes import add_spare_classes
     from tf_medyate.select import strategies
-    from tf_medyate.select.ranking import measure_gradients, rank_layers
+    from tf_medyate.select.gradients import measure_gradients
+    from tf_medyate.select.ranking import rank_layers
+    from tf_medyate.select.ranking_file import load_ranking, save_ranking
     from tf_medyate.select.sampling import sample_channels
     from tf_medyate.select.strategies import PRESETS, Strategy, strategy
     from tf_medyate.spec import LayerRanking, LayerSpec, MemoryBudget, UpdatePlan
@@ -49,8 +51,10 @@ _HOMES = {
     "prepare": "prepared.folding",
     "strip": "prepared.folding",
     "add_spare_classes": "prepared.spare_classes",
-    "measure_gradients": "select.ranking",
+    "measure_gradients": "select.gradients",
     "rank_layers": "select.ranking",
+    "load_ranking": "select.ranking_file",
+    "save_ranking": "select.ranking_file",
     "sample_channels": "select.sampling",
     "PRESETS": "select.strategies",
     "Strategy": "select.strategies",
@@ -90,10 +94,12 @@ __all__ = [
     "export",
     "layer_specs",
     "layers",
+    "load_ranking",
     "measure_gradients",
     "prepare",
     "rank_layers",
     "sample_channels",
+    "save_ranking",
     "simulate",
     "spec",
     "strategies",

@@ -22,6 +22,7 @@ In a training loop of one's own:
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -37,7 +38,14 @@ from tf_medyate.prepared.update import ChannelUpdater
 from tf_medyate.report import EpochRecord, TrainingReport
 from tf_medyate.select.planner import Batches, Planner, calibration_batches
 from tf_medyate.select.sampling import check_seed
-from tf_medyate.select.strategies import DEFAULT, Strategy, with_old_arguments
+from tf_medyate.select.strategies import (
+    DEFAULT,
+    OBSERVED,
+    RANKINGS,
+    WHOLE_NET,
+    Strategy,
+    with_old_arguments,
+)
 from tf_medyate.spec import LayerRanking, LayerSpec, MemoryBudget, UpdatePlan
 
 
@@ -53,6 +61,7 @@ class MeDyate(keras.callbacks.Callback):
             measure gradients on; None takes some of the data that `fit` is given.
         calibration_batches: Largest number of batches to measure.
         layers: Names of the layers to draw from, instead of those that the ranking keeps.
+        ranking: A ranking file (`medyate rank --save`): nothing is measured to rank the layers.
         device_batch: Samples whose activations the device stores at once.
         loss: Loss of (targets, outputs) to calibrate with, for a model that is not compiled.
         optimizer: Optimizer of a loop of one's own; None takes the compiled one.
@@ -78,6 +87,7 @@ class MeDyate(keras.callbacks.Callback):
         calibration: Any = None,
         calibration_batches: int = 16,
         layers: Sequence[str] | None = None,
+        ranking: str | os.PathLike[str] | None = None,
         device_batch: int = 1,
         loss: Callable | None = None,
         optimizer: keras.optimizers.Optimizer | None = None,
@@ -86,6 +96,8 @@ class MeDyate(keras.callbacks.Callback):
         **parts: Any,
     ):
         super().__init__()
+        if ranking in (*RANKINGS, WHOLE_NET):  # as it was given before there were files
+            parts, ranking = parts | {"ranking": ranking}, None
         chosen = with_old_arguments(strategy, parts)
         if budget is None and chosen.needs_budget:
             raise OptionError(
@@ -99,7 +111,7 @@ class MeDyate(keras.callbacks.Callback):
             remedy = f"Write [{layers!r}]."
             raise OptionError("layers", "a list of names", repr(layers), remedy)
         _check_own_loop(loss, optimizer)
-        self._planner = Planner(chosen, asked, seed, layers, device_batch)
+        self._planner = Planner(chosen, asked, seed, layers, device_batch, ranking)
         self.asked_budget, self.device_batch = asked, device_batch
         self._calibration = calibration
         self._calibration_batches = calibration_batches
@@ -142,7 +154,7 @@ class MeDyate(keras.callbacks.Callback):
         batches: Batches = ()
         if planner.needs_data:
             batches = calibration_batches(model, self._calibration, self._calibration_batches)
-        if self._verbose and planner.strategy.needs_gradients:
+        if self._verbose and planner.needs_gradients:
             print(f"MeDyate: measuring the layers' gradients on {len(batches)} batches ...")
         importance = planner.survey(model, batches, optimizer, self._loss)
         host_memory.collect()  # the graph that measured
@@ -153,6 +165,7 @@ class MeDyate(keras.callbacks.Callback):
             planner.kept,
             self.strategy.train_bias,
             self.strategy.trains_all,
+            self.strategy.refresh,
         )
         updater.attach(planner.pool_elements(), optimizer)
         updater.set_importance(importance)
@@ -220,7 +233,10 @@ class MeDyate(keras.callbacks.Callback):
         self._started = time.perf_counter()
 
     def _redraw(self, updater: ChannelUpdater, draw: int) -> UpdatePlan:
-        importance = self._planner.current_importance(updater.importance())
+        seen = updater.importance()
+        importance = self._planner.current_importance(seen)
+        if self.strategy.importance == OBSERVED:
+            updater.set_importance(importance)
         plan = self._planner.plan(importance, draw)
         updater.load(plan)
         return plan

@@ -27,6 +27,14 @@ BYTES = "bytes"
 ELEMENTS = "elements"
 WEIGHTS = "weights"
 KIB = 1024
+
+MEAN, LAST, RUNNING = "mean", "last", "running"
+REFRESHES = (MEAN, LAST, RUNNING)
+"""How the norms of a channel's gradients, one for each step, become its importance.
+
+"mean" over the steps since the draw; that of the "last" step; or a "running" mean that goes on
+from what the channel had before the draw.
+"""
 FLASH_PAGE_BYTES = 4096
 """What one erase of a board's flash erases; exported weights begin and end at such pages."""
 
@@ -185,12 +193,14 @@ class LayerRanking:
         order: Layer names, most important first; heads are not ranked.
         scores: One finite score per name in `order`, falling.
         kept: The names that may be drawn from, in `order`'s order.
+        reason: Why so many are kept.
     """
 
     method: str
     order: tuple[str, ...]
     scores: tuple[float, ...]
     kept: tuple[str, ...]
+    reason: str = ""
 
     @property
     def covered(self) -> float:
@@ -203,7 +213,7 @@ class LayerRanking:
     def _title(self) -> str:
         return (
             f"{self.method} ranking: {len(self.kept)} of {len(self.order)} layers kept, "
-            f"{self.covered:.1%} of the score"
+            f"{self.covered:.1%} of the score{f' ({self.reason})' if self.reason else ''}"
         )
 
     def __repr__(self) -> str:

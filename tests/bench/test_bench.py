@@ -24,7 +24,7 @@ from tf_medyate.bench.plan.budgets import Budget
 from tf_medyate.bench.plan.choice import seeds_of
 from tf_medyate.bench.plan.grid import Run, grid, parse_strategy, share_of, split_strategies
 from tf_medyate.bench.plan.recipe import Recipe
-from tf_medyate.bench.plan.suites import STATIC_TWIN, SUITES, get_suite
+from tf_medyate.bench.plan.suites import RGN_TWIN, SUITES, get_suite
 from tf_medyate.bench.run.progress import Estimate, duration
 from tf_medyate.bench.run.result import Result
 from tf_medyate.bench.run.runner import run_here
@@ -80,11 +80,11 @@ def test_keys_hold_still_and_follow_everything_a_result_depends_on():
 
 
 def test_strategies_are_split_at_names_not_at_options():
-    text = "medyate:sharpness=2,core=0.5, trady,medyate-paper:train_bias=True,trady"
+    text = "medyate:sharpness=2,core=0.5, trady,medyate:train_bias=True,trady"
     assert split_strategies(text) == [
         "medyate:sharpness=2,core=0.5",
         "trady",
-        "medyate-paper:train_bias=True",
+        "medyate:train_bias=True",
     ]
     assert parse_strategy("medyate:sharpness=2,core=0.5,weighting=rgn,train_bias=False") == (
         "medyate",
@@ -336,7 +336,7 @@ def test_time_left_counts_each_run_with_its_like():
 
 
 def test_report_holds_every_strategy_and_escapes_names(tmp_path):
-    effects = {"medyate": 0.02, "medyate-paper": 0.01, STATIC_TWIN: 0.0, "head": -0.1, "full": 0.03}
+    effects = {"medyate": 0.02, "lara-trady": 0.01, RGN_TWIN: 0.0, "head": -0.1, "full": 0.03}
     results = results_of(effects, datasets=("digits", "<b>|data</b>"))
     paths = write(results, get_suite("tiny"), tmp_path / "report")
     assert [path.name for path in paths] == [
@@ -344,7 +344,7 @@ def test_report_holds_every_strategy_and_escapes_names(tmp_path):
         "accuracy_by_budget.png",
     ]  # fmt: skip
     html, markdown, csv = (path.read_text() for path in paths[:3])
-    for text in ("medyate-paper, static", "dW FLOPs saved", "activation sparsity", "5%", "20%"):
+    for text in ("medyate, draw by RGN", "dW FLOPs saved", "activation sparsity", "5%", "20%"):
         assert text in html
         assert text in markdown
     assert "<b>" not in html

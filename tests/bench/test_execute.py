@@ -9,7 +9,7 @@ import pytest
 
 import tf_medyate as md
 from tf_medyate import cli
-from tf_medyate.bench.plan.budgets import SCHEMES, Budget, scheme_elements
+from tf_medyate.bench.plan.budgets import Budget
 from tf_medyate.bench.plan.grid import Run
 from tf_medyate.bench.plan.recipe import Recipe
 from tf_medyate.bench.run.execute import Executor
@@ -17,6 +17,7 @@ from tf_medyate.bench.run.footprint import measure
 from tf_medyate.bench.run.material import Stream, renormalise
 from tf_medyate.cost import CostModel
 from tf_medyate.errors import OptionError
+from tf_medyate.select.published import PUBLISHED, scheme_elements
 from tf_medyate.zoo.registry import get_network
 
 RECIPE = Recipe(2, 16, 0.02, calibration=32, published=False, renormalise=64, most_train=48,
@@ -157,14 +158,14 @@ def test_unknown_names_are_explained():
             Executor()(dataclasses.replace(RUN, **change))
 
 
-@pytest.mark.parametrize("network", SCHEMES)
+@pytest.mark.parametrize("network", PUBLISHED)
 def test_published_schemes_count_what_was_published(network):
     specs = md.layer_specs(get_network(network).build((128, 128, 3), 10))
-    for number, scheme in enumerate(SCHEMES[network]):
+    for number, scheme in enumerate(PUBLISHED[network].schemes):
         weights, activations = scheme_elements(specs, scheme)
         assert weights == scheme.weights
         # TraDy's 27,946 leaves out three layers' activations: see budgets.py.
         left_out = 336 if (network, number) == ("mobilenet_v2_035", 0) else 0
         assert scheme.elements == weights + activations - left_out
-    budget = Budget("small", SCHEMES[network][0].elements, "elements").resolve(specs)
-    assert (budget.amount, budget.unit) == (SCHEMES[network][0].elements, "elements")
+    budget = Budget("small", PUBLISHED[network].schemes[0].elements, "elements").resolve(specs)
+    assert (budget.amount, budget.unit) == (PUBLISHED[network].schemes[0].elements, "elements")

@@ -91,7 +91,7 @@ def test_no_more_runs_at_once_than_there_are_cores(tmp_path):
             file.write(f"{begun} {time.monotonic()}\n")
         return fakes[0](run)
 
-    names = ("medyate", "trady", "su", "velocity", "tinytrain")
+    names = ("medyate", "trady", "su-like", "velocity", "tinytrain")
     runs = [fake_run(name, seed=seed) for name in names for seed in range(2)]
     assert len(run_on_ray(runs, Store(tmp_path / "store"), CLUSTER, execute).results) == len(runs)
     spans = [tuple(map(float, line.split())) for line in (tmp_path / "times").open()]

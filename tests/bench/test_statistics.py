@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from tf_medyate.bench.analyse import charts, claims, layer_order, statistics, tables
 from tf_medyate.bench.analyse.panel import Block, Panel
-from tf_medyate.bench.plan.suites import STATIC_TWIN
 
 # --- statistics
 
@@ -119,18 +118,18 @@ def judged(effects, **options):
 
 
 def test_claims_are_judged_both_ways_and_not_at_all():
-    key = (f"medyate-paper against {STATIC_TWIN}", "all")
-    better = judged({"medyate-paper": 0.1, STATIC_TWIN: 0.0}, datasets=FOUR)[key]
+    key = ("trady against s-topk-random", "all")
+    better = judged({"trady": 0.1, "s-topk-random": 0.0}, datasets=FOUR)[key]
     assert better.verdict == claims.HOLDS
     assert better.comparison is not None
     assert better.comparison.units == 4 * 8  # seeds and budgets are averaged, folds are not
     assert better.comparison.mean == pytest.approx(10, abs=0.5)  # noise: 0.2 points, 128 runs
-    reverse = judged({"medyate-paper": 0.0, STATIC_TWIN: 0.1}, datasets=FOUR)[key]
+    reverse = judged({"trady": 0.0, "s-topk-random": 0.1}, datasets=FOUR)[key]
     assert reverse.verdict == claims.REFUTED
-    assert judged({"medyate-paper": 0.0, STATIC_TWIN: 0.0})[key].verdict == claims.OPEN
-    missing = judged({"medyate-paper": 0.0})[key]
+    assert judged({"trady": 0.0, "s-topk-random": 0.0})[key].verdict == claims.OPEN
+    missing = judged({"trady": 0.0})[key]
     assert missing.verdict == claims.UNMEASURED
-    assert STATIC_TWIN in missing.text
+    assert "s-topk-random" in missing.text
 
 
 def test_many_folds_of_few_data_sets_show_nothing_of_others():
@@ -140,21 +139,21 @@ def test_many_folds_of_few_data_sets_show_nothing_of_others():
         return 0.1 if data == "digits" else 0.0
 
     results = [
-        fake_result(run, 0.6 + noise + (effect(data) if name == "medyate-paper" else 0.0))
-        for name in ("medyate-paper", STATIC_TWIN)
+        fake_result(run, 0.6 + noise + (effect(data) if name == "trady" else 0.0))
+        for name in ("trady", "s-topk-random")
         for data in FOUR
         for fold in range(8)
         for run in [fake_run(name, 0.05, fold, 0, "ds_cnn", data)]
         for noise in [np.random.default_rng([fold, len(name), len(data)]).normal() / 500]
     ]
     panel = Panel(results)
-    (verdict,) = (v for v in claims.judge(panel) if STATIC_TWIN in v.measured)
+    (verdict,) = (v for v in claims.judge(panel) if "s-topk-random" in v.measured)
     assert verdict.verdict == claims.HOLDS + claims.ON_THESE_TASKS
     # Both numbers are scipy's, on the means of what belongs together.
     table = {(r.run.strategy, r.run.dataset, r.run.fold): 100 * r.accuracy_after for r in results}
     ours, theirs = (
         np.array([[table[name, data, fold] for fold in range(8)] for data in FOUR])
-        for name in ("medyate-paper", STATIC_TWIN)
+        for name in ("trady", "s-topk-random")
     )
     by_block = scipy.stats.ttest_rel(ours.ravel(), theirs.ravel())
     by_case = scipy.stats.ttest_rel(ours.mean(1), theirs.mean(1))
@@ -166,13 +165,17 @@ def test_many_folds_of_few_data_sets_show_nothing_of_others():
 
 
 def test_claims_of_one_budget_are_corrected_together():
-    effects = {"medyate-paper": 0.004, STATIC_TWIN: 0.003, "trady": 0.002, "s-topk-random": 0.0}
+    effects = {"trady": 0.004, "s-topk-random": 0.003, "medyate": 0.002, "lara-trady": 0.0}
     panel = Panel(results_of(effects, datasets=FOUR))
     for level in ("all", "5%", "20%"):
         columns = panel.columns(level)
         plain = [
             statistics.between(columns[a], columns[b]).p
-            for a, b in (("medyate-paper", STATIC_TWIN), ("trady", "s-topk-random"))
+            for a, b in (
+                ("trady", "s-topk-random"),
+                ("medyate", "lara-trady"),
+                ("lara-trady", "trady"),
+            )
         ]
         found = [v.p for v in claims.judge(panel) if v.level == level and v.comparison]
         assert found == statistics.holm(plain)
@@ -220,26 +223,26 @@ def test_noise_of_layer_scores_within_a_data_set_is_told_apart():
 def test_tables_of_claims_and_layer_order_say_what_was_judged():
     scores = {"digits": (4, 3, 2, 1), "watch": (4, 2, 3, 1)}
     results = results_of(
-        {"medyate-paper": 0.05, STATIC_TWIN: 0.0},
+        {"trady": 0.05, "s-topk-random": 0.0},
         datasets=("digits", "watch"),
         scores=lambda data: {f"layer{i}": float(s) for i, s in enumerate(scores[data])},
     )
     panel = Panel(results)
     built = {table.title: table for table in tables.build(panel)}
-    verdict = next(v for v in claims.judge(panel) if STATIC_TWIN in v.measured)
-    row = next(row for row in built["The papers' claims"].rows if "static" in row[1])
+    verdict = next(v for v in claims.judge(panel) if "s-topk-random" in v.measured)
+    row = next(row for row in built["The papers' claims"].rows if "s-topk" in row[1])
     assert verdict.comparison is not None
     assert verdict.by_case is not None
-    assert row[:4] == (verdict.claim, "medyate-paper against medyate-paper, static", "all",
+    assert row[:4] == (verdict.claim, "trady against s-topk-random", "all",
                        verdict.verdict)  # fmt: skip
     low, high = verdict.comparison.interval
     assert row[4:6] == (f"{verdict.comparison.mean:+.2f}", f"{low:+.2f} to {high:+.2f}")
     assert row[8:10] == ("16 of 16", f"{verdict.by_case.mean:+.2f} (2)")
-    unmeasured = next(row for row in built["The papers' claims"].rows if "trady" in row[1])
+    unmeasured = next(row for row in built["The papers' claims"].rows if "prev" in row[1])
     assert unmeasured[3:] == (claims.UNMEASURED, *["-"] * 7)
     order = built["Order of layers between tasks"].rows
-    assert order[0] == ("ds_cnn", "digits and watch", "4", "0.80", "-", "-")
-    assert order[1][2:4] == ("-", "1.00")
+    assert order[0] == ("ds_cnn", "digits and watch", "4", "-", "0.80", "-")
+    assert order[1][2:5] == ("-", "-", "1.00")
 
 
 def test_a_title_claims_no_more_than_its_test():

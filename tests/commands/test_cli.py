@@ -53,8 +53,18 @@ def test_rank_prints_every_layer(files, capsys):
     assert medyate("rank", *common, "--top_k", 2, "--batches", 2) == 0
     printed = capsys.readouterr().out
     assert "lara ranking: 2 of 5 layers kept" in printed
+    assert "(the number asked for)" in printed
     assert "separable.depthwise" in printed
     assert medyate("rank", *common, "--ranking", "fisher", "--batches", 3) == 0
+    ranking = files / "ranking.json"
+    words = ["--epochs", 2, "--budget", "300 elements", "--save", ranking]
+    assert medyate("rank", *common, *words) == 0
+    assert "<= 0.2" in capsys.readouterr().out
+    words = ["--ranking", ranking, "--budget", "300 elements", "--epochs", 1]
+    assert medyate("finetune", *common, *words, "--out", files / "tuned.keras",
+                   "--report", files / "report.txt") == 0  # fmt: skip
+    assert "<= 0.2" in capsys.readouterr().out
+    assert medyate("rank", *common, "--save", files / "ranking.txt") == 2
     folder = files / "pictures"
     assert medyate("rank", *common, "--batches", 2, "--epochs", 2, "--diagnose", folder) == 0
     assert len(list(folder.glob("*.png"))) >= 2

@@ -14,6 +14,9 @@ strings; *_bits are the IEEE bit patterns of float32 values. The sections, in bu
     draws        whole draws: importances and costs in, every step's values and `chosen` (flat
                  numbers, rising) out. capacity is what is left beside heads and biases;
                  core_q16 is round_half_even(core * 2^16), 65536 for order="greedy".
+    first_draws  likewise, with importances of -1: channels that were never trained;
+                 importance_bits is what went in, filled_bits what stays for the next draw.
+    refresh      norms of the steps since a draw in, importance after each out; see step 9.
 
 Run: python tests/golden/make_sampler.py
 """
@@ -115,13 +118,34 @@ def fill(order: list[int], costs: list[int], room: int) -> list[int]:
     return taken
 
 
+def filled(values: list[np.float32]) -> list[np.float32]:
+    """Step 3: the largest importance in the place of each -1, unless all are -1."""
+    seen = [v for v in values if v != -1]
+    return [max(seen) if seen and v == -1 else v for v in values]
+
+
+def refreshed(norms: list[np.float32], kind: str, before: np.float32) -> list[np.float32]:
+    """Step 9: the importance after each step since the draw."""
+    found, m = [], before
+    for t, n in enumerate(norms, start=1):
+        if kind == "last" or (kind == "mean" and t == 1) or m < 0:
+            m = n
+        else:
+            rate = F(0.1) if kind == "running" else F(F(1) / F(t))
+            m = F(m + F(F(n - m) * rate))
+        found.append(m)
+    return found
+
+
 def draw(case: dict) -> dict:
     """Steps 1 to 8 for one case; returns the values of each step."""
     pairs = zip(case["channels"], case["channel_costs"], strict=True)
     costs = [cost for channels, cost in pairs for _ in range(channels)]
     values = [F(struct.unpack("<f", struct.pack("<I", b))[0]) for b in case["importance_bits"]]
-    values = [F(0) if v == 0 else v for v in values]
-    if case["weighting"] == "rgn":
+    values = [F(0) if v == 0 else v for v in filled(values)]
+    if any(v == -1 for v in values):
+        strength = [F(1)] * len(values)
+    elif case["weighting"] == "rgn":
         strength = [F(v / nearest_float(c)) for v, c in zip(values, costs, strict=True)]
     else:
         strength = [F(1) if case["weighting"] == "uniform" else v for v in values]
@@ -131,9 +155,10 @@ def draw(case: dict) -> dict:
     words = pcg32(splitmix64(int(case["seed"], 16), number), number, len(costs))
     keys = [quotient(variate(u), w) for u, w in zip(words, weights, strict=True)]
     flat = range(len(costs))
+    share = 0 if any(v == -1 for v in values) else case["core_q16"]
     strongest = sorted(flat, key=lambda j: (-strength[j], j))
     random_order = sorted(flat, key=lambda j: (keys[j], j))
-    core_capacity = (case["capacity"] * case["core_q16"] + 2**15) >> 16
+    core_capacity = (case["capacity"] * share + 2**15) >> 16
     core = fill(strongest, costs, core_capacity)
     room = case["capacity"] - sum(costs[j] for j in core)
     rest = fill([j for j in random_order if j not in core], costs, room)
@@ -148,22 +173,64 @@ def draw(case: dict) -> dict:
     }
 
 
+THREE = ([8, 16, 12], [37, 210, 118])
+UNSEEN = bits(F(-1))
+
+
+def norms(rng: random.Random, count: int) -> list[int]:
+    return [bits(F(rng.lognormvariate(-3, 1.5))) for _ in range(count)]
+
+
+def described(name, importance, layers=THREE, capacity=1500, **options) -> dict:
+    made = {"name": name, "seed": 1, "draw": 0, "weighting": "norm", "sharpness": 1}
+    made |= {"core_q16": 0, **options}
+    made |= {"seed": hex(made["seed"]), "draw": hex(made["draw"]), "capacity": capacity}
+    made |= {"channels": layers[0], "channel_costs": layers[1]}
+    return made | {"importance_bits": importance}
+
+
+def first_cases() -> list[dict]:
+    rng = random.Random(2510_20979)
+    some, zeros = norms(rng, 36), [UNSEEN] * 36
+    some[:20] = some[24:33] = [UNSEEN]
+    some = [UNSEEN] * (36 - len(some)) + some
+    zeros[5:9] = [0, 0x80000000, 0, 0]
+    return [
+        described("all unseen: uniform", [UNSEEN] * 36),
+        described("all unseen, rgn, core", [UNSEEN] * 36, weighting="rgn", core_q16=13107),
+        described("second draw: the largest for the unseen", some, draw=1),
+        described("the same by rgn", some, draw=1, weighting="rgn"),
+        described("the same, sharpness 2, core 0.25", some, draw=1, sharpness=2, core_q16=16384),
+        described("nothing but zeros was seen", zeros, draw=1),
+    ]
+
+
+def refresh_cases() -> list[dict]:
+    rng = random.Random(9)
+    steps = norms(rng, 12)
+    steps[3:5] = [0, 0]
+    kinds = [("mean", 0.37), ("last", 0.37), ("running", 0.37), ("running", -1)]
+    return [
+        {"kind": kind, "before_bits": bits(F(before)), "norm_bits": steps} for kind, before in kinds
+    ]
+
+
+def refresh(case: dict) -> dict:
+    before, *values = (
+        F(struct.unpack("<f", struct.pack("<I", b))[0])
+        for b in (case["before_bits"], *case["norm_bits"])
+    )
+    return {"importance_bits": [bits(m) for m in refreshed(values, case["kind"], before)]}
+
+
 def cases() -> list[dict]:
     rng = random.Random(20251020)
-    three = ([8, 16, 12], [37, 210, 118])
 
-    def norms(count: int) -> list[int]:
-        return [bits(F(rng.lognormvariate(-3, 1.5))) for _ in range(count)]
+    def case(name, layers=THREE, importance=None, capacity=1500, **options):
+        importance = norms(rng, sum(layers[0])) if importance is None else importance
+        return described(name, importance, layers, capacity, **options)
 
-    def case(name, layers=three, importance=None, capacity=1500, **options):
-        importance = norms(sum(layers[0])) if importance is None else importance
-        made = {"name": name, "seed": 1, "draw": 0, "weighting": "norm", "sharpness": 1}
-        made |= {"core_q16": 0, **options}
-        made |= {"seed": hex(made["seed"]), "draw": hex(made["draw"]), "capacity": capacity}
-        made |= {"channels": layers[0], "channel_costs": layers[1]}
-        return made | {"importance_bits": importance}
-
-    zeros = norms(36)
+    zeros = norms(rng, 36)
     zeros[3:30:2] = [0x00000000, 0x80000000] * 7
     wide = [bits(F(math.ldexp(1 + j / 36, -4 * j))) for j in range(36)]
     biggest = {"seed": 2**64 - 1, "draw": 2**63 - 1}
@@ -187,6 +254,11 @@ def cases() -> list[dict]:
         case("costs beyond 24 bits", ([3, 4], [16777217, 33554435]), None, 10**8, weighting="rgn"),
         case("one channel", layers=([1], [10]), capacity=10),
     ]
+
+
+def kept(case: dict) -> dict:
+    values = [F(struct.unpack("<f", struct.pack("<I", b))[0]) for b in case["importance_bits"]]
+    return {"filled_bits": [bits(v) for v in filled(values)]}
 
 
 def words() -> list[int]:
@@ -215,6 +287,8 @@ def make() -> dict:
             "variate_bits": [bits(variate(u)) for u in chosen_words],
         },
         "draws": [case | draw(case) for case in cases()],
+        "first_draws": [case | draw(case) | kept(case) for case in first_cases()],
+        "refresh": [case | refresh(case) for case in refresh_cases()],
     }
 
 

@@ -156,7 +156,9 @@ def test_frozen_channels_keep_every_bit_with_any_optimizer(name):
 @given(
     seed=st.integers(0, 100_000),
     share=st.floats(0.15, 0.9),
-    name=st.sampled_from(["medyate", "trady", "greedy", "su", "d-det-rgn", "velocity"]),
+    name=st.sampled_from(
+        ["medyate", "trady", "greedy", "medyate-calibrated", "d-det-rgn", "velocity"]
+    ),
 )
 def test_budget_and_exactness_over_random_architectures(seed, share, name):
     model = md.prepare(random_model(seed, blocks=3))

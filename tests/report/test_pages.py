@@ -77,7 +77,7 @@ def look(browser, path, width, scheme="light"):
 def pages(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pages")
     names = ("stem", "block_13_expand_relu_and_a_name_that_does_not_end", "mix", "head")
-    effects = {"medyate": 0.02, "medyate-paper": 0.01, "s-topk-random": 0.0, "head": -0.1}
+    effects = {"medyate": 0.02, "lara-trady": 0.01, "s-topk-random": 0.0, "head": -0.1}
     results = results_of(effects, folds=3, datasets=("digits", "japanese_vowels"), seeds=1)
     facts = [("after a power cut in a commit", "95.6% " + "bit for bit " * 12), ("RAM", "34.7 KiB")]
     story = BoardStory("A watch learned its wearer", np.linspace(2, 0.1, 60), 20, facts)

@@ -8,12 +8,14 @@ import pathlib
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize, stats
 
 from tf_medyate.cost import CostModel
 from tf_medyate.errors import BudgetError, BudgetTooSmallError, OptionError, UnknownLayerError
+from tf_medyate.prepared.state import TrainingState
 from tf_medyate.select import sampling
 from tf_medyate.select.sampling import sample_channels
 from tf_medyate.spec import LayerSpec, MemoryBudget
@@ -103,7 +105,7 @@ def networks(draw, options=True):
         for i in range(draw(whole(1, 5)))
     ]
     specs.append(layer("head", len(specs), 4, 3, 1, bias_elements=3, is_head=True))
-    strength = st.floats(0, 1e4, width=32)
+    strength = st.one_of(st.floats(0, 1e4, width=32), st.just(sampling.UNSEEN))
     importance = {
         s.name: np.array(draw(st.lists(strength, min_size=s.channels, max_size=s.channels)))
         for s in specs
@@ -525,6 +527,7 @@ class TestErrors:
             ([1.0], "importance['conv_2']: expected an array of shape (2,); received (1,)."),
             ([1.0, np.nan], "expected finite float32 values of at least 0; received 'nan at 1'."),
             ([-2.0, np.nan], "received '-2.0 at 0'."),
+            ([-1.0, -0.5], "received '-0.5 at 1'."),  # -1 alone says: never trained
             ([1.0, 1e300], "received 'inf at 1'."),
         ],
     )
@@ -573,12 +576,18 @@ class TestGolden:
         assert [hex(value) for value in fixed.tolist()] == case["e58"]
         assert bits(sampling.exponential_variate(case["words"])) == case["variate_bits"]
 
-    @pytest.mark.parametrize("case", GOLDEN["draws"], ids=lambda case: case["name"])
+    @pytest.mark.parametrize(
+        "case", GOLDEN["draws"] + GOLDEN["first_draws"], ids=lambda case: case["name"]
+    )
     def test_draw(self, case):
         sizes, seed, number = case["channels"], int(case["seed"], 16), int(case["draw"], 16)
         costs = np.repeat(case["channel_costs"], sizes)
         importance = floats(case["importance_bits"])
-        strength = sampling.strengths(importance, costs, case["weighting"])
+        known = sampling.fill_unseen(importance)
+        if "filled_bits" in case:
+            assert bits(known) == case["filled_bits"]
+        weighting = "uniform" if (known == sampling.UNSEEN).any() else case["weighting"]
+        strength = sampling.strengths(known, costs, weighting)
         assert bits(strength) == case["strength_bits"]
         weights = sampling.sharpen(strength, case["sharpness"])
         assert bits(weights) == case["weight_bits"]
@@ -589,18 +598,47 @@ class TestGolden:
         assert sampling.draw_order(weights, seed, number).tolist() == case["order"]
         pairs = enumerate(zip(sizes, case["channel_costs"], strict=True))
         specs = [layer(f"layer_{9 - i}", i, size, cost) for i, (size, cost) in pairs]
-        parts = np.split(importance, np.cumsum(sizes)[:-1])
-        plan = sample_channels(
-            specs,
-            {spec.name: part for spec, part in zip(specs, parts, strict=True)},
-            MemoryBudget(case["capacity"], "elements"),
-            seed=seed,
-            draw=number,
-            weighting=case["weighting"],
-            sharpness=case["sharpness"],
-            core=case["core_q16"] / 2**16,
-        )
-        assert flat(plan, specs) == case["chosen"]
+
+        def chosen(values):
+            parts = np.split(values, np.cumsum(sizes)[:-1])
+            plan = sample_channels(
+                specs,
+                {spec.name: part for spec, part in zip(specs, parts, strict=True)},
+                MemoryBudget(case["capacity"], "elements"),
+                seed=seed,
+                draw=number,
+                weighting=case["weighting"],
+                sharpness=case["sharpness"],
+                core=case["core_q16"] / 2**16,
+            )
+            return flat(plan, specs)
+
+        assert chosen(importance) == chosen(known) == case["chosen"]
+
+    @pytest.mark.parametrize("case", GOLDEN["refresh"], ids=lambda case: case["kind"])
+    def test_importance_in_the_graph_of_a_training_step(self, case):
+        """A channel of one weight, whose gradient is its norm: sqrt(n * n) is n exactly."""
+        state = TrainingState()
+        state.allocate(2, [(1, 1, 2, 1)])
+        state.refresh = case["kind"]
+        state.lay_out([[1]], draw=0)
+        state.importance.assign([floats([case["before_bits"]])[0] * (case["kind"] == "running"), 0])
+
+        @tf.function
+        def step(norm):
+            with state.opened():
+                return tf.gradients(tf.reduce_sum(state.run(0).weights * norm), [state.pool.value])
+
+        found = []
+        for norm in floats(case["norm_bits"]):
+            step(tf.constant(norm))
+            found.append(state.importance.numpy()[0])
+        wanted = floats(case["importance_bits"])
+        if case["kind"] == "last":  # here m + (n - m), which is n but for a rounding
+            np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-8)
+        else:
+            assert bits(np.array(found)) == case["importance_bits"]
+        assert int(state.steps) == len(found)
 
     @settings(deadline=None)
     @given(networks())

@@ -73,7 +73,10 @@ def test_200_steps_as_in_keras(net, tmp_path):
 @pytest.mark.parametrize(
     "options",
     [
-        {"optimizer": lambda: SGD(0.02, momentum=0.8, nesterov=True), "resample_every": 2},
+        {
+            "optimizer": lambda: SGD(0.02, momentum=0.8, nesterov=True),
+            "strategy": strategy("medyate", resample_every=2),
+        },
         {"optimizer": lambda: SGD(0.05, weight_decay=0.02, clipvalue=0.05)},
         {
             "optimizer": lambda: SGD(
@@ -87,9 +90,10 @@ def test_200_steps_as_in_keras(net, tmp_path):
                 gradient_accumulation_steps=2,
             ),
         },
+        {"strategy": "medyate", "budget": "3000 elements"},
         {"strategy": "greedy"},
         {"strategy": "trady", "budget": "3000 elements"},
-        {"strategy": "su"},
+        {"strategy": "su-like"},
         {"strategy": "head", "budget": None},
         {"strategy": "full", "budget": None},
         {"strategy": strategy(core=0.5, sharpness=0.5, train_bias=False, weighting="rgn")},
@@ -99,6 +103,7 @@ def test_200_steps_as_in_keras(net, tmp_path):
         "decay",
         "clip-norm",
         "cosine",
+        "medyate",
         "greedy",
         "uniform",
         "su",

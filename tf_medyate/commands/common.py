@@ -104,9 +104,20 @@ def data_flag(parser, required: bool = True):
     )
 
 
+def ranking_flag(parser):
+    """--ranking."""
+    parser.add_argument(
+        "--ranking",
+        default=None,
+        metavar="FILE",
+        help="which layers matter, from medyate rank --save; else it is measured on the data",
+    )
+
+
 def training_flags(parser):
-    """--budget, --epochs, --batch_size, --learning_rate and --seed."""
+    """--budget, --ranking, --epochs, --batch_size, --learning_rate and --seed."""
     parser.add_argument("--budget", default="64KiB", help='"64KiB", "100kB", "27946 elements"')
+    ranking_flag(parser)
     parser.add_argument("--epochs", type=count, default=20, help="passes over the data")
     parser.add_argument("--batch_size", type=count, default=8, help="samples in a batch")
     parser.add_argument("--learning_rate", type=positive, default=0.05, help="of SGD, cosine decay")

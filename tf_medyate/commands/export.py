@@ -34,6 +34,7 @@ def add(commands):
     parser.add_argument("--budget", default="64KiB", help="bytes of the pool, or elements")
     parser.add_argument("--arena_limit", default="", help='largest arena, as "128KiB"; none: any')
     parser.add_argument("--strategy", default="medyate", help="how to choose channels, see below")
+    common.ranking_flag(parser)
     parser.add_argument("--learning_rate", type=common.positive, default=0.01, help="of SGD")
     parser.add_argument("--momentum", type=float, default=0.0, help="of SGD; doubles the weights")
     parser.add_argument(
@@ -146,7 +147,8 @@ def run(args):
     model.compile(optimizer, loss)
     budget = args.budget if md.strategy(args.strategy).needs_budget else None
     calibration = (data.x, data.y)
-    medyate = md.MeDyate(budget, args.strategy, seed=args.seed, calibration=calibration)
+    options = {"seed": args.seed, "calibration": calibration, "ranking": args.ranking}
+    medyate = md.MeDyate(budget, args.strategy, **options)
     medyate.set_model(model)
     samples = data.x[:200] if args.int8 else None
     limit = args.arena_limit or None

@@ -45,7 +45,12 @@ def train(
     metrics = losses.metrics(base, data.kind)
     model.compile(keras.optimizers.SGD(args.learning_rate), loss, metrics=metrics)
     budget = args.budget if md.strategy(name).needs_budget else None
-    medyate = md.MeDyate(budget, name, seed=args.seed, calibration=calibration, verbose=0)
+    options = {
+        "seed": args.seed,
+        "calibration": calibration,
+        "ranking": getattr(args, "ranking", None),
+    }
+    medyate = md.MeDyate(budget, name, verbose=0, **options)
     rates = keras.callbacks.LearningRateScheduler(
         lambda epoch: cosine(args.learning_rate, epoch, args.epochs)
     )

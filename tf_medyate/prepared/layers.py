@@ -56,7 +56,8 @@ class ChannelMasked(keras.layers.Layer):
 
     Attributes:
         channel_mask: bool variable [channels], the channels drawn; all True at first.
-        importance: float32 variable [channels], running mean of each channel's gradient norm.
+        importance: float32 variable [channels], what the gradients said of each channel when it
+            was last trained; see `spec.REFRESHES`.
         mode: FULL, FROZEN or SPARSE.
         slot: The layer's place among those that may be drawn from.
     """
@@ -215,7 +216,8 @@ class ChannelMasked(keras.layers.Layer):
         channels = placement.channels
         if not channels.size:
             return
-        self._commit_importance(channels, now.importance[placement.importance])
+        if now.steps:
+            self._commit_importance(channels, now.importance[placement.importance])
         positions, _, outputs = self._geometry()
         run = now.pool[placement.weights].reshape(channels.size, positions, outputs)
         self._commit_weights(channels, run.transpose(1, 0, 2))

@@ -24,10 +24,11 @@ import tensorflow as tf
 from tf_medyate.errors import PlanError
 from tf_medyate.prepared.pool_layout import Draws, Kernels, Layout, Placement, Sizes, lay_out
 from tf_medyate.prepared.tensors import Constants, assign, read, sum_over_replicas, with_gradient
+from tf_medyate.spec import LAST, MEAN, RUNNING
 
-# Weight of the newest step in the running mean of a channel's gradient norm: about the last
-# ten steps count, less than one epoch of the data sets that fit a device.
-IMPORTANCE_MOMENTUM = 0.9
+# Weight of the newest step in the running mean: about the last ten steps count, less than one epoch
+# of the data sets that fit a device.
+RUNNING_RATE = 0.1
 
 _opened = threading.local()  # replicas of a distribution strategy trace in threads of their own
 
@@ -62,13 +63,15 @@ class LiveState:
 
     Attributes:
         pool: float32 [pool_elements].
-        importance: float32, running means of the drawn channels.
+        importance: float32, of the drawn channels.
         placements: By layer, in the order of their slots.
+        steps: Steps since the draw.
     """
 
     pool: np.ndarray
     importance: np.ndarray
     placements: list[Placement]
+    steps: int
 
 
 @keras.saving.register_keras_serializable("tf_medyate")
@@ -88,13 +91,15 @@ class TrainingState(keras.layers.Layer):
 
     Attributes:
         pool: float32 variable [pool_elements], or None before the first attachment.
-        importance: float32 variable, running mean of the gradient norm of each drawn channel, layer
-            after layer, as far as it has not been committed to the layers.
+        importance: float32 variable, what the gradients say of each drawn channel, layer after
+            layer, as far as it has not been committed to the layers.
         layout: int32 variable, the Layout of the draw.
         positions: Places in the net of the layers that may be drawn from.
+        steps: float32 variable [], steps since the draw.
+        refresh: One of REFRESHES. Set before the step is traced.
     """
 
-    _NAMES = ("pool", "importance", "layout")
+    _NAMES = ("pool", "importance", "layout", "steps")
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -103,10 +108,12 @@ class TrainingState(keras.layers.Layer):
         self.sizes: Any = None  # of the layout
         self.positions: tuple[int, ...] = ()
         self._kernels: Any = None  # of the layers that it was allocated for
+        self.refresh = MEAN
 
     pool: Any
     importance: Any
     layout: Any
+    steps: Any
 
     def allocate(self, pool_elements: int, kernels: Kernels, positions: Sequence[int] = ()):
         """Makes the variables, with nothing drawn; keeps the ones there are if the sizes agree.
@@ -136,6 +143,7 @@ class TrainingState(keras.layers.Layer):
         self.pool = self.add_weight(name="pool", shape=pool, initializer="zeros")
         self.importance = self._fixed("importance", importance, "float32", "zeros")
         self.layout = self._fixed("layout", layout, "int32", np.zeros)
+        self.steps = self._fixed("steps", (), "float32", "zeros")
 
     def _fixed(self, name, shape, dtype, initializer):
         return self.add_weight(
@@ -157,13 +165,14 @@ class TrainingState(keras.layers.Layer):
                 setattr(self, name, None)
 
     def lay_out(self, draws: Draws, draw: int):
-        """Notes where the runs of a draw lie in the pool.
+        """Notes where the runs of a draw lie in the pool; its steps are counted from 0.
 
         Args:
             draws: The channels drawn of each layer, rising.
             draw: The draw's number.
         """
         assign(self.layout, lay_out(self.sizes, self._kernels, draws, draw).joined())
+        assign(self.steps, np.zeros((), np.float32))
 
     def _read_layout(self) -> Layout:
         (pool,), (drawn,) = self.pool.shape, self.importance.shape
@@ -180,7 +189,8 @@ class TrainingState(keras.layers.Layer):
 
     def read(self) -> LiveState:
         """The variables' values."""
-        return LiveState(read(self.pool), read(self.importance), self.placements())
+        steps = int(read(self.steps))
+        return LiveState(read(self.pool), read(self.importance), self.placements(), steps)
 
     # --- in the graph
 
@@ -291,12 +301,24 @@ class _OpenPool:
         return with_gradient(forward, self._state.pool.value)
 
     def _refresh_importance(self, d_pool):
-        mean: Any = self._state.importance.value
+        state = self._state
+        mean: Any = state.importance.value
         squares = tf.square(sum_over_replicas(d_pool))
         sums = tf.math.unsorted_segment_sum(squares, self._layout.owners, mean.shape[0])
-        step = (1.0 - IMPORTANCE_MOMENTUM) * (tf.sqrt(sums) - mean)
-        layers = self._state.sizes.layers
+        norms = tf.sqrt(sums)
+        updated = mean + (norms - mean) * self._count_step()
+        if state.refresh == RUNNING:  # of a channel that was never trained there is no mean yet
+            updated = tf.where(mean < 0, norms, updated)
+        layers = state.sizes.layers
         if len(self._used) < layers:  # nothing was measured of the others
-            used = np.isin(np.arange(layers + 1), list(self._used)).astype(np.float32)
-            step *= tf.repeat(used, self._layout.counts)
-        mean.assign_add(step)
+            used = np.isin(np.arange(layers + 1), list(self._used))
+            updated = tf.where(tf.repeat(used, self._layout.counts), updated, mean)
+        mean.assign(updated)
+
+    def _count_step(self) -> Any:
+        """Counts the step; returns its weight in the importance."""
+        steps: Any = self._state.steps.value + 1.0
+        self._state.steps.value.assign(steps)
+        return {MEAN: tf.math.reciprocal(steps), LAST: 1.0, RUNNING: RUNNING_RATE}[
+            self._state.refresh
+        ]

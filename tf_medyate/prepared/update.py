@@ -24,7 +24,7 @@ from tf_medyate.prepared.layers import FROZEN, FULL, SPARSE, ChannelMasked, mask
 from tf_medyate.prepared.model import PreparedModel
 from tf_medyate.prepared.slots import Slots, renew
 from tf_medyate.prepared.tensors import assign, read
-from tf_medyate.spec import LayerDraw, LayerSpec, UpdatePlan
+from tf_medyate.spec import MEAN, RUNNING, LayerDraw, LayerSpec, UpdatePlan
 
 
 def pool_elements(specs: Sequence[LayerSpec], cost: CostModel, capacity: int) -> int:
@@ -55,6 +55,7 @@ class ChannelUpdater:
         kept: Names of the layers that may be drawn from.
         train_bias: The biases of kept layers are trained.
         train_all: Every kernel and bias is trained: ordinary fine-tuning.
+        refresh: How gradients become importances, one of `spec.REFRESHES`.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class ChannelUpdater:
         kept: Sequence[str],
         train_bias: bool,
         train_all: bool = False,
+        refresh: str = MEAN,
     ):
         self.model = model
         self.optimizer: Any = None
@@ -72,6 +74,7 @@ class ChannelUpdater:
         self._kept = frozenset(kept)
         self._train_bias = train_bias
         self._train_all = train_all
+        self._refresh = refresh
 
     @property
     def kept_layers(self) -> list[ChannelMasked]:
@@ -105,7 +108,9 @@ class ChannelUpdater:
             state.release()
         known = self.model.attachment
         known.owner = self
-        modes = tuple((n, v.mode, v.bias_trainable) for n, v in self._by_name.items())
+        state.refresh = self._refresh
+        layer_modes = ((n, v.mode, v.bias_trainable) for n, v in self._by_name.items())
+        modes = (self._refresh, *layer_modes)
         self.optimizer = optimizer
         if known.matches(modes, state.pool, optimizer):  # nothing that was traced has changed
             if optimizer is not None:
@@ -189,12 +194,14 @@ class ChannelUpdater:
             self.model.attachment.slots.restart(state.pool, read(state.pool))
 
     def _load_importance(self):
+        """What a running mean goes on from; all others begin with the first step."""
         state = self.model.training_state
         means = np.zeros(state.importance.shape, np.float32)
         for layer, placement in zip(self.kept_layers, state.placements(), strict=True):
-            if placement.channels.size:
+            if placement.channels.size and self._refresh == RUNNING:
                 means[placement.importance] = read(layer.importance)[placement.channels]
         assign(state.importance, means)
+        assign(state.steps, np.zeros((), np.float32))
 
     def _check(self, plan: UpdatePlan):
         whole = {s.name for s in self._specs if s.is_head or self._train_all}
@@ -235,12 +242,12 @@ class ChannelUpdater:
         return UpdatePlan(draw, template.seed, template.budget, template.fixed, used, tuple(draws))
 
     def importance(self) -> dict[str, np.ndarray]:
-        """Running mean of the gradient norm of each channel, by kept layer; commits first."""
+        """Importance of each channel, by kept layer; commits first."""
         self.model.commit()
         return {layer.name: read(layer.importance) for layer in self.kept_layers}
 
     def set_importance(self, values: Mapping[str, np.ndarray]):
-        """Overwrites the running means, as after calibration."""
+        """Overwrites the importances, as after calibration, between two draws."""
         for layer in self.kept_layers:
             assign(layer.importance, np.asarray(values[layer.name], np.float32))
         if self.model.training_state.pool is not None:
@@ -250,7 +257,8 @@ class ChannelUpdater:
         """Everything that training changes, to go back to with `restore`."""
         variables = [*self.model.trainable_variables, *(v.importance for v in self.kept_layers)]
         if self.model.training_state.pool is not None:
-            variables.append(self.model.training_state.importance)
+            state = self.model.training_state
+            variables += [state.importance, state.steps]
         if self.optimizer is not None:
             variables += self.optimizer.variables
         return [(variable, read(variable)) for variable in variables]

@@ -98,7 +98,9 @@ def _fixed(report: TrainingRecord) -> str:
 def _score_words(report: TrainingRecord) -> str:
     if not report.ranking.order:
         return "no layer is ranked"
-    return f"{report.ranking.covered:.1%} of the {report.ranking.method} score"
+    ranking = report.ranking
+    reason = f" ({ranking.reason})" if ranking.reason else ""
+    return f"{ranking.covered:.1%} of the {ranking.method} score{reason}"
 
 
 def _facts(report: TrainingRecord) -> str:

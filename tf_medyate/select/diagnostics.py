@@ -33,7 +33,8 @@ from tf_medyate.prepared.folding import layer_specs, prepare, strip
 from tf_medyate.prepared.layers import masked_layers
 from tf_medyate.prepared.model import PreparedModel
 from tf_medyate.prepared.tensors import TracedOnce
-from tf_medyate.select.ranking import full_mode, measure_gradients, rank_layers
+from tf_medyate.select.gradients import full_mode, measure_gradients
+from tf_medyate.select.ranking import rank_layers
 from tf_medyate.select.stability import (
     Agreement,
     Stability,
@@ -57,7 +58,7 @@ __all__ = [
 ]
 
 ALL = "all layers"
-MEASURED = ("lara", "rgn", "fisher")  # rankings that look at gradients
+MEASURED = ("lara", "rgn", "lara-squared", "fisher")  # rankings that look at gradients
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -130,7 +131,7 @@ def diagnose(
         batch_size: Samples in a batch, in training and in measuring.
         batches: Batches to measure on.
         learning_rate: Of SGD without momentum, with a cosine decay.
-        ranking: "lara", "rgn" or "fisher".
+        ranking: "lara", "rgn", "lara-squared" or "fisher".
         seed: Seed of the order of the samples.
         progress: Called after each measurement with the number of them.
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -26,9 +27,17 @@ from tf_medyate.prepared.folding import layer_specs
 from tf_medyate.prepared.model import PreparedModel
 from tf_medyate.prepared.slots import optimizer_costs, probe_size
 from tf_medyate.prepared.update import full_plan, pool_elements
-from tf_medyate.select.ranking import ChannelGradients, GradientProbe, rank_layers
-from tf_medyate.select.sampling import fitting_sharpness, sample_channels, strengths
-from tf_medyate.select.strategies import AUTO, ORACLE, WHOLE_NET, Strategy
+from tf_medyate.select.gradients import ChannelGradients, GradientProbe, LayerGradient
+from tf_medyate.select.ranking import rank_layers
+from tf_medyate.select.ranking_file import load_ranking
+from tf_medyate.select.sampling import (
+    UNSEEN,
+    fill_unseen,
+    fitting_sharpness,
+    sample_channels,
+    strengths,
+)
+from tf_medyate.select.strategies import AUTO, OBSERVED, ORACLE, WHOLE_NET, Strategy
 from tf_medyate.select.velocity import VelocityProbe
 from tf_medyate.spec import BYTES, LayerRanking, LayerSpec, MemoryBudget, UpdatePlan
 
@@ -45,6 +54,7 @@ class Planner:
         seed: Seed of the sampler.
         layers: Names of the layers to draw from, instead of the ranking's.
         device_batch: Samples whose activations the device stores at once.
+        ranking: A ranking file, see `ranking_file`; None measures what the strategy needs.
 
     Attributes:
         strategy: What was asked for; after `survey` with the sharpness found for "auto".
@@ -59,18 +69,27 @@ class Planner:
         seed: int = 0,
         layers: Sequence[str] | None = None,
         device_batch: int = 1,
+        ranking: str | os.PathLike[str] | None = None,
     ):
         self._asked_strategy, self.strategy = strategy, strategy
         self._asked = budget
         self.seed = seed
         self._layers = None if layers is None else tuple(layers)
         self._device_batch = device_batch
+        self._ranking_file = ranking
         self._probe: Callable[[], Importance] | None = None
 
     @property
     def needs_data(self) -> bool:
         """`survey` must be given batches."""
-        return self.strategy.needs_gradients or self.strategy.needs_samples
+        return self.needs_gradients or self.strategy.needs_samples
+
+    @property
+    def needs_gradients(self) -> bool:
+        """`survey` measures full gradients: a ranking or layers that were given spare them."""
+        if self._layers is None and self._ranking_file is None:
+            return self.strategy.needs_gradients
+        return self.strategy.draws_by_gradients
 
     def survey(
         self,
@@ -99,7 +118,7 @@ class Planner:
             unit, slots, accumulate, self._device_batch, train_bias=self.strategy.train_bias
         )
         gradients = self._measure(model, batches, loss, progress)
-        self.ranking = self._rank(gradients)
+        self.ranking = self._rank(self._known(gradients))
         self.kept = self._keep()
         self._check_trainable()
         everything = self.cost.full(spec for spec in self.specs if spec.trainable)
@@ -107,20 +126,23 @@ class Planner:
         self.budget = self._asked or MemoryBudget(
             everything if self.strategy.trains_all else least, unit
         )
-        if gradients is not None:
-            found: Importance = gradients.norm
-        else:
-            room = [spec for spec in self.specs if spec.name in self.kept]
-            found = {spec.name: np.ones(spec.channels, np.float32) for spec in room}
+        found = self._first_importance(gradients)
         self.strategy = self._resolved(found)
         return found
+
+    def _first_importance(self, gradients: ChannelGradients | None) -> Importance:
+        if self.strategy.importance == OBSERVED or gradients is None:
+            start = UNSEEN if self.strategy.importance == OBSERVED else 1.0
+            room = [spec for spec in self.specs if spec.name in self.kept]
+            return {spec.name: np.full(spec.channels, start, np.float32) for spec in room}
+        return gradients.norm
 
     def _measure(self, model, batches, loss, progress) -> ChannelGradients | None:
         if self.strategy.needs_samples:
             inputs = [x for x, *_ in batches]
             joined = keras.tree.map_structure(lambda *parts: np.concatenate(parts), *inputs)
             self._probe = VelocityProbe(model, joined)
-        if not self.strategy.needs_gradients:
+        if not self.needs_gradients:
             return None
         if self.strategy.ranking == "fisher":  # a mean over samples of a square
             batches = [single for batch in batches for single in _singles(batch)]
@@ -129,14 +151,20 @@ class Planner:
             self._probe = lambda: probe(batches).norm
         return probe(batches, progress)
 
-    def _rank(self, gradients: ChannelGradients | None) -> LayerRanking:
-        method, top_k = self.strategy.ranking, self.strategy.top_k
-        if method == "last_k":
-            return rank_layers(self.specs, None, method, top_k)
-        if method == WHOLE_NET or gradients is None:
+    def _known(self, gradients: ChannelGradients | None) -> Mapping[str, LayerGradient] | None:
+        if self._ranking_file is not None and self.strategy.ranks_by_gradients:
+            return load_ranking(self._ranking_file, self.specs)
+        return None if gradients is None else gradients.layers()
+
+    def _rank(self, gradients: Mapping[str, LayerGradient] | None) -> LayerRanking:
+        s = self.strategy
+        unranked = gradients is None and s.ranking != "last_k"
+        if s.ranking == WHOLE_NET or unranked or not s.needs_budget:
             whole = rank_layers(self.specs, None, "last_k", 1.0)
-            return LayerRanking(WHOLE_NET, whole.order, whole.scores, whole.kept)
-        return rank_layers(self.specs, gradients, method, top_k, self.cost)
+            reason = "named in layers=" if self._layers is not None else "the whole net"
+            return dataclasses.replace(whole, method=WHOLE_NET, reason=reason)
+        options = {"budget": self._asked, "alpha": s.alpha}
+        return rank_layers(self.specs, gradients, s.ranking, s.top_k, self.cost, **options)
 
     def _keep(self) -> tuple[str, ...]:
         if not self.strategy.needs_budget:
@@ -177,8 +205,18 @@ class Planner:
         return pool_elements(room, self.cost, self.budget.amount - fixed) if room else 0
 
     def current_importance(self, running: Importance) -> Importance:
-        """What the next draw goes by: the running means, or what the strategy measures anew."""
-        return running if self._probe is None else self._probe()
+        """What the next draw goes by: the norms seen so far, or what the strategy measures anew.
+
+        Algorithm 1's largest norm is in the place of what was not seen: for good, so it is to be
+        remembered.
+        """
+        if self._probe is not None:
+            return self._probe()
+        if self.strategy.importance != OBSERVED or not running:
+            return running
+        flat = fill_unseen(np.concatenate(list(running.values())))
+        ends = np.cumsum([len(values) for values in running.values()])[:-1]
+        return dict(zip(running, np.split(flat, ends), strict=True))
 
     def plan(self, importance: Importance, draw: int) -> UpdatePlan:
         """Draws; the plan never exceeds the budget.

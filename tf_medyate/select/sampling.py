@@ -1,8 +1,10 @@
 """Dynamic sampling: a budget, importances, a seed and a draw number become an UpdatePlan.
 
 Channels are drawn without replacement, each with a probability in proportion to its weight
-among those left, until the budget is full (MeDyate, arXiv 2510.20979). The draw is the
+among those left, until the budget is full (MeDyate, arXiv 2510.20979, Algorithm 1). The draw is the
 exponential-key method of Efraimidis & Spirakis (2006), its randomness is PCG32 (O'Neill 2014).
+The paper leaves open whether the fill ends at the first channel that no longer fits: ours goes on
+to smaller ones.
 
 Everything below is exact, so that a C++ twin on a Cortex-M4F draws the same channels: integers
 wrap at the width named; float means IEEE binary32, round to nearest even, gradual underflow
@@ -32,6 +34,11 @@ order, channels rising; heads are no candidates.
    the logarithm, relatively, and rises strictly as u falls; 2^-33 < E <= 33.
 3. Strength, one float a candidate. "norm": importance; "rgn": importance / float(cost), one
    division; "uniform": 1. Minus zero counts as zero.
+   An importance of exactly -1 (UNSEEN) says that the candidate was never trained. While no
+   candidate was, all strengths are 1 and core is 0: the first draw is uniform, whatever the
+   weighting. Else the largest importance of all candidates takes the place of each -1, for this
+   draw and for good (`fill_unseen`): every channel not yet seen gets the largest norm observed,
+   once, at the second draw. Other negative values, NaN and infinity are errors.
 4. Weight w. y = strength / (largest strength), one division; y = 1 if the largest is 0. Then
    sharpness 0.5: sqrt(y), correctly rounded; 1: y; 2: y*y. What underflows becomes 0.
 5. Key = E / w, one division. Weight 0, or overflow: +infinity, drawn last.
@@ -40,6 +47,18 @@ order, channels rising; heads are no candidates.
 8. core_capacity = (capacity * round_half_even(core * 2^16) + 2^15) >> 16, in uint64; "greedy"
    means core = 1. Fill core_capacity in the strongest order, then what is left of capacity in
    the random order, from the candidates not yet in.
+9. Importance of what was drawn, while it is trained (`spec.REFRESHES`). Let n_t be the
+   norm of the gradient of the channel's weights in step t since the draw, t = 1, 2, ...: the root
+   of the sum of the squares, of one batch, in a device of one sample, before it is accumulated,
+   clipped or applied.
+       mean      m_1 = n_1;  m_t = m_(t-1) + (n_t - m_(t-1)) * (1 / float(t))
+       last      m_t = n_t
+       running   m_t = m_(t-1) + (n_t - m_(t-1)) * 0.1f, m_0 being the importance before the draw;
+                 m_1 = n_1 for what was never trained
+   each operation rounded by itself. Algorithm 1 replaces the norms of what was drawn last by one
+   norm for the epoch; which, it leaves open. Ours is the mean: in a step of a single sample many
+   channels are idle, and one whose last norm is 0 would never be drawn again.
+   Without a step since the draw, importances stay what they were.
 
 Example:
     >>> plan = sample_channels(specs, importance, "64KiB", seed=1, draw=0)
@@ -60,6 +79,8 @@ from tf_medyate.cost import CostModel
 from tf_medyate.errors import BudgetTooSmallError, OptionError, UnknownLayerError
 from tf_medyate.spec import LayerDraw, LayerSpec, MemoryBudget, UpdatePlan
 
+UNSEEN = -1.0
+"""Importance of a channel that was never trained."""
 WEIGHTINGS = ("norm", "rgn", "uniform")
 SHARPNESSES = (0.5, 1, 2)
 ORDERS = ("random", "greedy")
@@ -131,6 +152,15 @@ def strengths(importance: npt.ArrayLike, costs: npt.ArrayLike, weighting: str) -
         return np.ones(np.shape(costs), np.float32)
     values = _checked_weights("importance", importance)
     return values / np.asarray(costs).astype(np.float32) if weighting == "rgn" else values
+
+
+def fill_unseen(importance: npt.ArrayLike) -> Floats:
+    """Step 3: importances [n] with the largest in place of each UNSEEN, if any was seen."""
+    values = np.asarray(importance).astype(np.float32)
+    unseen = values == UNSEEN
+    if not unseen.any() or unseen.all():
+        return values
+    return np.where(unseen, values[~unseen].max(), values)
 
 
 def sharpen(strength: Floats, sharpness: float) -> Floats:
@@ -236,8 +266,8 @@ def sample_channels(
 
     Args:
         specs: The weighted layers of the folded model.
-        importance: Layer name -> float [channels], running mean of ||dW_c||_2, for every kept
-            layer; not read if `weighting` is "uniform".
+        importance: Layer name -> float [channels], ||dW_c||_2, for every kept layer, or UNSEEN; not
+            read if `weighting` is "uniform".
         budget: What the update may occupy: bytes, text such as "64KiB", or a MemoryBudget.
         kept: Layers to draw from, None for every trainable one. Heads are never drawn.
         cost: What a channel costs; None for CostModel(unit=budget.unit).
@@ -272,8 +302,11 @@ def sample_channels(
     sizes = [spec.channels for spec in layers]
     costs = np.repeat(np.array([cost.channel(spec) for spec in layers], np.int64), sizes)
     flat = [] if weighting == "uniform" else [_importance_of(s, importance) for s in layers]
-    strength = strengths(np.concatenate([np.zeros(0, np.float32), *flat]), costs, weighting)
+    known = fill_unseen(np.concatenate([np.zeros(0, np.float32), *flat]))
     room, share = budget.amount - fixed, 1.0 if order == "greedy" else core
+    if (known == UNSEEN).any():
+        weighting, share = "uniform", 0.0
+    strength = strengths(known, costs, weighting)
     core_capacity = (room * round(share * 2**16) + 2**15) >> 16
     chosen = np.zeros(costs.size, np.bool_)
     if core_capacity:
@@ -318,7 +351,10 @@ def _importance_of(spec: LayerSpec, importance: Mapping[str, npt.ArrayLike]) -> 
     found = np.shape(importance[spec.name]) if spec.name in importance else None
     remedy = 'Calibrate every kept layer, or draw with weighting="uniform".'
     _check(name, found == shape, f"an array of shape {shape}", found, remedy)
-    return _checked_weights(name, importance[spec.name])
+    values = np.asarray(importance[spec.name], np.float64)
+    unseen = values == UNSEEN
+    checked = _checked_weights(name, np.where(unseen, 0.0, values))
+    return np.where(unseen, np.float32(UNSEEN), checked)
 
 
 def _candidates(

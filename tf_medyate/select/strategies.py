@@ -14,15 +14,18 @@ from typing import Any
 
 from tf_medyate.errors import OptionError
 from tf_medyate.select.sampling import SHARPNESSES
+from tf_medyate.spec import LAST, MEAN, REFRESHES, RUNNING
 
-RANKINGS = ("lara", "rgn", "fisher", "last_k")
+RANKINGS = ("lara", "rgn", "lara-squared", "fisher", "last_k")
 WHOLE_NET = "none"
+ALPHA, FIXED = "alpha", "fixed"
 
 CHANNELS, HEAD, ALL = "channels", "head", "all"
 TRAINS = (CHANNELS, HEAD, ALL)
 
-EQUAL, CALIBRATED, ORACLE, VELOCITY = "equal", "calibrated", "oracle", "velocity"
-IMPORTANCES = (EQUAL, CALIBRATED, ORACLE, VELOCITY)
+OBSERVED, EQUAL, CALIBRATED, ORACLE, VELOCITY = (
+    "observed", "equal", "calibrated", "oracle", "velocity")  # fmt: skip
+IMPORTANCES = (OBSERVED, EQUAL, CALIBRATED, ORACLE, VELOCITY)
 
 RANDOM, STRONGEST = "random", "strongest"
 SAMPLINGS = (RANDOM, STRONGEST)
@@ -38,14 +41,23 @@ EPOCH, NEVER = "epoch", "never"
 class Strategy:
     """What is trained: which layers, which of their channels, and when these are drawn again.
 
+    What is left out is as in MeDyate (arXiv 2510.20979).
+
     Attributes:
         name: Name of the preset it started from.
         trains: "channels" of the kept layers, within a budget, and the head; "head" alone; "all".
         ranking: Which layers may be drawn from: one of RANKINGS, or "none" for the whole net.
-        top_k: How many of them: covered share of the score (float up to 1) or number (int).
-        importance: What a channel's strength comes from: "equal" (all are alike), "calibrated"
-            (a full gradient before the first draw, then a running mean of what was trained),
-            "oracle" (a full gradient before each draw) or "velocity" (how fast activations change).
+        top_k: How many of them: "alpha", "fixed", covered share of the score (float up to 1) or
+            number (int); see `tf_medyate.rank_layers`.
+        alpha: With "alpha": largest share of the kept layers' channels that one draw may hold.
+        importance: What a channel's strength comes from: "observed" (MeDyate's Algorithm 1: the
+            norms that were seen in training, and no full gradient ever: the first draw is
+            uniform, at the second the largest norm stands for all that were not seen), "equal"
+            (all are alike), "calibrated" (a full gradient before the first draw, then what
+            was seen in training), "oracle" (a full gradient before each draw) or "velocity"
+            (how fast activations change).
+        refresh: How norms seen in training become one: "mean" over the steps since the draw, the
+            "last" step's, or a "running" mean over draws; see `sampling`, step 9.
         sampling: How channels are chosen by it: "random" (a weighted draw) or "strongest" first.
         weighting: A channel's strength: "norm" (||dW_c||) or "rgn" (||dW_c|| / C_c).
         sharpness: Power of the strength in a random draw, 0.5, 1 or 2; above 1 favours the strong.
@@ -62,14 +74,16 @@ class Strategy:
     name: str
     trains: str = CHANNELS
     ranking: str = "lara"
-    top_k: float | int = 0.97
-    importance: str = CALIBRATED
+    top_k: float | int | str = ALPHA
+    alpha: float = 0.2
+    importance: str = OBSERVED
+    refresh: str = MEAN
     sampling: str = RANDOM
     weighting: str = NORM
     sharpness: float | str = 1
     core: float = 0.0
     resample_every: str | int = EPOCH
-    train_bias: bool = True
+    train_bias: bool = False
     summary: str = ""
 
     def __post_init__(self):
@@ -78,7 +92,9 @@ class Strategy:
         _one_of("trains", self.trains, TRAINS)
         _one_of("ranking", self.ranking, (*RANKINGS, WHOLE_NET))
         check_top_k(self.top_k)
+        check_alpha(self.alpha)
         _one_of("importance", self.importance, IMPORTANCES)
+        _one_of("refresh", self.refresh, REFRESHES)
         _one_of("sampling", self.sampling, SAMPLINGS)
         _one_of("weighting", self.weighting, WEIGHTINGS)
         _check_sharpness(self.sharpness, self.importance)
@@ -128,10 +144,14 @@ class Strategy:
         return self.trains == CHANNELS and self.ranking not in ("last_k", WHOLE_NET)
 
     @property
+    def draws_by_gradients(self) -> bool:
+        """Full gradients are needed before the first draw, whatever is known of the layers."""
+        return self.by_importance and self.importance in (CALIBRATED, ORACLE)
+
+    @property
     def needs_gradients(self) -> bool:
-        """Full gradients are needed before the first draw, for the ranking or for the draw."""
-        drawn_by = self.by_importance and self.importance in (CALIBRATED, ORACLE)
-        return self.ranks_by_gradients or drawn_by
+        """Full gradients are needed before the first draw, unless a ranking is given."""
+        return self.ranks_by_gradients or self.draws_by_gradients
 
     @property
     def needs_samples(self) -> bool:
@@ -141,7 +161,8 @@ class Strategy:
     @property
     def runs_on_device(self) -> bool:
         """A device can run it: it never needs a full gradient nor stored activations."""
-        return self.trains != CHANNELS or self.importance in (EQUAL, CALIBRATED)
+        known = self.importance in (OBSERVED, EQUAL, CALIBRATED) and self.refresh != LAST
+        return self.trains != CHANNELS or known
 
     @property
     def drawn_by(self) -> str:
@@ -152,7 +173,8 @@ class Strategy:
             return "with equal odds"
         strength = {NORM: "gradient norm", RGN: "(gradient norm / cost)"}[self.weighting]
         power = "" if self.sharpness == 1 else f"^{self.sharpness}"
-        return f"in proportion to {strength}{power}"
+        first = ", at first with equal odds" if self.importance == OBSERVED else ""
+        return f"in proportion to {strength}{power}{first}"
 
     def draw_number(self, epoch: int) -> int:
         """The number of the draw that is in force in an epoch counted from 0."""
@@ -164,13 +186,22 @@ class Strategy:
 def check_top_k(top_k: Any):
     """Raises OptionError unless it is a share of the score or a number of layers."""
     whole = _is_whole(top_k) and top_k >= 1
-    if not whole and not (isinstance(top_k, float) and 0 < top_k <= 1):
+    share = isinstance(top_k, float) and 0 < top_k <= 1
+    if not whole and not share and top_k not in (ALPHA, FIXED):
         raise OptionError(
             "top_k",
-            "a share above 0 and up to 1.0, or a positive whole number of layers",
+            f'"{ALPHA}", "{FIXED}", a share above 0 and up to 1.0, or a positive whole number of '
+            "layers",
             repr(top_k),
             "Use 0.97 to cover 97 % of the score, or 8 to keep eight layers.",
         )
+
+
+def check_alpha(alpha: Any):
+    """Raises OptionError unless it is a share."""
+    if not _is_number(alpha) or not 0 < alpha <= 1:
+        remedy = "The published value is 0.2."
+        raise OptionError("alpha", "a share above 0 and up to 1", repr(alpha), remedy)
 
 
 def _check_sharpness(sharpness: Any, importance: str):
@@ -201,65 +232,57 @@ def _one_of(argument: str, value: Any, allowed: tuple[str, ...]):
         raise OptionError(argument, " | ".join(allowed), repr(value), hint)
 
 
-_PRESETS = (
+# The rivals differ in layers and channels alone. One rule for the biases of all: the head's is
+# trained, the kept layers' are not (the papers' nets have none; their BatchNorm, which they train
+# in every strategy, is folded here). `full` trains everything.
+_PUBLISHED = (
+    Strategy("medyate", summary="MeDyate (2510.20979): LaRa layers, draws by the norms seen"),
     Strategy(
-        "medyate",
-        # In a small budget the probability of a channel follows ||dW||^2, the decrease of the loss
-        # that it offers to first order: what LaRa scores layers by. In a larger one that would
-        # leave nothing to chance. See docs/results.md for what else was tried.
-        sharpness=AUTO,
-        summary="the default: LaRa layers, draw as sharp as the budget allows, biases, too",
-    ),
-    Strategy(
-        "medyate-paper",
-        train_bias=False,
-        summary="the published setting: LaRa layers, draw by gradient norm, no biases",
+        "prev-medyate",
+        ranking="rgn",
+        top_k=FIXED,
+        summary="MeDyate's draws in TraDy's layers",
     ),
     Strategy(
         "trady",
         ranking="rgn",
+        top_k=FIXED,
         importance=EQUAL,
-        train_bias=False,
-        summary="TraDy (2510.19675): RGN layers, uniform draw",
+        summary="TraDy (2510.19675): layers of 97 % of its score, a uniform draw every epoch",
     ),
+    Strategy("lara-trady", importance=EQUAL, summary="TraDy's draws in MeDyate's layers"),
     Strategy(
-        "su",
-        ranking="rgn",
+        "lara-det-raw",
+        importance=ORACLE,
         sampling=STRONGEST,
-        weighting=RGN,
-        resample_every=NEVER,
-        summary="Sparse Update (2206.15472): the best set by calibration, kept",
+        summary="oracle: LaRa layers, largest norms of a full gradient before every epoch",
     ),
     Strategy(
-        "velocity",
+        "lara-prob-raw",
+        importance=ORACLE,
+        summary="oracle: LaRa layers, draw by the norms of a full gradient before every epoch",
+    ),
+    Strategy(
+        "s-full-random",
         ranking=WHOLE_NET,
-        importance=VELOCITY,
-        sampling=STRONGEST,
-        train_bias=False,
-        summary="Velocity (2312.05282): channels whose activations still change, whole net",
-    ),
-    Strategy(
-        "tinytrain",
-        ranking="fisher",
-        sampling=STRONGEST,
-        weighting=RGN,
+        importance=EQUAL,
         resample_every=NEVER,
-        summary="TinyTrain (2307.09988): Fisher layers, a fixed choice per task",
+        summary="one uniform draw from the whole net, kept",
     ),
     Strategy(
         "d-full-random",
         ranking=WHOLE_NET,
         importance=EQUAL,
-        train_bias=False,
-        summary="uniform draw over the whole net, every epoch",
+        summary="a uniform draw from the whole net every epoch",
     ),
     Strategy(
-        "s-topk-random",
-        ranking="rgn",
-        importance=EQUAL,
+        "s-det-rgn",
+        ranking=WHOLE_NET,
+        importance=CALIBRATED,
+        sampling=STRONGEST,
+        weighting=RGN,
         resample_every=NEVER,
-        train_bias=False,
-        summary="one uniform draw in the RGN layers, kept",
+        summary="whole net, largest RGN of a full gradient at the start, kept",
     ),
     Strategy(
         "d-det-rgn",
@@ -267,15 +290,75 @@ _PRESETS = (
         importance=ORACLE,
         sampling=STRONGEST,
         weighting=RGN,
-        train_bias=False,
-        summary="oracle: best RGN by a full gradient before every epoch",
+        summary="oracle: whole net, largest RGN of a full gradient before every epoch",
     ),
-    Strategy("greedy", sampling=STRONGEST, weighting=RGN, summary="LaRa layers, strongest first"),
-    Strategy("head", trains=HEAD, train_bias=False, summary="only the last weighted layer"),
-    Strategy("full", trains=ALL, summary="everything, without a budget"),
+    Strategy(
+        "s-topk-random",
+        ranking="rgn",
+        top_k=FIXED,
+        importance=EQUAL,
+        resample_every=NEVER,
+        summary="one uniform draw in TraDy's layers, kept",
+    ),
+    Strategy(
+        "velocity",
+        ranking=WHOLE_NET,
+        importance=VELOCITY,
+        sampling=STRONGEST,
+        summary="Velocity (2312.05282): channels whose activations still change, whole net",
+    ),
+    Strategy("head", trains=HEAD, summary="only the last weighted layer"),
+    Strategy("full", trains=ALL, train_bias=True, summary="everything, without a budget"),
 )
-PRESETS: dict[str, Strategy] = {strategy.name: strategy for strategy in _PRESETS}
-DEFAULT = "medyate"
+_OURS = (
+    Strategy(
+        "medyate-calibrated",
+        # In a small budget the probability of a channel follows ||dW||^2, the decrease of the loss
+        # that it offers to first order: what lara-squared scores layers by. In a larger one that
+        # would leave nothing to chance. See docs/results.md for what else was tried.
+        ranking="lara-squared",
+        top_k=0.97,
+        importance=CALIBRATED,
+        refresh=RUNNING,
+        sharpness=AUTO,
+        train_bias=True,
+        summary="ours: calibrated start, draw as sharp as the budget allows, biases, too",
+    ),
+    Strategy(
+        "greedy",
+        ranking="lara-squared",
+        top_k=0.97,
+        importance=CALIBRATED,
+        refresh=RUNNING,
+        sampling=STRONGEST,
+        weighting=RGN,
+        train_bias=True,
+        summary="ours: calibrated start, strongest first",
+    ),
+    Strategy(
+        "su-like",
+        ranking="rgn",
+        top_k=0.97,
+        importance=CALIBRATED,
+        sampling=STRONGEST,
+        weighting=RGN,
+        resample_every=NEVER,
+        summary="in the manner of Sparse Update (2206.15472): the best set by calibration, kept",
+    ),
+    Strategy(
+        "tinytrain",
+        ranking="fisher",
+        top_k=0.97,
+        importance=CALIBRATED,
+        sampling=STRONGEST,
+        weighting=RGN,
+        resample_every=NEVER,
+        summary="after TinyTrain (2307.09988): Fisher layers, a fixed choice per task",
+    ),
+)
+PRESETS: dict[str, Strategy] = {strategy.name: strategy for strategy in (*_PUBLISHED, *_OURS)}
+DEFAULT = "medyate-calibrated"
+_RENAMED = {"medyate-paper": "medyate"}
 
 
 def strategy(base: str | Strategy = DEFAULT, **changes) -> Strategy:
@@ -289,6 +372,7 @@ def strategy(base: str | Strategy = DEFAULT, **changes) -> Strategy:
         OptionError: Unknown preset, part or value.
     """
     if not isinstance(base, Strategy):
+        base = _RENAMED.get(base, base)
         _one_of("strategy", base, tuple(PRESETS))
         base = PRESETS[base]
     parts = tuple(field.name for field in dataclasses.fields(Strategy))

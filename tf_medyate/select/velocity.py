@@ -16,7 +16,7 @@ import tensorflow as tf
 from tf_medyate.prepared.folding import require_prepared
 from tf_medyate.prepared.layers import masked_layers
 from tf_medyate.prepared.tensors import TracedOnce
-from tf_medyate.select.ranking import full_mode
+from tf_medyate.select.gradients import full_mode
 
 _POSITIONS_PER_SAMPLE = 64
 

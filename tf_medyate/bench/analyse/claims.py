@@ -1,15 +1,18 @@
 """Which of the papers' claims hold in a panel of results.
 
-Three claims compare strategies that differ in one part only, budgets averaged:
+Most claims compare strategies that differ in one part only, budgets averaged:
 
     dynamic better than static     a new draw before every epoch, or the first one kept
     weighted better than uniform   a draw by gradient norm, or one where all channels are equal
-    LaRa better than RGN           the layers that either ranking keeps
+    raw norm better than RGN       a draw by the norm, or by the norm over the cost
+    LaRa's layers, TraDy's         the layers that either ranking keeps, each as published
+    alpha, a share of the score    how many layers are kept
+    top layers, the whole net      uniform draws from either
 
 Each is tested paired by block: is it so on these nets and data? And paired by case, folds averaged:
 may one expect it of others? A claim holds if both say so.
 
-The fourth, that the order of layers belongs to the net and not to the task, is in layer_order.py.
+The last, that the order of layers belongs to the net and not to the task, is in layer_order.py.
 
 Example:
     >>> for verdict in judge(Panel(results)):
@@ -24,7 +27,7 @@ import math
 from tf_medyate.bench.analyse import layer_order
 from tf_medyate.bench.analyse.panel import ALL_LEVELS, Panel, over_folds
 from tf_medyate.bench.analyse.statistics import ALPHA, Paired, between, holm
-from tf_medyate.bench.plan.suites import RGN_TWIN, STATIC_TWIN, UNIFORM_TWIN
+from tf_medyate.bench.plan.suites import COVER_TWIN, RGN_TWIN
 
 HOLDS, REFUTED, OPEN, UNMEASURED = "holds", "does not hold", "not shown", "not measured"
 ON_THESE_TASKS = " on these tasks"
@@ -39,12 +42,17 @@ class Pair:
     theirs: str
 
 
+DYNAMIC = "dynamic better than static"
 PAIRS = (
-    Pair("dynamic better than static", "medyate-paper", STATIC_TWIN),
-    Pair("dynamic better than static", "trady", "s-topk-random"),
-    Pair("weighted better than uniform", "medyate-paper", UNIFORM_TWIN),
-    Pair("LaRa better than RGN", "medyate-paper", RGN_TWIN),
-    Pair("LaRa better than RGN", UNIFORM_TWIN, "trady"),
+    Pair(DYNAMIC, "trady", "s-topk-random"),
+    Pair(DYNAMIC, "d-full-random", "s-full-random"),
+    Pair("weighted better than uniform", "medyate", "lara-trady"),
+    Pair("weighted better than uniform", "prev-medyate", "trady"),
+    Pair("raw norm better than RGN", "medyate", RGN_TWIN),
+    Pair("LaRa's layers better than TraDy's", "medyate", "prev-medyate"),
+    Pair("LaRa's layers better than TraDy's", "lara-trady", "trady"),
+    Pair("alpha better than a share of the score", "medyate", COVER_TWIN),
+    Pair("top layers better than the whole net", "trady", "d-full-random"),
 )
 ORDER_CLAIM = "layer order stable across tasks"
 

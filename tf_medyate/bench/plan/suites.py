@@ -14,16 +14,18 @@ from __future__ import annotations
 
 import dataclasses
 
-from tf_medyate.bench.plan.budgets import SCHEMES, SHARE, Budget
+from tf_medyate.bench.plan.budgets import SHARE, Budget
 from tf_medyate.bench.plan.recipe import COLOUR, FLIP, Recipe
 from tf_medyate.errors import OptionError
+from tf_medyate.select.published import PUBLISHED
 
-# Each pair of twins differs in one part only: see claims.py.
-STATIC_TWIN = "medyate-paper:resample_every=never"
-UNIFORM_TWIN = "medyate-paper:importance=equal"
-RGN_TWIN = "medyate-paper:ranking=rgn"
-PEERS = ("medyate", "medyate-paper", "trady", "su", "velocity", "tinytrain", "s-topk-random",
-         "head", "full")  # fmt: skip
+# Each twin differs from medyate in one part only: see claims.py.
+RGN_TWIN = "medyate:weighting=rgn"
+COVER_TWIN = "medyate:top_k=0.97"
+TWINS = (RGN_TWIN, COVER_TWIN)
+PEERS = ("medyate", "prev-medyate", "lara-trady", "trady", "lara-prob-raw", "lara-det-raw",
+         "medyate-calibrated", "su-like", "head", "full", "d-full-random", "s-topk-random",
+         "s-full-random")  # fmt: skip
 # The papers' nets as tiny-training publishes them: with ImageNet weights, normalisation folded.
 FOLDED = "_folded"
 TINY_TRAINING = "github.com/mit-han-lab/tiny-training"
@@ -34,11 +36,9 @@ _DATA = (
 )
 OWN = "own"
 OWN_SUMMARY = "any registered --networks on any registered --datasets; see docs/extending.md"
-TWINS = (STATIC_TWIN, UNIFORM_TWIN, RGN_TWIN)
 _LABELS = {
-    STATIC_TWIN: "medyate-paper, static",
-    UNIFORM_TWIN: "medyate-paper, uniform",
-    RGN_TWIN: "medyate-paper, RGN",
+    RGN_TWIN: "medyate, draw by RGN",
+    COVER_TWIN: "medyate, 97 % of the score",
 }
 
 
@@ -113,7 +113,7 @@ def _published(network: str) -> tuple[Budget, ...]:
     TraDy and MeDyate count the first, Velocity the second.
     """
     levels = ("small", "middle", "large")
-    chosen = [SCHEMES[network][number] for number in (0, 2, 4)]
+    chosen = [PUBLISHED[network].schemes[number] for number in (0, 2, 4)]
     named = list(zip(levels, chosen, strict=True))
     elements = [Budget(n, s.elements, "elements") for n, s in named]
     weights = [Budget(f"{n}, weights", s.weights, "weights") for n, s in named]
@@ -145,7 +145,7 @@ def _paper() -> Suite:
             _vision_recipe(dataset),
             _FULL_RATE,
         )
-        for network in SCHEMES
+        for network in PUBLISHED
         for dataset in _VISION
     )
     return Suite(
@@ -234,7 +234,7 @@ def _smoke() -> Suite:
             Case("ds_cnn", "digits", (0,), budgets, recipe),
             Case("ds_cnn", "watch", (0,), budgets, recipe),
         ),
-        ("medyate", "medyate-paper", STATIC_TWIN, "head", "full"),
+        ("medyate", "lara-trady", "medyate-calibrated", "head", "full"),
         seeds=(0,),
         packages=("scikit-learn", "seglearn==1.2.5 --no-deps"),
     )

@@ -23,7 +23,7 @@ from tf_medyate.prepared.folding import layer_specs
 from tf_medyate.prepared.layers import masked_layers
 from tf_medyate.prepared.model import PreparedModel
 from tf_medyate.select.strategies import PRESETS, Strategy
-from tf_medyate.spec import WEIGHTS, LayerSpec, MemoryBudget
+from tf_medyate.spec import RUNNING, WEIGHTS, LayerSpec, MemoryBudget
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,7 +118,14 @@ def recipe_of(model: PreparedModel, medyate: Any) -> Recipe:
         loss=loss.kind,
         from_logits=loss.from_logits,
         optimizer=optimizer,
+        importance_rule=_importance_rule(medyate.strategy),
     )
+
+
+def _importance_rule(strategy: Strategy) -> ImportanceRule:
+    """A device has no rule for "last": such strategies are refused before."""
+    running = strategy.refresh == RUNNING
+    return ImportanceRule.RUNNING_MEAN if running else ImportanceRule.DRAW_MEAN
 
 
 def unranked_recipe(model: PreparedModel, medyate: MeDyate) -> Recipe:
@@ -166,8 +173,8 @@ def _check_plan(medyate: Any):
         raise OptionError(
             "medyate",
             f"a strategy that a device can run: {', '.join(_device_presets())}",
-            f"{strategy.name!r} with importance={strategy.importance!r}",
-            "It needs the full gradient or stored activations; choose another strategy.",
+            f"{strategy.name!r}: importance={strategy.importance!r}, refresh={strategy.refresh!r}",
+            "It needs full gradients or stored activations, or the last norm; choose another.",
         )
     if medyate.device_batch != 1:
         raise OptionError(

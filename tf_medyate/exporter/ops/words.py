@@ -51,7 +51,7 @@ NO_STEPS = -1
 """`StateWord.STEPS` where importance is a running mean."""
 
 IMPORTANCE_RATE = 0.1
-"""Weight of the newest step in the running mean of importance; 1 - state.IMPORTANCE_MOMENTUM."""
+"""Weight of the newest step in the running mean of importance; `state.RUNNING_RATE`."""
 
 
 class Activation(enum.IntEnum):

@@ -5,9 +5,9 @@ once would each restore what the other had put there, and standard error would b
 
 Example:
     >>> with captured_stderr() as printed:
-    ...     interpreter.invoke()
+    ...     written = os.write(2, b"from a C++ library")
     >>> printed.getvalue()
-    ''
+    'from a C++ library'
 """
 
 import contextlib

@@ -37,6 +37,9 @@ class BoardError(MedyateError, ValueError):
         self.args = (argument, expected, received, remedy, fit)
         self.fit = fit
 
+    def __reduce__(self):
+        return type(self), self.args
+
 
 @dataclasses.dataclass(frozen=True)
 class BoardFit:

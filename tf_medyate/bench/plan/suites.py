@@ -171,11 +171,14 @@ def _tiny() -> Suite:
     small = Recipe(epochs=9, warmup=1, batch=16, learning_rate=0.02, renormalise=256,
                    most_train=300, most_test=500)  # fmt: skip
     resnet = dataclasses.replace(small, learning_rate=0.015)
-    mobile = dataclasses.replace(small, learning_rate=0.05, epochs=5, most_train=1200, pixels=48)
+    # MobileNetV1 learns slowly, and MNIST takes more samples. Full fine-tuning, fold 4, one run:
+    # MobileNetV1 91 % (digits), 80 % (MNIST-5k), ResNet8 90 % (MNIST-5k; 11 % at a rate of 0.03).
+    more = dataclasses.replace(small, most_train=600)
+    mobile = dataclasses.replace(small, epochs=11, most_train=1200, pixels=48)
     budgets = _shares(0.05, 0.15)
     cases = (
         Case("resnet8", "digits", (0, 1), budgets, resnet),
-        Case("resnet8", "mnist5k", (0, 1), budgets, resnet),
+        Case("resnet8", "mnist5k", (0, 1), budgets, more),
         Case("mobilenet_v1", "digits", (0,), budgets, mobile),
         Case("mobilenet_v1", "mnist5k", (0,), budgets, mobile),
         Case("ds_cnn", "watch", (1, 2, 3, 4, 5), budgets, small),
@@ -192,8 +195,8 @@ def _tiny() -> Suite:
 
 
 def _imagenet() -> Suite:
-    # As cheap as is honest: 96 pixels, 1,100 pictures, 8 epochs. Rates were chosen on seeds 100 and
-    # 101 of other folds, with all strategies' mean; docs/results.md has the table.
+    # As cheap as is honest: 96 pixels, 1,100 pictures, 8 epochs. The rates are from first looks and
+    # still to be chosen on seeds that are not reported (100 and 101), by all strategies' mean.
     image = Recipe(epochs=7, warmup=1, batch=32, learning_rate=_RATE, pixels=96, most_train=1100,
                    most_test=1000)  # fmt: skip
     voice = Recipe(epochs=14, warmup=1, batch=16, learning_rate=0.03, renormalise=256)

@@ -82,7 +82,9 @@ def positive(text: str) -> float:
 
 def data_flags(parser):
     """--model, --data and --loss."""
-    parser.add_argument("--model", required=True, help="a Keras model file (.keras or .h5)")
+    parser.add_argument(
+        "--model", required=True, help="a Keras model file (.keras or .h5, of Keras 2, too)"
+    )
     data_flag(parser)
     parser.add_argument(
         "--loss",
@@ -164,15 +166,11 @@ def load_model(path: str) -> keras.Model:
     Raises:
         OptionError: There is no such file, or it holds no model.
     """
-    import keras
+    from tf_medyate.prepared import legacy
 
-    existing_file("--model", path)
-    try:
-        loaded: Any = keras.models.load_model(path, compile=False)
-    except Exception as error:  # a damaged file may raise anything
-        remedy = "Save it with model.save('model.keras') in Keras 3."
-        raise OptionError("--model", "a Keras model file", f"{path} ({error})", remedy) from None
-    return loaded
+    if not Path(path).is_dir():
+        existing_file("--model", path)
+    return legacy.load_model(path, "--model")
 
 
 def check_model_file(flag: str, path: str, like: str | Path) -> None:

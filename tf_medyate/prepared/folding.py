@@ -20,6 +20,7 @@ import numpy as np
 from tf_medyate.errors import FoldingError, NotPreparedError
 from tf_medyate.prepared.graph import ModelGraph, Node, rebuild, trace
 from tf_medyate.prepared.layers import MaskedConv2D, MaskedDepthwiseConv2D
+from tf_medyate.prepared.legacy import from_tf_keras
 from tf_medyate.prepared.model import PreparedModel
 from tf_medyate.prepared.supported import (
     TWINS,
@@ -56,7 +57,7 @@ def prepare(base: keras.Model) -> PreparedModel:
 
     Args:
         base: A built Sequential or functional model of supported layers, nested models included,
-            in float32 and channels-last. It is not changed.
+            in float32 and channels-last. It is not changed. A model of `tf_keras` is converted.
 
     Returns:
         The folded model, uncompiled. Its inference outputs equal `base`'s within float32
@@ -70,6 +71,7 @@ def prepare(base: keras.Model) -> PreparedModel:
         FoldingError: The outputs differ: something in `base` was not understood.
         NotPreparedError: `base` is prepared already.
     """
+    base = from_tf_keras(base)
     model, left_out = _fold_model(base)
     if left_out:
         warnings.warn(

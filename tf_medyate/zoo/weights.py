@@ -23,7 +23,8 @@ import h5py
 import keras
 import numpy as np
 
-from tf_medyate.errors import DataError
+from tf_medyate.errors import DataError, OptionError
+from tf_medyate.prepared.legacy import load_model
 from tf_medyate.zoo.torch_file import read_torch
 
 VARIABLE = "MEDYATE_WEIGHTS"
@@ -196,8 +197,11 @@ def _from_keras(name: str, weights: dict[str, np.ndarray], depthwise: bool) -> L
 
 
 def _read_keras(path: pathlib.Path) -> list[LayerWeights]:
-    """A file of Keras 3; Keras refuses to load code from it (safe mode)."""
-    model: Any = keras.saving.load_model(path, compile=False)
+    """A file of Keras 3 or 2; Keras refuses to load code from it (safe mode)."""
+    try:
+        model = load_model(path)
+    except OptionError as error:
+        raise DataError(str(path), error.expected, error.received, error.remedy) from None
     return [
         LayerWeights(layer.name, _KINDS[type(layer)], tuple(layer.get_weights()))
         for layer in _weighted(model)

@@ -65,10 +65,10 @@ def load_model(path: str | os.PathLike, argument: str = "path") -> keras.Model:
     path = pathlib.Path(path)
     if path.is_dir():
         return _load_folder(path, argument)
-    if path.suffix in _OTHERS:
-        raise OptionError(argument, "a Keras model file", str(path), _OTHERS[path.suffix])
-    if path.suffix == ".keras":
-        _check_zip(path, argument)
+    if path.suffix not in (".keras", ".h5", ".hdf5"):
+        remedy = _OTHERS.get(path.suffix, "Save it with model.save('model.keras').")
+        raise OptionError(argument, "a Keras model file (.keras or .h5)", str(path), remedy)
+    _check_whole(path, argument)
     try:
         loaded: Any = keras.models.load_model(path, compile=False)
         return loaded
@@ -104,16 +104,20 @@ def from_tf_keras(model: Any) -> Any:
 # --- files
 
 
-def _check_zip(path: pathlib.Path, argument: str) -> None:
+def _check_whole(path: pathlib.Path, argument: str) -> None:
     """Keras says of a damaged file that it was not found."""
-    remedy = "It may be cut short or damaged: save it again, model.save('model.keras')."
     try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
+        if path.suffix == ".keras":
+            with zipfile.ZipFile(path) as archive:
+                damaged = archive.testzip()
+            if damaged:
+                raise zipfile.BadZipFile(f"{damaged} is damaged")
+        else:
+            h5py.File(path).close()
     except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError) as error:
-        raise OptionError(argument, "a .keras file", f"{path} ({error})", remedy) from None
-    if damaged:
-        raise OptionError(argument, "a .keras file", f"{path} ({damaged} is damaged)", remedy)
+        remedy = "It may be cut short or damaged: save or copy it again."
+        expected = f"a {path.suffix} file of Keras"
+        raise OptionError(argument, expected, f"{path} ({error})", remedy) from None
 
 
 def _config(path: pathlib.Path) -> dict[str, Any]:

@@ -35,6 +35,9 @@ REFRESHES = (MEAN, LAST, RUNNING)
 "mean" over the steps since the draw; that of the "last" step; or a "running" mean that goes on
 from what the channel had before the draw.
 """
+RUNNING_RATE = 0.1
+"""Weight of the newest step in a running mean: about the last ten steps count, less than one epoch
+of the data sets that fit a device."""
 FLASH_PAGE_BYTES = 4096
 """What one erase of a board's flash erases; exported weights begin and end at such pages."""
 

@@ -56,7 +56,7 @@ struct Draw {
     const std::map<std::string, Weighting> weightings = {
         {"norm", Weighting::kNorm}, {"rgn", Weighting::kRgn}, {"uniform", Weighting::kUniform}};
     const std::map<double, Sharpness> sharpnesses = {
-        {0.5, Sharpness::kHalf}, {1, Sharpness::k1}, {2, Sharpness::k2}};
+        {0.5, Sharpness::kHalf}, {1, Sharpness::kOne}, {2, Sharpness::kTwo}};
     const auto channels = json["channels"].words();
     const auto costs = json["channel_costs"].words();
     for (size_t i = 0; i < channels.size(); ++i) {

@@ -8,8 +8,8 @@ from tf_medyate.commands import common
 from tf_medyate.commands.dataset import CLASSES, TARGETS, read_data
 from tf_medyate.commands.learning import learn, measure
 from tf_medyate.commands.screen import metric, out, score_text
-from tf_medyate.commands.training import cosine
 from tf_medyate.errors import OptionError
+from tf_medyate.falling_rate import cosine
 
 _EXAMPLES = ("simulate --bundle out --data data.npz --epochs 10 --cosine",)
 
@@ -58,4 +58,4 @@ def run(args):
 
 def falling(rate: float, samples: int, epochs: int):
     """A learning rate that falls along a cosine, epoch by epoch, by samples learned from."""
-    return lambda step: cosine(rate, min(step // samples, epochs - 1), epochs)
+    return lambda step: cosine(rate, min(step // samples, epochs - 1) / epochs)

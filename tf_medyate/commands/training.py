@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from tf_medyate.commands import losses
 from tf_medyate.commands.dataset import Dataset
 from tf_medyate.commands.screen import epoch_progress
+from tf_medyate.falling_rate import cosine
 
 if TYPE_CHECKING:
     import keras
     from rich.progress import Progress
-
-
-def cosine(rate: float, epoch: int, epochs: int) -> float:
-    """The learning rate of an epoch that falls along a cosine, from `rate` at epoch 0."""
-    return rate * 0.5 * (1 + math.cos(math.pi * epoch / epochs))
 
 
 def train(
@@ -52,7 +47,7 @@ def train(
     }
     medyate = md.MeDyate(budget, name, verbose=0, **options)
     rates = keras.callbacks.LearningRateScheduler(
-        lambda epoch: cosine(args.learning_rate, epoch, args.epochs)
+        lambda epoch: cosine(args.learning_rate, epoch / args.epochs)
     )
     fit: Any = model.fit  # Keras's own hints are narrower than what it takes
     with epoch_progress(args.epochs) as bar:

@@ -24,11 +24,7 @@ import tensorflow as tf
 from tf_medyate.errors import PlanError
 from tf_medyate.prepared.pool_layout import Draws, Kernels, Layout, Placement, Sizes, lay_out
 from tf_medyate.prepared.tensors import Constants, assign, read, sum_over_replicas, with_gradient
-from tf_medyate.spec import LAST, MEAN, RUNNING
-
-# Weight of the newest step in the running mean: about the last ten steps count, less than one epoch
-# of the data sets that fit a device.
-RUNNING_RATE = 0.1
+from tf_medyate.spec import LAST, MEAN, RUNNING, RUNNING_RATE
 
 _opened = threading.local()  # replicas of a distribution strategy trace in threads of their own
 

@@ -29,6 +29,7 @@ from tf_medyate.errors import (
     NonFiniteLossError,
     OptionError,
 )
+from tf_medyate.falling_rate import cosine
 from tf_medyate.prepared.folding import layer_specs, prepare, strip
 from tf_medyate.prepared.layers import masked_layers
 from tf_medyate.prepared.model import PreparedModel
@@ -162,8 +163,7 @@ def diagnose(
     for epoch in range(epochs):
         if progress is not None:
             progress(epoch + 1)
-        rate = learning_rate * 0.5 * (1 + np.cos(np.pi * epoch / epochs))
-        copy.optimizer.learning_rate.assign(rate)
+        copy.optimizer.learning_rate.assign(cosine(learning_rate, epoch / epochs))
         rows = draw.permutation(len(x))
         fit = {"batch_size": batch_size, "shuffle": False, "verbose": 0}
         losses.append(float(copy.fit(x[rows], y[rows], **fit).history["loss"][0]))

@@ -23,6 +23,7 @@ import tensorflow as tf
 
 from tf_medyate.cost import check_count
 from tf_medyate.errors import EmptyDataError, NonFiniteDataError, NotPreparedError, OptionError
+from tf_medyate.falling_rate import cosine
 from tf_medyate.prepared.data import Batch, take_batches, weighted
 from tf_medyate.prepared.folding import require_prepared
 from tf_medyate.prepared.layers import FULL, ChannelMasked, masked_layers
@@ -272,8 +273,8 @@ def measure_gradients(
     kept = [(v, read(v)) for layer in masked_layers(model) for v in _weights(layer)]
     try:
         probe = GradientProbe(model, loss, trains=True)
-        rate = lambda step: learning_rate * 0.5 * (1 + math.cos(math.pi * step / steps))  # noqa: E731
-        return probe(weighted(_endless(data, steps, seed)), progress, rate)
+        batches_of_steps = weighted(_endless(data, steps, seed))
+        return probe(batches_of_steps, progress, lambda step: cosine(learning_rate, step / steps))
     finally:
         for variable, value in kept:
             assign(variable, value)

@@ -187,7 +187,7 @@ float StrengthOf(Weighting weighting, float importance, uint32_t channel_cost) {
 float WeightOf(Sharpness sharpness, float strength, float largest) {
   const float y = largest > 0.0f ? strength / largest : 1.0f;
   if (sharpness == Sharpness::kHalf) return math::Sqrt(y);
-  if (sharpness == Sharpness::k1) return y;
+  if (sharpness == Sharpness::kOne) return y;
   return y * y;
 }
 

@@ -9,6 +9,8 @@
 
 #include <stdint.h>
 
+#include "tflm_ops/schema/op_options.h"
+
 namespace medyate {
 
 // SplitMix64 of seed and draw, step 1: without it the draws of one seed are correlated.
@@ -30,15 +32,6 @@ uint64_t ExponentialFixed(uint32_t u);
 
 // The same as a float, in units of ln 2: above 2^-33, at most 33.
 float ExponentialVariate(uint32_t u);
-
-enum class Weighting : uint8_t {
-  kNorm,     // A channel's strength is its importance.
-  kRgn,      // Importance / cost (TraDy).
-  kUniform,  // 1.
-};
-
-// The power of the weights in the draw.
-enum class Sharpness : uint8_t { kHalf, k1, k2 };
 
 struct CandidateLayer {
   uint32_t channels;

@@ -101,6 +101,18 @@ enum ImportanceRule {
   kImportanceRuleDrawMean = 1,
 };
 
+enum class Weighting : uint8_t {
+  kNorm = 0,
+  kRgn = 1,
+  kUniform = 2,
+};
+
+enum class Sharpness : uint8_t {
+  kHalf = 0,
+  kOne = 1,
+  kTwo = 2,
+};
+
 struct ControlOptions {
   // KOptionsVersion.
   uint32_t version;

@@ -11,9 +11,9 @@ Example:
 from __future__ import annotations
 
 import dataclasses
-import math
 
 from tf_medyate.errors import OptionError
+from tf_medyate.falling_rate import cosine
 
 CROP, FLIP, COLOUR = "crop", "flip", "crop and colour"
 AUGMENTATIONS = ("", FLIP, CROP, COLOUR)
@@ -83,8 +83,7 @@ class Recipe:
         """The learning rate at a time in epochs, 0 to `total_epochs`."""
         if epoch < self.warmup:
             return self.learning_rate * epoch / self.warmup
-        progress = (epoch - self.warmup) / self.epochs
-        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+        return cosine(self.learning_rate, (epoch - self.warmup) / self.epochs)
 
     def __str__(self) -> str:
         augment = f", random {self.augment}" if self.augment else ""

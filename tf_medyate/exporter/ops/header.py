@@ -11,6 +11,7 @@ from __future__ import annotations
 from tf_medyate import c_structs
 from tf_medyate.cpp_sources import source_root
 from tf_medyate.exporter.ops import schema as op_schema
+from tf_medyate.spec import RUNNING_RATE
 
 _ENUMS = (
     op_schema.Activation,
@@ -38,16 +39,18 @@ def op_options() -> str:
         f"constexpr int kDrawnAnew = {op_schema.DRAWN_ANEW};",
         f"constexpr float kUnseen = {op_schema.UNSEEN}f;",
         f"constexpr int kNoSteps = {op_schema.NO_STEPS};",
-        f"constexpr float kImportanceRate = {op_schema.IMPORTANCE_RATE}f;",
+        f"constexpr float kImportanceRate = {RUNNING_RATE}f;",
         f"constexpr int kStateWords = {op_schema.STATE_WORDS};",
         f"constexpr int kLayoutWords = {len(op_schema.LayoutWord)};",
         f"constexpr int kOptimizerWords = {len(op_schema.OptimizerWord)};",
         f"constexpr int kWeightings = {len(op_schema.Weighting)};",
-        f"constexpr int kSharpnesses = {len(op_schema.SHARPNESSES)};",
+        f"constexpr int kSharpnesses = {len(op_schema.Sharpness)};",
         "",
     ]
     for kind in _ENUMS:
         body += c_structs.enum_lines(kind)
+    for kind in (op_schema.Weighting, op_schema.Sharpness):
+        body += c_structs.enum_lines(kind, "uint8_t")
     for options in dict.fromkeys(op.options for op in op_schema.OPS):
         body += c_structs.struct_lines(options)
     body.append("}  // namespace medyate")

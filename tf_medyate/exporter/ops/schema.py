@@ -30,7 +30,6 @@ from tf_medyate.exporter.ops.option_structs import (
 from tf_medyate.exporter.ops.structs import VERSION, Field, Op, OptionsStruct
 from tf_medyate.exporter.ops.words import (
     DRAWN_ANEW,
-    IMPORTANCE_RATE,
     MAX_CHANNELS,
     NO_BIAS_DELTA,
     NO_IMPORTANCE,
@@ -45,6 +44,7 @@ from tf_medyate.exporter.ops.words import (
     ImportanceRule,
     LayoutWord,
     OptimizerWord,
+    Sharpness,
     StateWord,
     Weighting,
 )
@@ -71,7 +71,6 @@ __all__ = [
     "GATE_GRADIENT",
     "HARD_SWISH",
     "HARD_SWISH_GRADIENT",
-    "IMPORTANCE_RATE",
     "MAX_CHANNELS",
     "MAX_POOL_2D",
     "MAX_POOL_2D_GRADIENT",
@@ -98,6 +97,7 @@ __all__ = [
     "Op",
     "OptimizerWord",
     "OptionsStruct",
+    "Sharpness",
     "StateWord",
     "Weighting",
     "control_scratch_bytes",

@@ -28,6 +28,10 @@ are unseen is uniform; one in which some are gives these the largest norm seen, 
 
 import enum
 
+from tf_medyate.select.sampling import SHARPNESSES, UNSEEN
+
+__all__ = ["SHARPNESSES", "UNSEEN"]
+
 REGISTER_FUNCTION = "RegisterMedyateOps"
 """The plug-in's function that hands all ops to TFLM's resolver."""
 
@@ -44,14 +48,8 @@ NO_IMPORTANCE = -1
 DRAWN_ANEW = -1
 """`LayoutWord.RUN_OFFSET` of a layer whose channels are drawn; a head's run never moves."""
 
-UNSEEN = -1.0
-"""Importance of a channel that was never trained."""
-
 NO_STEPS = -1
 """`StateWord.STEPS` where importance is a running mean."""
-
-IMPORTANCE_RATE = 0.1
-"""Weight of the newest step in the running mean of importance; `state.RUNNING_RATE`."""
 
 
 class Activation(enum.IntEnum):
@@ -133,10 +131,14 @@ class ImportanceRule(enum.IntEnum):
 class Weighting(enum.IntEnum):
     """A channel's strength in the draw, as in tf_medyate/select/sampling.py."""
 
-    NORM = 0
-    RGN = 1
-    UNIFORM = 2
+    NORM = 0  # its importance
+    RGN = 1  # importance / cost (TraDy)
+    UNIFORM = 2  # 1
 
 
-SHARPNESSES = (0.5, 1, 2)
-"""Powers of the weights, by their number in `ControlOptions.sharpness`."""
+class Sharpness(enum.IntEnum):
+    """The power of the weights in the draw, by its number in `SHARPNESSES`."""
+
+    HALF = 0
+    ONE = 1
+    TWO = 2

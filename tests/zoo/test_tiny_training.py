@@ -186,6 +186,14 @@ class TestRefusals:
         with pytest.raises(DataError, match=message):
             read_mcu(write_pickle(tmp_path / "x.pkl", content))
 
+    @pytest.mark.parametrize("name", [b"_codecs\nencode", b"numpy.core.multiarray\n_reconstruct"])
+    def test_nothing_that_a_file_names_is_changed(self, name, tmp_path):
+        content = b"\x80\x02c" + name + b"\n}X\x01\x00\x00\x00aK\x01sb."
+        with pytest.raises(DataError, match="a change of what it may call"):
+            read_mcu(write_pickle(tmp_path / "x.pkl", content))
+        assert not vars(mcu_file._Reader._encode)
+        assert not vars(mcu_file._Reader._reconstruct)
+
     def test_one_text_as_many_arrays(self, tmp_path, monkeypatch):
         monkeypatch.setattr(mcu_file, "_MOST_BYTES", 1000)
         text = b"X\xfa\x00\x00\x00" + b"a" * 250 + b"q\x00X\x06\x00\x00\x00latin1q\x01"

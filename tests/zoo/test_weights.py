@@ -167,6 +167,64 @@ class TestReadTorch:
             read_torch(path)
         assert not (tmp_path / "sprung").exists()
 
+    @pytest.mark.parametrize("name", ["_rebuild_tensor_v2", "_rebuild_parameter"])
+    @pytest.mark.parametrize(
+        "state",
+        [b"}X\x01\x00\x00\x00aK\x01s", b"N}X\x0c\x00\x00\x00__defaults__)s\x86"],
+        ids=["attributes", "slots"],
+    )
+    def test_nothing_that_a_file_names_is_changed(self, name, state, tmp_path):
+        """The operation BUILD fills an object; ours are none to be filled."""
+        content = b"\x80\x02ctorch._utils\n" + name.encode() + b"\n" + state + b"b."
+        path = tmp_path / "x.pth"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("archive/data.pkl", content)
+        before = [vars(f).copy() for f in (torch_file._rebuild, torch_file._rebuild_parameter)]
+        with pytest.raises(DataError, match="a change of what it may call"):
+            read_torch(path)
+        assert before == [vars(f) for f in (torch_file._rebuild, torch_file._rebuild_parameter)]
+
+    @LAYOUTS
+    def test_what_is_not_asked_for_is_not_read(self, write, tmp_path, monkeypatch):
+        """An optimizer's state, in tensors or in objects, stays where it is."""
+        large = tensor("9", np.zeros(100_000, np.float32))
+        saved = {
+            "optimizer": {"state": [{"momentum": large}, (large,)]},
+            "state_dict": collections.OrderedDict(a=tensor("1", np.arange(3.0))),
+        }
+        path = write(tmp_path / "x.pth", saved)
+        read = []
+
+        def spied(kept):
+            def reading(stream, *sizes):
+                data = kept(stream, *sizes)
+                read.append(len(data))
+                return data
+
+            return reading
+
+        monkeypatch.setattr(zipfile.ZipExtFile, "read", spied(zipfile.ZipExtFile.read))
+        monkeypatch.setattr(torch_file, "_read_exactly", spied(torch_file._read_exactly))
+        np.testing.assert_array_equal(read_torch(path)["a"], np.arange(3.0))
+        assert read
+        assert sum(read) < 10_000
+
+    @pytest.mark.parametrize("elements", [-1, 5, 1 << 40])
+    def test_an_old_file_that_claims_another_size(self, elements, tmp_path):
+        path = write_old(tmp_path / "x.pth", {"a": tensor("0", np.zeros(4, np.float32))})
+        data = path.read_bytes()
+        path.write_bytes(data[:-24] + struct.pack("<q", elements) + data[-16:])
+        with pytest.raises(DataError, match="storage 0 of 4 elements"):
+            read_torch(path)
+
+    def test_one_storage_under_two_claims(self, tmp_path):
+        both = {
+            "a": View(Stored("0", np.zeros(4, np.float32)), 0, (4,), (1,)),
+            "b": View(Stored("0", np.zeros(2, np.float64)), 0, (2,), (1,)),
+        }
+        with pytest.raises(DataError, match="storage 0 is described twice"):
+            read_torch(write_zip(tmp_path / "x.pth", both))
+
     def test_only_the_names_of_a_state_dict_are_known(self):
         names = {f"{module}.{name}" for module, name in torch_file._Reader._KNOWN}
         assert names - {f"torch.{kind}" for kind in torch_file._DTYPES} == {
@@ -226,7 +284,7 @@ class TestReadTorch:
 
     def test_a_storage_cut_short(self, tmp_path):
         path = write_zip(tmp_path / "x.pth", {"a": tensor("0", np.zeros(4, np.float32))}, cut=4)
-        with pytest.raises(DataError, match="storage 0 of 3 elements"):
+        with pytest.raises(DataError, match="storage 0 of 4 elements"):
             read_torch(path)
 
     @pytest.mark.parametrize("content", [b"", b"half a file", pickle.dumps(7), b"PK\x03\x04"])

@@ -34,7 +34,7 @@ import numpy as np
 
 from tf_medyate.errors import DataError
 from tf_medyate.zoo.inverted import Block
-from tf_medyate.zoo.pickles import check_archive, check_pickle
+from tf_medyate.zoo.pickles import Fixed, check_archive, check_pickle
 from tf_medyate.zoo.weights import LayerWeights
 
 _MOST_BYTES = 16 * 2**20  # the largest of the three has 1 MiB
@@ -137,7 +137,8 @@ class _Reader(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in self._KNOWN:
             raise pickle.UnpicklingError(f"the name {module}.{name}")
-        return getattr(self, self._KNOWN[module, name])
+        known = getattr(self, self._KNOWN[module, name])
+        return known if isinstance(known, str) else Fixed(known)
 
     def _reconstruct(self, kind: Any, shape: Any, code: Any) -> _Array:
         if kind is not self._ndarray or shape != (0,):

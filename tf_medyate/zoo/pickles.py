@@ -15,7 +15,8 @@ import pathlib
 import pickle
 import pickletools
 import zipfile
-from typing import BinaryIO
+from collections.abc import Callable
+from typing import Any, BinaryIO
 
 _MOST_OPERATIONS = 1_000_000  # the largest net of the zoo has 8,000
 _PUT = ("BINPUT", "LONG_BINPUT")
@@ -47,6 +48,22 @@ def check_pickle(stream: BinaryIO) -> None:
         if count >= _MOST_OPERATIONS:
             raise pickle.UnpicklingError(f"more than {_MOST_OPERATIONS:,} operations")
     stream.seek(start)
+
+
+class Fixed:
+    """A function that a pickle may call; the operation BUILD would fill the function itself."""
+
+    __slots__ = ("_function",)
+
+    def __init__(self, function: Callable[..., Any]):
+        self._function = function
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Calls it."""
+        return self._function(*arguments)
+
+    def __setstate__(self, state: Any) -> None:
+        raise pickle.UnpicklingError("a change of what it may call")
 
 
 def check_archive(archive: zipfile.ZipFile, path: pathlib.Path) -> None:

@@ -31,7 +31,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from tf_medyate.errors import DataError
-from tf_medyate.zoo.pickles import check_archive, check_pickle
+from tf_medyate.zoo.pickles import Fixed, check_archive, check_pickle
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _DTYPES = {
@@ -50,6 +50,11 @@ _REMEDY = (
 )
 
 
+def _refuse(self: Any, state: Any) -> None:
+    """A pickle fills objects of its own, not ours."""
+    raise pickle.UnpicklingError("a change of what it was given")
+
+
 @dataclasses.dataclass(frozen=True)
 class _Storage:
     """Where a tensor's elements lie; they are read after the pickle."""
@@ -57,6 +62,13 @@ class _Storage:
     key: str
     dtype: np.dtype
     elements: int
+
+    __setstate__ = _refuse
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all elements."""
+        return self.elements * self.dtype.itemsize
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +79,8 @@ class _Tensor:
     offset: int
     shape: tuple[int, ...]
     strides: tuple[int, ...]
+
+    __setstate__ = _refuse
 
 
 def _rebuild(storage, offset, shape, strides, *_: Any) -> _Tensor:
@@ -82,15 +96,24 @@ def _rebuild_parameter(data: Any, *_: Any) -> Any:
 
 
 class _Reader(pickle.Unpickler):
-    """Knows the names that a state dict needs, and refuses every other."""
+    """Knows the names that a state dict needs, and refuses every other.
+
+    Attributes:
+        storages: Those that any tensor in the pickle refers to, by key.
+    """
 
     _KNOWN: Mapping[tuple[str, str], Any] = {
         ("collections", "OrderedDict"): collections.OrderedDict,
-        ("torch._utils", "_rebuild_tensor_v2"): _rebuild,
-        ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
+        ("torch._utils", "_rebuild_tensor_v2"): Fixed(_rebuild),
+        ("torch._utils", "_rebuild_parameter"): Fixed(_rebuild_parameter),
         ("torch", "Size"): tuple,
-        **{("torch", name): np.dtype(code) for name, code in _DTYPES.items()},
+        **{("torch", name): code for name, code in _DTYPES.items()},
     }
+
+    def __init__(self, stream: BinaryIO):
+        check_pickle(stream)
+        super().__init__(stream)
+        self.storages: dict[str, _Storage] = {}
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in self._KNOWN:
@@ -102,15 +125,12 @@ class _Reader(pickle.Unpickler):
             raise pickle.UnpicklingError(f"the reference {pid!r}")
         if len(pid) > 5 and pid[5] is not None:
             raise pickle.UnpicklingError("a storage that is a view of another")
-        if not isinstance(pid[1], np.dtype):
+        if pid[1] not in _DTYPES.values():
             raise pickle.UnpicklingError(f"a storage of {pid[1]!r}")
-        return _Storage(str(pid[2]), pid[1], int(pid[4]))
-
-
-def _load(stream: BinaryIO) -> Any:
-    """The next pickle of a stream."""
-    check_pickle(stream)
-    return _Reader(stream).load()
+        storage = _Storage(str(pid[2]), np.dtype(pid[1]), int(pid[4]))
+        if self.storages.setdefault(storage.key, storage) != storage:
+            raise pickle.UnpicklingError(f"storage {storage.key} is described twice")
+        return storage
 
 
 def read_torch(path: str | os.PathLike) -> dict[str, np.ndarray]:
@@ -122,16 +142,15 @@ def read_torch(path: str | os.PathLike) -> dict[str, np.ndarray]:
 
     Returns:
         The tensors by name, in the file's order, channels first as PyTorch has them; a leading
-        "module." of every name (from DataParallel) is left off. Whatever else the dictionary
-        holds is left out.
+        "module." of every name (from DataParallel) is left off. What else the dictionary holds
+        is left out, and not read. The arrays cannot be written to.
 
     Raises:
         DataError: The file cannot be read, names anything but tensors, or holds none.
     """
     path = pathlib.Path(path)
     try:
-        saved, raw = _read_zip(path) if zipfile.is_zipfile(path) else _read_old(path)
-        state = _state_dict(saved)
+        state, raw = _read_zip(path) if zipfile.is_zipfile(path) else _read_old(path)
         tensors = {name: _materialise(value, raw) for name, value in state.items()}
     except Exception as error:  # a broken pickle may raise anything
         received = str(error) if isinstance(error, pickle.UnpicklingError) else repr(error)
@@ -141,7 +160,8 @@ def read_torch(path: str | os.PathLike) -> dict[str, np.ndarray]:
     return tensors
 
 
-def _read_zip(path: pathlib.Path) -> tuple[Any, dict[str, bytes]]:
+def _read_zip(path: pathlib.Path) -> tuple[dict[str, _Tensor], dict[str, bytes]]:
+    """The state, and the contents of the storages that it uses."""
     with zipfile.ZipFile(path) as archive:
         check_archive(archive, path)
         names = [name for name in archive.namelist() if name.endswith("/data.pkl")]
@@ -151,38 +171,55 @@ def _read_zip(path: pathlib.Path) -> tuple[Any, dict[str, bytes]]:
         order = f"{root}byteorder"
         if order in archive.namelist() and archive.read(order) != b"little":
             raise pickle.UnpicklingError("big-endian tensors")
-        saved = _load(io.BytesIO(archive.read(names[0])))
-        prefix = f"{root}data/"
-        inside = [name for name in archive.namelist() if name.startswith(prefix)]
-        return saved, {name.removeprefix(prefix): archive.read(name) for name in inside}
+        state = _state_dict(_Reader(io.BytesIO(archive.read(names[0]))).load())
+        raw = {}
+        for storage in _used(state):
+            info = archive.getinfo(f"{root}data/{storage.key}")
+            if info.file_size != storage.size_bytes:
+                raise _of_other_size(storage, info.file_size)
+            raw[storage.key] = archive.read(info)
+        return state, raw
 
 
-def _read_old(path: pathlib.Path) -> tuple[Any, dict[str, bytes]]:
+def _read_old(path: pathlib.Path) -> tuple[dict[str, _Tensor], dict[str, bytes]]:
+    """The same of the old layout, where a storage's place is known by those before it."""
     with path.open("rb") as stream:
-        magic, version, _ = (_load(stream) for _ in range(3))
+        magic, version, _ = (_Reader(stream).load() for _ in range(3))
         if magic != _MAGIC or version != 1001:
             raise pickle.UnpicklingError("another magic number than PyTorch's")
-        saved, keys = _load(stream), _load(stream)
-        width = {s.key: s.dtype.itemsize for s in _storages(saved)}
-        return saved, {key: _read_storage(stream, width.get(key, 0)) for key in keys}
+        reader = _Reader(stream)
+        state = _state_dict(reader.load())
+        keys = _Reader(stream).load()
+        used, raw = {storage.key for storage in _used(state)}, {}
+        for key in keys:
+            if key not in reader.storages:
+                raise pickle.UnpicklingError(f"storage {key}, of unknown type")
+            storage = reader.storages[key]
+            (elements,) = struct.unpack("<q", stream.read(8))
+            if elements != storage.elements:
+                raise _of_other_size(storage, elements * storage.dtype.itemsize)
+            if key in used:
+                raw[key] = _read_exactly(stream, storage.size_bytes)
+            else:
+                stream.seek(storage.size_bytes, os.SEEK_CUR)
+        return state, raw
 
 
-def _read_storage(stream: BinaryIO, width: int) -> bytes:
-    """One storage of the old layout. A key without a tensor cannot be skipped: no size is known."""
-    (elements,) = struct.unpack("<q", stream.read(8))
-    if not width:
-        raise pickle.UnpicklingError("a storage that no tensor of the state dict uses")
-    return stream.read(elements * width)
+def _read_exactly(stream: BinaryIO, size_bytes: int) -> bytes:
+    """So many bytes, if they are there: else no memory is taken for them."""
+    left = os.fstat(stream.fileno()).st_size - stream.tell()
+    if left < size_bytes:
+        raise pickle.UnpicklingError(f"a file that ends {size_bytes - left:,} bytes too early")
+    return stream.read(size_bytes)
 
 
-def _storages(saved: Any) -> list[_Storage]:
-    """Every storage in nested containers."""
-    if isinstance(saved, _Tensor):
-        return [saved.storage]
-    inner = saved.values() if isinstance(saved, dict) else saved
-    if isinstance(saved, (dict, list, tuple)):
-        return [storage for value in inner for storage in _storages(value)]
-    return []
+def _of_other_size(storage: _Storage, size_bytes: int) -> pickle.UnpicklingError:
+    expected = f"storage {storage.key} of {storage.elements} elements"
+    return pickle.UnpicklingError(f"{expected} in {size_bytes:,} bytes")
+
+
+def _used(state: Mapping[str, _Tensor]) -> list[_Storage]:
+    return list({tensor.storage.key: tensor.storage for tensor in state.values()}.values())
 
 
 def _state_dict(saved: Any) -> dict[str, _Tensor]:
@@ -199,11 +236,11 @@ def _state_dict(saved: Any) -> dict[str, _Tensor]:
 
 
 def _materialise(tensor: _Tensor, raw: Mapping[str, bytes]) -> np.ndarray:
-    """Copies a tensor out of its storage, after checking that it lies inside."""
+    """A tensor as a view of its storage, after checking that it lies inside."""
     storage = tensor.storage
     elements = np.frombuffer(raw[storage.key], storage.dtype)
-    if len(elements) != storage.elements or len(tensor.shape) != len(tensor.strides):
-        raise pickle.UnpicklingError(f"storage {storage.key} of {len(elements)} elements")
+    if len(tensor.shape) != len(tensor.strides):
+        raise pickle.UnpicklingError(f"a tensor of storage {storage.key} without all strides")
     if min((*tensor.shape, *tensor.strides, tensor.offset, 0)) < 0:
         raise pickle.UnpicklingError("a negative shape, stride or offset")
     if 0 in tensor.shape:
@@ -215,5 +252,4 @@ def _materialise(tensor: _Tensor, raw: Mapping[str, bytes]) -> np.ndarray:
         raise pickle.UnpicklingError(f"a tensor larger than storage {storage.key}")
     width = storage.dtype.itemsize
     strides = tuple(step * width for step in tensor.strides)
-    view = np.lib.stride_tricks.as_strided(elements[tensor.offset :], tensor.shape, strides)
-    return view.copy()
+    return np.lib.stride_tricks.as_strided(elements[tensor.offset :], tensor.shape, strides)

@@ -364,3 +364,100 @@ def test_the_head_is_not_drawn_from_even_if_it_is_named():
     model.fit(x, y, verbose=0, callbacks=[medyate])
     assert medyate.report().candidates == ("second",)
     assert model.training_state.pool.shape[0] <= model.get_layer("second").kernel.numpy().size
+
+
+@pytest.mark.parametrize(
+    ("calibration", "words"),
+    [
+        (lambda x, y: x, "inputs alone.*a tuple"),
+        (lambda x, y: [x, y], "inputs alone.*a tuple"),
+        (lambda x, y: (x, y[:5]), r"lengths \[16, 5\]"),
+        (lambda x, y: (x[:, :4], y), r"\(batch, 9\); received shape \(16, 4\)"),
+        (lambda x, y: tf.data.Dataset.from_tensor_slices((x, y)), r"needs .batch\(32\)"),
+        (lambda x, y: {"x": x, "y": y}, "received dict"),
+        (lambda x, y: (x, y, 0), "batch size"),
+        (lambda x, y: (x.astype(str), y), "x of calibration.*real numbers.*<U"),
+        (lambda x, y: (x + 1j, y), "x of calibration.*real numbers.*complex"),
+        (lambda x, y: (x, np.array(list("abc"))[y]), "y of calibration.*classes to 0, 1"),
+        (lambda x, y: (x, y + 0.5), "with fractions"),
+    ],
+)
+def test_calibration_data_that_do_not_fit_are_refused_in_words(calibration, words):
+    model, (x, y) = tiny(), data()
+    compile_(model)
+    with pytest.raises((errors.DataError, errors.OptionError), match=words):
+        md.MeDyate(BUDGET, calibration=calibration(x, y), verbose=0).set_model(model)
+
+
+def test_an_endless_generator_is_read_so_far_and_no_further():
+    model, (x, y) = tiny(), data()
+    compile_(model)
+    read = []
+
+    def batches():
+        while True:
+            read.append(1)
+            yield x, y
+
+    md.MeDyate(BUDGET, calibration=batches(), calibration_batches=3, verbose=0).set_model(model)
+    assert len(read) == 3
+
+
+def test_inputs_and_targets_by_name_are_measured_and_checked():
+    a, b = keras.Input((9,), name="a"), keras.Input((9,), name="b")
+    x = L.Dense(8)(L.Concatenate()([L.Dense(8)(a), L.Dense(8)(b)]))
+    outputs = {"p": L.Dense(3, activation="softmax", name="p")(x), "q": L.Dense(1, name="q")(x)}
+    model = md.prepare(keras.Model({"a": a, "b": b}, outputs))
+    losses = {"p": "sparse_categorical_crossentropy", "q": "mse"}
+    model.compile("sgd", losses, run_eagerly=True)
+    x, y = data()
+    named = {"a": x, "b": -x}, {"p": y, "q": 1.0 * y[:, None]}
+    medyate = md.MeDyate(4096, verbose=0)
+    model.fit(*named, verbose=0, callbacks=[medyate])
+    assert medyate.plan.channel_count > 0
+    with pytest.raises(errors.NonFiniteDataError):
+        model.fit({"a": x, "b": x * np.nan}, named[1], verbose=0)
+
+
+def test_ignored_labels_are_no_classes():
+    model, (x, y) = tiny(), data()
+    loss = keras.losses.SparseCategoricalCrossentropy(ignore_class=255)
+    compile_(model, loss=loss)
+    model.fit(x, np.where(y == 1, 255, y), verbose=0)
+    with pytest.raises(errors.LabelError):
+        model.fit(x, np.where(y == 1, 254, y), verbose=0)
+
+
+@pytest.mark.parametrize("what", ["freeze", "compile", "another"])
+def test_what_changes_in_the_middle_of_a_fit_is_refused(what):
+    model, (x, y) = tiny(), data()
+    compile_(model)
+    medyate, another = (md.MeDyate(BUDGET, seed=seed, verbose=0) for seed in (0, 1))
+
+    def change(epoch, logs):
+        if what == "freeze":
+            model.get_layer("first").trainable = False
+        elif what == "compile":
+            compile_(model)
+
+    callbacks = [medyate, keras.callbacks.LambdaCallback(on_epoch_end=change)]
+    callbacks += [another] if what == "another" else []
+    with pytest.raises(errors.PlanError, match="between two fits"):
+        model.fit(x, y, epochs=2, verbose=0, callbacks=callbacks)
+
+
+def test_weight_decay_that_spares_a_kernel_is_refused():
+    model, (x, y) = tiny(), data()
+    optimizer = keras.optimizers.SGD(0.1, weight_decay=0.5)
+    optimizer.exclude_from_weight_decay([model.get_layer("second").kernel], ["bias"])
+    model.compile(optimizer, "sparse_categorical_crossentropy", run_eagerly=True)
+    with pytest.raises(errors.OptionError, match="leaves out second/kernel"):
+        model.fit(x, y, verbose=0, callbacks=[md.MeDyate(BUDGET, verbose=0)])
+    model.fit(x, y, verbose=0, callbacks=[md.MeDyate(BUDGET, layers=["first"], verbose=0)])
+
+
+def test_the_format_of_keras_2_is_refused_before_it_is_written(tmp_path):
+    model = tiny()
+    with pytest.raises(errors.OptionError, match=r"model\.keras"):
+        model.save(tmp_path / "model.h5")
+    assert not list(tmp_path.iterdir())

@@ -30,10 +30,11 @@ from typing import Any
 import keras
 
 from tf_medyate.cost import CostModel, check_count
-from tf_medyate.errors import NonFiniteLossError, NotPreparedError, OptionError
+from tf_medyate.errors import NonFiniteLossError, NotPreparedError, OptionError, PlanError
 from tf_medyate.prepared import host_memory
 from tf_medyate.prepared.folding import require_prepared
 from tf_medyate.prepared.model import PreparedModel
+from tf_medyate.prepared.slots import check_decay
 from tf_medyate.prepared.update import ChannelUpdater
 from tf_medyate.report import EpochRecord, TrainingReport
 from tf_medyate.select.planner import Batches, Planner, calibration_batches
@@ -51,6 +52,9 @@ from tf_medyate.spec import LayerRanking, LayerSpec, MemoryBudget, UpdatePlan
 
 class MeDyate(keras.callbacks.Callback):
     """Fine-tunes a prepared model inside a memory budget (MeDyate, arXiv 2510.20979).
+
+    What was drawn last stays in force when training ends: a `fit` without the callback trains just
+    that, and the head. `strip` gives an ordinary model.
 
     Args:
         budget: What the update may occupy, for example "64KiB", "27946 elements" or a number of
@@ -158,7 +162,9 @@ class MeDyate(keras.callbacks.Callback):
             print(f"MeDyate: measuring the layers' gradients on {len(batches)} batches ...")
         importance = planner.survey(model, batches, optimizer, self._loss)
         host_memory.collect()  # the graph that measured
-        planner.plan(importance, 0)  # refuses a hopeless budget before anything is changed
+        # What is hopeless is refused before anything is changed.
+        planner.plan(importance, 0)
+        check_decay(optimizer, [model.get_layer(name).kernel for name in planner.kept])
         updater = ChannelUpdater(
             model,
             planner.specs,
@@ -217,8 +223,16 @@ class MeDyate(keras.callbacks.Callback):
 
         Raises:
             NotPreparedError: `set_model` was not called.
+            PlanError: The model was compiled, frozen or given to another callback since.
         """
         updater = self._require_updater()
+        if not updater.in_force(updater.optimizer):
+            raise PlanError(
+                "model",
+                "as set_model left it",
+                "compiled, frozen, made trainable, renamed, or drawn from by another callback",
+                "Do so between two fits, or call set_model again; one MeDyate callback a fit.",
+            )
         self._epoch = self._epoch + 1 if epoch is None else epoch
         draw = self.strategy.draw_number(self._epoch)
         state = updater.model.training_state

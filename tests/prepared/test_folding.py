@@ -252,6 +252,15 @@ class Plain(keras.Model):
     """A subclass that adds nothing of its own to what is learned or answered."""
 
 
+def test_a_weight_that_is_frozen_alone_is_refused():
+    base = single(L.Dense(3, name="half"), (4,))
+    base.get_layer("half").bias.trainable = False
+    with pytest.raises(errors.UnsupportedLayerError, match=r"'half'.*bias alone frozen"):
+        md.prepare(base)
+    base.get_layer("half").trainable = False
+    md.prepare(base)
+
+
 def test_a_sequential_model_is_prepared():
     base = keras.Sequential([keras.Input((6, 6, 1)), L.Conv2D(2, 3), L.Flatten(), L.Dense(2)])
     x, _ = random_data(base, 3)
@@ -318,7 +327,9 @@ def test_unbuilt_models_and_open_shapes_are_refused():
 
 def test_prepare_and_strip_know_their_own():
     model = md.prepare(random_model(1))
-    with pytest.raises(errors.NotPreparedError, match="strip"):
-        md.prepare(model)
+    outer = keras.Sequential([keras.Input(model.inputs[0].shape[1:]), model])
+    for prepared in (model, outer):
+        with pytest.raises(errors.NotPreparedError, match="strip"):
+            md.prepare(prepared)
     with pytest.raises(errors.NotPreparedError, match=r"tf_medyate\.prepare"):
         md.strip(random_model(1))

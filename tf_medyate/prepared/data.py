@@ -1,6 +1,6 @@
 """The data of a fit: checked before training, and a few batches of them to measure gradients on.
 
-    check_data    refuses arrays that cannot be trained on
+    check_data    refuses arrays that cannot be trained on; check_batch, a batch of calibration
     take_batches  some batches of anything that can be read twice
     fit_data      what a call of `fit` trains on, without what it holds out, weighs with 0 or never
                   comes to
@@ -16,14 +16,21 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_medyate.errors import EmptyDataError, LabelError, NonFiniteDataError, OptionError
+from tf_medyate.cost import check_count
+from tf_medyate.errors import (
+    DataError,
+    EmptyDataError,
+    LabelError,
+    NonFiniteDataError,
+    OptionError,
+)
 
 Batch = tuple[Any, ...]
 
@@ -69,7 +76,7 @@ def fit_data(
 ) -> FitData:
     """What `keras.Model.fit` trains on when it is given these arguments."""
     steps = (steps_per_epoch or 0) * max(0, epochs - initial_epoch) or None
-    if not _is_arrays(x):
+    if not is_arrays(x):
         return FitData(x, batches=steps, class_weight=class_weight)
     rows = _length(x)
     if validation_split and validation_data is None:
@@ -81,7 +88,8 @@ def fit_data(
     return FitData(arrays, size, class_weight=class_weight)
 
 
-def _is_arrays(x) -> bool:
+def is_arrays(x) -> bool:
+    """A structure of arrays, no data set."""
     leaves = keras.tree.flatten(x)
     return all(hasattr(leaf, "shape") or hasattr(leaf, "__array__") for leaf in leaves)
 
@@ -102,12 +110,13 @@ def take_batches(data, count: int) -> Iterator[Batch] | None:
     """
     if isinstance(data, tuple) and len(data) in (2, 3):
         size = data[2] if len(data) == 3 else 32
+        check_count("batch size of calibration", size)
         return _slices(data[:2], int(size), count)
     if isinstance(data, keras.utils.PyDataset):
         return (data[index] for index in range(min(count, data.num_batches or count)))
     if isinstance(data, Iterator):
         return None
-    if isinstance(data, (tf.data.Dataset, Iterable)):
+    if isinstance(data, (tf.data.Dataset, Iterable)) and not isinstance(data, Mapping):
         return itertools.islice(iter(data), count)
     raise OptionError(
         "calibration",
@@ -118,6 +127,7 @@ def take_batches(data, count: int) -> Iterator[Batch] | None:
 
 
 def _slices(arrays: Batch, size: int, count: int) -> Iterator[Batch]:
+    _check_lengths([leaf for leaf in keras.tree.flatten(arrays) if leaf is not None])
     # Arrays often lie sorted by class or by time: an even sample needs a shuffle, always the same.
     order = np.random.default_rng(0).permutation(_length(arrays[0]))[: size * count]
     for start in range(0, len(order), size):
@@ -166,6 +176,37 @@ def _class_weights(labels: np.ndarray, class_weight: Mapping[int, float]) -> np.
     return np.array([class_weight.get(int(label), 1.0) for label in np.round(labels)], np.float32)
 
 
+def check_batch(model: keras.Model, batch: Batch):
+    """Refuses a batch of calibration data that the model cannot be measured on.
+
+    Raises:
+        DataError: It has no targets, not so many as inputs, another shape, or see `check_data`.
+    """
+    x, y, *_ = batch
+    if y is None:
+        remedy = "Pass calibration=(x, y), a tuple, or batches of (x, y)."
+        raise DataError("calibration", "inputs and targets", "inputs alone", remedy)
+    x_arrays = _arrays(x)
+    wanted = tuple(model.inputs[0].shape[1:])
+    if len(model.inputs) == 1 and x_arrays and _sides(x_arrays[0].shape[1:]) != _sides(wanted):
+        expected = f"inputs of shape {('batch', *wanted)}".replace("'", "")
+        remedy = "Cut the data to the model's inputs; a tf.data.Dataset needs .batch(32)."
+        raise DataError("calibration", expected, f"shape {x_arrays[0].shape}", remedy)
+    _check_lengths([*x_arrays, *_arrays(y)])
+    check_data(model, x, y, "calibration")
+
+
+def _check_lengths(arrays: Sequence[Any]):
+    if len({len(array) for array in arrays}) > 1:
+        received = f"lengths {[len(array) for array in arrays]}"
+        remedy = "Pass as many targets as inputs."
+        raise DataError("calibration", "a target for each input", received, remedy)
+
+
+def _sides(shape) -> tuple[int, ...]:
+    return tuple(side for side in shape if side != 1)  # Keras adds and takes away axes of 1
+
+
 def check_data(model: keras.Model, x, y, where: str = ""):
     """Refuses arrays that cannot be trained on, before anything has changed.
 
@@ -178,7 +219,8 @@ def check_data(model: keras.Model, x, y, where: str = ""):
     Raises:
         EmptyDataError: There is no sample.
         NonFiniteDataError: An input or a target holds NaN or infinity.
-        LabelError: A class label is outside the outputs of the model.
+        DataError: They are no real numbers.
+        LabelError: A class label is outside the outputs of the model, or no whole number.
     """
     named = {"x": _arrays(x), "y": _arrays(y)}
     if where:
@@ -190,16 +232,25 @@ def check_data(model: keras.Model, x, y, where: str = ""):
         )
     for name, arrays in named.items():
         for array in arrays:
-            if array.dtype.kind == "f" and not np.isfinite(array).all():
-                bad = int(np.argwhere(~np.isfinite(array))[0][0])
-                raise NonFiniteDataError(
-                    name,
-                    "finite numbers",
-                    f"NaN or infinity, first in sample {bad}",
-                    "Remove such samples, or replace their values before training.",
-                )
-    if _is_sparse_loss(model) and len(y_arrays) == 1:
-        _check_labels(y_name, y_arrays[0], int(model.outputs[0].shape[-1]))
+            _check_numbers(name, array)
+    sparse = _sparse_loss(model)
+    if sparse is not None and len(y_arrays) == 1:
+        ignored = sparse.get_config().get("ignore_class") if hasattr(sparse, "get_config") else None
+        _check_labels(y_name, y_arrays[0], int(model.outputs[0].shape[-1]), ignored)
+
+
+def _check_numbers(name: str, array: np.ndarray):
+    if array.dtype.kind in "cOSUMm":
+        remedy = "Convert them first: np.asarray(values, np.float32); classes to 0, 1, 2 ..."
+        raise DataError(name, "real numbers", f"values of type {array.dtype}", remedy)
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        bad = int(np.argwhere(~np.isfinite(array))[0][0])
+        raise NonFiniteDataError(
+            name,
+            "finite numbers",
+            f"NaN or infinity, first in sample {bad}",
+            "Remove such samples, or replace their values before training.",
+        )
 
 
 def _arrays(data) -> list[np.ndarray]:
@@ -210,21 +261,26 @@ def _arrays(data) -> list[np.ndarray]:
     return [np.asarray(array) for array in keras.tree.flatten(data)]
 
 
-def _is_sparse_loss(model) -> bool:
+def _sparse_loss(model) -> Any:
+    """The loss of the model's one output if it takes class numbers, else None."""
     losses = keras.tree.flatten(getattr(model, "loss", None))
     if len(losses) != 1:
-        return False
+        return None
     known = keras.losses.get(losses[0]) if isinstance(losses[0], str) else losses[0]
     sparse = keras.losses.sparse_categorical_crossentropy
-    return known is sparse or isinstance(known, keras.losses.SparseCategoricalCrossentropy)
+    is_sparse = isinstance(known, keras.losses.SparseCategoricalCrossentropy)
+    return known if is_sparse or known is sparse else None
 
 
-def _check_labels(name: str, labels: np.ndarray, classes: int):
-    low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high >= classes:
+def _check_labels(name: str, labels: np.ndarray, classes: int, ignored: int | None):
+    labels = labels[labels != ignored] if ignored is not None else labels
+    if not labels.size:
+        return
+    low, high, whole = labels.min(), labels.max(), np.equal(labels, np.floor(labels)).all()
+    if low < 0 or high >= classes or not whole:
         raise LabelError(
             name,
             f"class labels from 0 to {classes - 1}, the model's outputs",
-            f"labels from {low} to {high}",
+            f"labels from {low:g} to {high:g}" + ("" if whole else ", with fractions"),
             "Number the classes from 0, or give the model's last layer more units.",
         )

@@ -85,10 +85,7 @@ def prepare(base: keras.Model) -> PreparedModel:
 
 def _fold_model(base: keras.Model) -> tuple[PreparedModel, list[str]]:
     """The folded model, and the names of the layers that lost regularizers or constraints."""
-    if isinstance(base, PreparedModel):
-        raise NotPreparedError(
-            "base", "an ordinary Keras model", "a prepared one", "Use it as it is, or strip it."
-        )
+    _check_plain(base)
     check_policy()
     graph = trace(base)
     check_methods(base)
@@ -112,6 +109,15 @@ def _fold_model(base: keras.Model) -> tuple[PreparedModel, list[str]]:
         if bias is not None:
             layer.bias.assign(bias)
     return model, [node.name for node in graph.nodes if _is_penalised(node.layer)]
+
+
+def _check_plain(model: Any, path: str = "base"):
+    if isinstance(model, PreparedModel):
+        raise NotPreparedError(
+            path, "an ordinary Keras model", "a prepared one", "Use it as it is, or strip it."
+        )
+    for layer in model.layers if isinstance(model, keras.Model) else ():
+        _check_plain(layer, f"{path}.{layer.name}")
 
 
 def _is_penalised(layer) -> bool:

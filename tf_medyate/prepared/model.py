@@ -7,13 +7,14 @@ inherited.
 from __future__ import annotations
 
 import inspect
+import pathlib
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
-from tf_medyate.prepared.data import FitData, check_data, fit_data
+from tf_medyate.errors import OptionError
+from tf_medyate.prepared.data import FitData, check_data, fit_data, is_arrays
 from tf_medyate.prepared.layers import SPARSE, masked_layers
 from tf_medyate.prepared.state import TrainingState
 from tf_medyate.prepared.tensors import assign, taped_directly
@@ -51,9 +52,8 @@ class PreparedModel(keras.Model):
             EmptyDataError, NonFiniteDataError, LabelError: Arrays that cannot be trained on.
         """
         given = _FIT.bind(self, *args, **kwargs).arguments
-        x, y = given.get("x"), given.get("y")
-        if isinstance(x, (np.ndarray, list, tuple, tf.Tensor)):
-            check_data(self, x, y)
+        if is_arrays(given.get("x")):
+            check_data(self, given.get("x"), given.get("y"))
         self._offered = _Offer(fit_data(**given))
         try:
             return super().fit(*args, **kwargs)
@@ -64,6 +64,18 @@ class PreparedModel(keras.Model):
     def fitting(self) -> FitData | None:
         """What `fit` is training on; None outside of it."""
         return self._offered.data
+
+    def save(self, filepath, *args, **kwargs):
+        """Saves as `keras.Model.save` does, in the .keras format.
+
+        Raises:
+            OptionError: The .h5 format of Keras 2.
+        """
+        if str(filepath).endswith((".h5", ".hdf5")):
+            remedy = f"Save as {pathlib.Path(filepath).stem}.keras, or strip the model first."
+            received = f"{str(filepath)!r}, which would not hold the pool"
+            raise OptionError("filepath", "a name that ends in .keras", received, remedy)
+        super().save(filepath, *args, **kwargs)
 
     def get_config(self):
         """Keras's description, and what is trained: a saved optimizer has slots for just that."""

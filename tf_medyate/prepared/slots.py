@@ -173,6 +173,26 @@ def _check(optimizer):
         )
 
 
+def check_decay(optimizer: keras.optimizers.Optimizer | None, kernels: Sequence[Any]):
+    """Refuses weight decay that leaves out a kernel whose channels are drawn into the pool.
+
+    Raises:
+        OptionError: `exclude_from_weight_decay` names one of the kernels.
+    """
+    if optimizer is None or optimizer.weight_decay is None:
+        return
+    decays = getattr(optimizer, "_use_weight_decay", None)  # nothing public tells
+    spared = [kernel.path for kernel in kernels if decays is not None and not decays(kernel)]
+    if spared:
+        raise OptionError(
+            "optimizer",
+            "weight decay of all kernels that are drawn from, or of none",
+            f"one that leaves out {', '.join(spared)}",
+            "Draw from other `layers`, freeze these, or leave their exclusion out; biases may be "
+            "excluded.",
+        )
+
+
 def renew(optimizer: keras.optimizers.Optimizer):
     """Makes a built optimizer ready to be built for other variables.
 

@@ -51,6 +51,8 @@ _LEARNS_OR_ANSWERS = (
     "call", "train_step", "test_step", "predict_step", "compute_loss", "compute_metrics"
 )  # fmt: skip
 
+_WEIGHTS = ("kernel", "bias", "depthwise_kernel", "pointwise_kernel", "gamma", "beta")
+
 _REMEDIES = {
     "SeparableConv1D": "Write it as a SeparableConv2D of height 1.",
     "Conv2DTranspose": "Cut the model before it and fine-tune the part that can be drawn from.",
@@ -137,6 +139,10 @@ def check_supported(node: Node):
     if kind is _K.BatchNormalization and node.in_training:
         received = "a call with training=True: statistics of each batch"
         refuse(node, "the statistics that were learned", received, "Leave training=True out.")
+    for weight in (getattr(layer, name, None) for name in _WEIGHTS):
+        if weight is not None and weight.trainable != layer.trainable:
+            received = f"{weight.name} alone {'trainable' if weight.trainable else 'frozen'}"
+            refuse(node, "whole layers frozen", received, "Set `layer.trainable`, for all of it.")
     if getattr(layer, "activity_regularizer", None) is not None:
         refuse(
             node,

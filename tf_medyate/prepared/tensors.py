@@ -67,9 +67,9 @@ class TracedOnce:
         key = repr(specs)
         if key not in self._traced:
             # As Keras traces its steps; errors come out as they were raised.
-            function = tf.function(self._function, autograph=False)
-            self._traced[key] = function.get_concrete_function(*specs)
-        return self._traced[key](*tensors)
+            function = tf.function(lambda parts: self._function(*parts), autograph=False)
+            self._traced[key] = function.get_concrete_function(specs)
+        return self._traced[key](tensors)
 
 
 def _any_size(tensor) -> tf.TensorSpec:

@@ -22,7 +22,7 @@ import numpy as np
 
 from tf_medyate.cost import CostModel
 from tf_medyate.errors import BudgetTooSmallError, OptionError
-from tf_medyate.prepared.data import Batch, check_data, take_batches, weighted
+from tf_medyate.prepared.data import Batch, check_batch, take_batches, weighted
 from tf_medyate.prepared.folding import layer_specs
 from tf_medyate.prepared.model import PreparedModel
 from tf_medyate.prepared.slots import optimizer_costs, probe_size
@@ -278,8 +278,8 @@ def calibration_batches(model: PreparedModel, given: Any, count: int) -> Batches
                 "Pass calibration=(x, y), for example a few hundred samples.",
             )
         found = list(offered)
-    for x, y, *_ in found:
-        check_data(model, x, y, "calibration")
+    for batch in found:
+        check_batch(model, batch)
     return found
 
 

@@ -125,8 +125,8 @@ def seeds_of(text: str, suite: Suite) -> tuple[int, ...]:
     """The seeds that a flag names.
 
     Args:
-        text: "3" for the suite's first three, and on from there; "100,101" for these; empty for
-            the suite's own.
+        text: "3" for the suite's first three, and on from there; "100,101" for these, "100," for
+            this one; empty for the suite's own.
         suite: Whose.
 
     Raises:
@@ -136,7 +136,7 @@ def seeds_of(text: str, suite: Suite) -> tuple[int, ...]:
     if not all(part.isdecimal() for part in parts) or parts == ["0"]:
         remedy = "Write 3 for three runs of each kind, or 100,101 for these two seeds."
         raise OptionError("--seeds", "a number of at least 1, or several seeds", repr(text), remedy)
-    if len(parts) != 1:
+    if "," in text or not parts:
         return tuple(dict.fromkeys(map(int, parts))) or suite.seeds
     more = itertools.count(max(suite.seeds) + 1)
     return tuple(itertools.islice(itertools.chain(suite.seeds, more), int(parts[0])))

@@ -58,7 +58,7 @@ def test_mobilenet_v2_035_in_all(mobilenet):
     )
     weights = sum(spec.weight_elements for spec in mobilenet.values())
     biases = sum(spec.bias_elements for spec in mobilenet.values())
-    # Folding trades four values per normalised channel for one bias.
+    # Folding trades four values per normalized channel for one bias.
     assert weights + biases == base.count_params() - norms + norms // 4
     head = mobilenet["predictions"]
     activations = sum(s.channels * s.activation_elements for s in mobilenet.values())

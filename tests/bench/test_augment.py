@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tf_medyate.bench.plan.grid import Run
-from tf_medyate.bench.plan.recipe import Recipe
+from tf_medyate.bench.plan.recipe import FineTuneRecipe
 from tf_medyate.bench.plan.suites import get_suite
 from tf_medyate.bench.run.augment import crops, distort, recolour
 from tf_medyate.bench.run.execute import Executor
@@ -16,7 +16,7 @@ from tf_medyate.bench.run.material import Stream, batches
 from tf_medyate.data.registry import Task
 from tf_medyate.errors import OptionError
 
-RECIPE = Recipe(2, 16, 0.02, calibration=32, published=False, most_train=48, most_test=60)
+RECIPE = FineTuneRecipe(2, 16, 0.02, calibration=32, published=False, most_train=48, most_test=60)
 
 
 def ramps(count, height, width):
@@ -184,7 +184,7 @@ def test_what_cannot_be_distorted_is_refused():
     with pytest.raises(OptionError, match=r"augment.*images"):
         distort(np.zeros((4, 100, 6), np.float32), "crop", np.random.default_rng(0))
     with pytest.raises(OptionError, match=r"augment.*flip.*zoom"):
-        Recipe(1, 1, 0.1, augment="zoom")
+        FineTuneRecipe(1, 1, 0.1, augment="zoom")
 
 
 def test_only_suite_paper_distorts_and_flips_where_a_crop_may_lose_the_person():

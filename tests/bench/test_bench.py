@@ -23,9 +23,9 @@ from tf_medyate.bench.analyse.report import write
 from tf_medyate.bench.plan.budgets import Budget
 from tf_medyate.bench.plan.choice import seeds_of
 from tf_medyate.bench.plan.grid import Run, grid, parse_strategy, share_of, split_strategies
-from tf_medyate.bench.plan.recipe import Recipe
+from tf_medyate.bench.plan.recipe import FineTuneRecipe
 from tf_medyate.bench.plan.suites import RGN_TWIN, SUITES, get_suite
-from tf_medyate.bench.run.progress import Estimate, duration
+from tf_medyate.bench.run.progress import TimeLeft, duration
 from tf_medyate.bench.run.result import Result
 from tf_medyate.bench.run.runner import run_here
 from tf_medyate.bench.run.store import Store
@@ -42,7 +42,7 @@ SILENT = Console(quiet=True)
 
 @given(epochs=st.integers(1, 200), warmup=st.integers(0, 20), rate=st.floats(1e-4, 1.0))
 def test_rate_rises_then_falls_to_zero_and_never_leaves_its_bounds(epochs, warmup, rate):
-    recipe = Recipe(epochs, 8, rate, warmup)
+    recipe = FineTuneRecipe(epochs, 8, rate, warmup)
     assert recipe.total_epochs == warmup + epochs  # the warm-up comes on top
     rates = [recipe.rate(t) for t in np.linspace(0, recipe.total_epochs, 101)]
     assert all(0 <= r <= rate for r in rates)
@@ -70,7 +70,7 @@ def test_keys_hold_still_and_follow_everything_a_result_depends_on():
             {"budget": Budget.share(0.2)},
             {"budget": None},
             *({"recipe": dataclasses.replace(RECIPE, **{field.name: other.get(field.name, 7)})}
-              for field in dataclasses.fields(Recipe)),
+              for field in dataclasses.fields(FineTuneRecipe)),
         )
     ]  # fmt: skip
     assert len({run.key, *(other.key for other in others)}) == 1 + len(others)
@@ -327,7 +327,7 @@ def test_a_result_that_vanishes_is_reported(tmp_path):
 
 def test_time_left_counts_each_run_with_its_like():
     runs = [fake_run(s, dataset=d) for s in ("medyate", "full") for d in ("small", "large")]
-    estimate = Estimate(runs, workers=2)
+    estimate = TimeLeft(runs, workers=2)
     assert estimate.seconds_left() is None
     estimate.learn(runs[0], 4.0)
     assert estimate.seconds_left() == 8.0  # four of 4 s, two at once

@@ -15,7 +15,7 @@ from tf_medyate.bench.plan.suites import OWN, SUITES, get_suite
 from tf_medyate.errors import BudgetError, OptionError
 
 DOCUMENT = pathlib.Path(__file__).parents[2] / "docs" / "extending.md"
-SMALL = "epochs=1,pretrain_epochs=1,calibration=32,renormalise=32,most_train=32,most_test=32"
+SMALL = "epochs=1,pretrain_epochs=1,calibration=32,renormalize=32,most_train=32,most_test=32"
 
 
 def test_a_part_of_a_suite():

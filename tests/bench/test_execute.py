@@ -11,16 +11,16 @@ import tf_medyate as md
 from tf_medyate import cli
 from tf_medyate.bench.plan.budgets import Budget
 from tf_medyate.bench.plan.grid import Run
-from tf_medyate.bench.plan.recipe import Recipe
+from tf_medyate.bench.plan.recipe import FineTuneRecipe
 from tf_medyate.bench.run.execute import Executor
 from tf_medyate.bench.run.footprint import measure
-from tf_medyate.bench.run.material import Stream, renormalise
+from tf_medyate.bench.run.material import Stream, renormalize
 from tf_medyate.cost import CostModel
 from tf_medyate.errors import OptionError
 from tf_medyate.select.published import PUBLISHED, scheme_elements
 from tf_medyate.zoo.registry import get_network
 
-RECIPE = Recipe(2, 16, 0.02, calibration=32, published=False, renormalise=64, most_train=48,
+RECIPE = FineTuneRecipe(2, 16, 0.02, calibration=32, published=False, renormalize=64, most_train=48,
                 most_test=60)  # fmt: skip
 RUN = Run("ds_cnn", "digits", 0, 0, "medyate", Budget.share(0.1), RECIPE)
 
@@ -100,16 +100,16 @@ def test_footprint_of_a_plan_counted_by_hand():
     assert found.gradient_flops_saved == pytest.approx(1 - 2 * 64 * 125 / work)
 
 
-def test_renormalised_net_sees_its_samples_with_mean_0_and_deviation_1():
+def test_renormalized_net_sees_its_samples_with_mean_0_and_deviation_1():
     model = get_network("ds_cnn").build((49, 10, 1), 10)
     x = np.random.default_rng(0).normal(3, 10, (32, 49, 10, 1)).astype(np.float32)
-    renormalise(model, x)
+    renormalize(model, x)
     norms = [v for v in model.layers if isinstance(v, keras.layers.BatchNormalization)]
     outputs = keras.Model(model.input, [norm.output for norm in norms])(x, training=False)
     for norm, output in zip(norms, outputs, strict=True):
         values = np.asarray(output, np.float64).reshape(-1, output.shape[-1])
         variance = norm.moving_variance.numpy()
-        # Normalised by sqrt(variance + epsilon). Float32, thousands of values, ten layers deep.
+        # Normalized by sqrt(variance + epsilon). Float32, thousands of values, ten layers deep.
         assert np.abs(values.mean(0)).max() < 1e-3
         assert np.abs(values.var(0) - variance / (variance + norm.epsilon)).max() < 1e-3
         assert norm.momentum > 0
@@ -138,7 +138,7 @@ def test_data_too_large_to_hold_are_streamed(monkeypatch):
 
 def test_saved_cases_are_what_runs_start_from(tmp_path, capsys, results):
     words = ["bench", "--suite", "smoke", "--datasets", "digits", "--save_cases", str(tmp_path)]
-    recipe = "pretrain_epochs=0,calibration=32,renormalise=64,most_train=48,most_test=60"
+    recipe = "pretrain_epochs=0,calibration=32,renormalize=64,most_train=48,most_test=60"
     assert cli.main(cli.parse([*words, "--recipe", recipe])) == 0
     (path,) = tmp_path.glob("*.keras")
     assert (

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tf_medyate.bench.analyse import charts, claims, layer_order, statistics, tables
-from tf_medyate.bench.analyse.panel import Block, Panel
+from tf_medyate.bench.analyse.panel import PairedBlock, Panel
 
 # --- statistics
 
@@ -102,7 +102,7 @@ def test_panel_averages_seeds_then_levels_and_pairs_blocks():
         fake_result(fake_run("medyate", 0.2, 0, 0), 1.0),
         fake_result(fake_run("head", None, 0, 0), 0.25),
     ]
-    panel, block = Panel(results), Block("net", "data", 0)
+    panel, block = Panel(results), PairedBlock("net", "data", 0)
     assert panel.levels == ("5%", "20%")
     assert panel.columns("5%") == {"medyate": {block: 62.5}, "head": {block: 25.0}}
     assert panel.columns()["medyate"] == {block: (62.5 + 100) / 2}

@@ -134,7 +134,7 @@ class TestSplit:
 
 
 @needs_recordings
-class TestNormalisation:
+class TestNormalization:
     def test_source_is_standardised(self):
         split = leave_one_out(4)
         # float32 sums over 400,000 samples a axis: rounding stays far below 1e-4.

@@ -214,7 +214,7 @@ class TestSpokenDigits:
         assert task.train_y.tolist() == np.repeat(range(10), 2).tolist()
         assert task.test_y.tolist() == list(range(10))
         assert len(task.source_y) == 10 * 5 * 3
-        # Normalised by the others, band by band.
+        # Normalized by the others, band by band.
         np.testing.assert_allclose(task.source_x.mean((0, 1), np.float64), 0, atol=1e-5)
         np.testing.assert_allclose(task.source_x.std((0, 1), np.float64), 1, atol=1e-5)
 

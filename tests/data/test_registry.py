@@ -66,7 +66,7 @@ class TestFitInput:
     def test_images_as_tensorflow_resizes_them(self, old, new, channels):
         x = np.random.default_rng(0).normal(size=(2, *old, channels)).astype(np.float32)
         expected = tf.image.resize(x, new, method="bilinear", antialias=True).numpy()
-        # The same triangle filter in float32; TensorFlow normalises its weights in another order.
+        # The same triangle filter in float32; TensorFlow normalizes its weights in another order.
         np.testing.assert_allclose(fit_input(x, (*new, channels)), expected, atol=1e-5)
 
     def test_channels_of_images(self):
@@ -285,7 +285,7 @@ class TestSeries:
         assert list(task.train_y) == [1, 1, 1, 0, 0]
         assert list(task.test_y) == [0, 1, 1, 0, 0, 0]
         assert task.train_x.shape == (5, 5, 2)
-        # Normalised by the training part: its mean is 0 and its deviation 1, but for rounding.
+        # Normalized by the training part: its mean is 0 and its deviation 1, but for rounding.
         assert abs(task.train_x[..., 0].mean()) < 1e-5
         assert abs(task.train_x[..., 0].std() - 1) < 1e-5
         assert task.test_x[..., 0].mean() < -0.1

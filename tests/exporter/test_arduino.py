@@ -252,7 +252,7 @@ def test_a_sketch_that_reaches_into_the_journal_cannot_write(end, weights, answe
 
 
 def sections(paths):
-    """Bytes of text and of initialised and zeroed data, all objects together."""
+    """Bytes of text and of initialized and zeroed data, all objects together."""
     rows = run(["arm-none-eabi-size", *map(str, paths)]).splitlines()[1:]
     return tuple(sum(int(row.split()[i]) for row in rows) for i in range(3))
 

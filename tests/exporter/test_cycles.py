@@ -10,7 +10,7 @@ from random_models import random_model
 from tf_medyate.exporter.board import cycles
 from tf_medyate.exporter.board.cycles import CYCLES_PER_ELEMENT, CYCLES_PER_MAC, step_cycles
 from tf_medyate.exporter.ir.graph import Graph
-from tf_medyate.exporter.ir.nodes import Op, Tensor
+from tf_medyate.exporter.ir.nodes import OpNode, Tensor
 from tf_medyate.exporter.lower.recipe import recipe_of
 from tf_medyate.exporter.lower.step import lower_training
 from tf_medyate.exporter.ops import schema as op_schema
@@ -40,7 +40,7 @@ def conv(channels: int, outputs: int, kernel: int, activation: int) -> Graph:
             Tensor("y", (1, 4, 4, outputs), kind="output"),
         ),
         (
-            Op(
+            OpNode(
                 op_schema.CONV_2D.name,
                 ("x", "w", ""),
                 ("y",),

@@ -40,13 +40,13 @@ def predict(data: bytes, *inputs: np.ndarray) -> np.ndarray:
     results = []
     for sample in zip(*inputs, strict=True):
         for detail, values in zip(details, sample, strict=True):
-            interpreter.set_tensor(detail["index"], quantised(values[None], detail))
+            interpreter.set_tensor(detail["index"], quantized(values[None], detail))
         interpreter.invoke()
         results.append(real(interpreter.get_tensor(out["index"]), out)[0])
     return np.array(results)
 
 
-def quantised(values: np.ndarray, detail: dict) -> np.ndarray:
+def quantized(values: np.ndarray, detail: dict) -> np.ndarray:
     if detail["dtype"] != np.int8:
         return values
     scale, zero = detail["quantization"]
@@ -100,7 +100,7 @@ def test_zoo_nets_go_through(tmp_path, build, int8):
     np.testing.assert_allclose(got, expected, atol=INT8_ERROR if int8 else ROUNDING)
     [incoming] = Interpreter(model_content=data).get_input_details()
     [outgoing] = Interpreter(model_content=data).get_output_details()
-    tflm = real(predict_tflm(data, quantised(x[:4], incoming)), outgoing)
+    tflm = real(predict_tflm(data, quantized(x[:4], incoming)), outgoing)
     np.testing.assert_allclose(tflm, expected[:4], atol=INT8_ERROR if int8 else ROUNDING)
 
 
@@ -117,7 +117,7 @@ def test_int8_agrees_with_keras_and_runs_in_tflm(tmp_path):
     np.testing.assert_allclose(got, expected, atol=INT8_ERROR)
     interpreter = Interpreter(model_content=data)
     [incoming], [outgoing] = interpreter.get_input_details(), interpreter.get_output_details()
-    tflm = real(predict_tflm(data, quantised(x[:20], incoming)), outgoing)
+    tflm = real(predict_tflm(data, quantized(x[:20], incoming)), outgoing)
     # Kernels of the two runtimes may round a value to either neighbour: some steps in the end.
     np.testing.assert_allclose(tflm, got[:20], atol=4 * outgoing["quantization"][0])
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tf_medyate import errors
-from tf_medyate.exporter import FrozenMap, Graph, GraphError, Op, Quantisation, Tensor
+from tf_medyate.exporter import FrozenMap, Graph, GraphError, OpNode, Quantization, Tensor
 
 
 def small(**changes) -> Graph:
@@ -22,8 +22,8 @@ def small(**changes) -> Graph:
         "y": Tensor("y", (1, 2), kind="output"),
     }
     ops = changes.pop("ops", None) or (
-        Op("MEDYATE_A", ("x", "w", "v"), ("a",), ("s",), {"n": 3}, mutates=("v",)),
-        Op("MEDYATE_B", ("a", "", "x"), ("y",)),
+        OpNode("MEDYATE_A", ("x", "w", "v"), ("a",), ("s",), {"n": 3}, mutates=("v",)),
+        OpNode("MEDYATE_B", ("a", "", "x"), ("y",)),
     )
     tensors = changes.pop("tensors", None) or tuple({**parts, **changes}.values())
     return Graph("small", tensors, ops)
@@ -45,7 +45,11 @@ def test_a_graph_knows_producers_consumers_and_lifetimes():
 def test_an_early_output_lives_to_the_end():
     tensors = [Tensor("x", (1,), kind="input"), Tensor("early", (1,), kind="output")]
     tensors += [Tensor("m", (1,)), Tensor("y", (1,), kind="output")]
-    ops = (Op("E", ("x",), ("early",)), Op("M", ("x",), ("m",)), Op("Y", ("m",), ("y",)))
+    ops = (
+        OpNode("E", ("x",), ("early",)),
+        OpNode("M", ("x",), ("m",)),
+        OpNode("Y", ("m",), ("y",)),
+    )
     assert Graph("g", tuple(tensors), ops).lifetimes()["early"] == (0, 2)
 
 
@@ -54,25 +58,25 @@ def test_a_graph_prints_itself():
     assert "graph small: 2 ops, 6 tensors, constants 16 bytes, variables 8 bytes" in text
     assert "MEDYATE_A(x, w, v!) -> a scratch s  [n=3]" in text
     assert "MEDYATE_B(a, -, x) -> y" in text
-    quantised = Tensor("q", (3,), "int8", quantisation=Quantisation((0.5,), (-3,)))
-    assert "scale 0.5 zero -3" in str(quantised)
-    assert "2 scales on axis 0" in str(Quantisation((1, 2), (0, 0)))
+    quantized = Tensor("q", (3,), "int8", quantization=Quantization((0.5,), (-3,)))
+    assert "scale 0.5 zero -3" in str(quantized)
+    assert "2 scales on axis 0" in str(Quantization((1, 2), (0, 0)))
     assert str(FrozenMap({"options": b"abc"})) == "options=<3 bytes>"
 
 
 @pytest.mark.parametrize(
     ("ops", "message"),
     [
-        ([Op("A", ("a",), ("y",)), Op("B", ("x",), ("a",))], "produced before"),
-        ([Op("A", ("x",), ("a",)), Op("B", ("x",), ("a", "y"))], "one producer"),
-        ([Op("A", ("x",), ("a", "a")), Op("B", ("x",), ("y",))], "one producer"),
-        ([Op("A", ("ghost",), ("a",)), Op("B", ("a",), ("y",))], "declared"),
-        ([Op("A", ("x",), ("y",))], "an op that produces it"),
-        ([Op("A", ("x",), ("a", "v")), Op("B", ("a",), ("y",))], "activations or outputs"),
-        ([Op("A", ("x",), ("a",), ("v",)), Op("B", ("a",), ("y",))], "scratch tensors"),
-        ([Op("A", ("x",), ("a",), ("s",)), Op("B", ("a", "s"), ("y",))], "read by nobody"),
-        ([Op("A", ("x",), ("a",), (), {}, ("x",)), Op("B", ("a",), ("y",))], "mutate only"),
-        ([Op("A", ("x",), ("a",), (), {}, ("v",)), Op("B", ("a",), ("y",))], "mutate only"),
+        ([OpNode("A", ("a",), ("y",)), OpNode("B", ("x",), ("a",))], "produced before"),
+        ([OpNode("A", ("x",), ("a",)), OpNode("B", ("x",), ("a", "y"))], "one producer"),
+        ([OpNode("A", ("x",), ("a", "a")), OpNode("B", ("x",), ("y",))], "one producer"),
+        ([OpNode("A", ("ghost",), ("a",)), OpNode("B", ("a",), ("y",))], "declared"),
+        ([OpNode("A", ("x",), ("y",))], "an op that produces it"),
+        ([OpNode("A", ("x",), ("a", "v")), OpNode("B", ("a",), ("y",))], "activations or outputs"),
+        ([OpNode("A", ("x",), ("a",), ("v",)), OpNode("B", ("a",), ("y",))], "scratch tensors"),
+        ([OpNode("A", ("x",), ("a",), ("s",)), OpNode("B", ("a", "s"), ("y",))], "read by nobody"),
+        ([OpNode("A", ("x",), ("a",), (), {}, ("x",)), OpNode("B", ("a",), ("y",))], "mutate only"),
+        ([OpNode("A", ("x",), ("a",), (), {}, ("v",)), OpNode("B", ("a",), ("y",))], "mutate only"),
     ],
 )
 def test_a_contradictory_order_is_refused(ops, message):
@@ -102,9 +106,9 @@ def test_kinds_must_agree_with_inputs_and_outputs():
         ({"data": np.zeros((1, 4), np.float32)}, "data and kind activation"),
         ({"kind": "constant", "data": np.zeros((1, 4))}, "float64"),
         ({"kind": "constant", "data": np.zeros(4, np.float32)}, "float32\\(4,\\)"),
-        ({"quantisation": Quantisation((1.0,), (0,))}, "Only integers"),
-        ({"dtype": "int8", "quantisation": Quantisation((1.0, 2.0), (0, 0))}, "axis 0"),
-        ({"dtype": "int8", "quantisation": Quantisation((1.0,), (200,))}, "-128 to 127"),
+        ({"quantization": Quantization((1.0,), (0,))}, "Only integers"),
+        ({"dtype": "int8", "quantization": Quantization((1.0, 2.0), (0, 0))}, "axis 0"),
+        ({"dtype": "int8", "quantization": Quantization((1.0,), (200,))}, "-128 to 127"),
     ],
 )
 def test_an_impossible_tensor_is_refused(options, message):
@@ -114,9 +118,9 @@ def test_an_impossible_tensor_is_refused(options, message):
 
 
 @pytest.mark.parametrize("pair", [((), ()), ((1.0,), (0, 0)), ((0.0,), (0,)), ((np.nan,), (0,))])
-def test_an_impossible_quantisation_is_refused(pair):
-    with pytest.raises(errors.OptionError, match="quantisation"):
-        Quantisation(*pair)
+def test_an_impossible_quantization_is_refused(pair):
+    with pytest.raises(errors.OptionError, match="quantization"):
+        Quantization(*pair)
 
 
 def test_values_cannot_be_changed():

@@ -15,7 +15,7 @@ from tf_medyate.exporter import (
     FrozenMap,
     Graph,
     MemoryPlan,
-    Op,
+    OpNode,
     Tensor,
     plan_memory,
 )
@@ -41,7 +41,7 @@ def random_graph(rng: np.random.Generator, ops: int) -> Graph:
             Tensor(name, (int(rng.integers(1, 400)),), "int8", "scratch") for name in scratch
         ]
         inputs = (*sorted(sources)[: int(rng.integers(1, 4))], "state")
-        nodes.append(Op("MEDYATE_X", inputs, (f"t{index}",), scratch, {}, ("state",)))
+        nodes.append(OpNode("MEDYATE_X", inputs, (f"t{index}",), scratch, {}, ("state",)))
     return Graph("random", tuple(tensors), tuple(nodes))
 
 
@@ -118,7 +118,7 @@ def chain(*sizes: int) -> Graph:
     names = [f"t{index}" for index in range(len(sizes))]
     kinds = ["input", *["activation"] * (len(sizes) - 2), "output"]
     tensors = [Tensor(n, (s,), "int8", k) for n, s, k in zip(names, sizes, kinds, strict=True)]
-    ops = [Op("MEDYATE_X", (a,), (b,)) for a, b in itertools.pairwise(names)]
+    ops = [OpNode("MEDYATE_X", (a,), (b,)) for a, b in itertools.pairwise(names)]
     return Graph("chain", tuple(tensors), tuple(ops))
 
 
@@ -136,7 +136,7 @@ def test_pairs_that_cannot_share_are_left_alone():
     graph = chain(32, 64, 64)  # t1 is larger than t0
     assert plan_memory(graph, [("t1", "t0")]).in_place == ()
     tensors = (*graph.tensors, Tensor("z", (1,), "int8", "output"))
-    longer = Graph("g", tensors, (*graph.ops, Op("MEDYATE_X", ("t0", "t1"), ("z",))))
+    longer = Graph("g", tensors, (*graph.ops, OpNode("MEDYATE_X", ("t0", "t1"), ("z",))))
     assert plan_memory(longer, [("t2", "t1")]).in_place == ()  # t1 lives on
     for pair in (("t0", "t1"), ("t2", "t0"), ("ghost", "t0"), ("t1", "ghost")):
         with pytest.raises(errors.PlanError, match="in_place"):
@@ -193,11 +193,11 @@ def test_a_long_training_chain_is_planned_quickly_and_tightly():
     tensors, ops, last = [Tensor("x", (1000,), kind="input")], [], "x"
     for i in range(200):
         tensors += [Tensor(f"f{i}", (1000 + i % 7 * 100,)), Tensor(f"g{i}", (40,), "uint8")]
-        ops.append(Op("MEDYATE_F", (last,), (f"f{i}", f"g{i}")))
+        ops.append(OpNode("MEDYATE_F", (last,), (f"f{i}", f"g{i}")))
         last = f"f{i}"
     for i in reversed(range(200)):
         tensors.append(Tensor(f"b{i}", (1000,), kind="output" if i == 0 else "activation"))
-        ops.append(Op("MEDYATE_B", (last, f"g{i}"), (f"b{i}",)))
+        ops.append(OpNode("MEDYATE_B", (last, f"g{i}"), (f"b{i}",)))
         last = f"b{i}"
     plan = plan_memory(Graph("long", tuple(tensors), tuple(ops)))
     assert plan.arena_bytes <= 1.03 * plan.lower_bound_bytes  # 1.026 when written

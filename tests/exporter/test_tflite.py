@@ -14,8 +14,8 @@ from tf_medyate import errors
 from tf_medyate.exporter import (
     FrozenMap,
     Graph,
-    Op,
-    Quantisation,
+    OpNode,
+    Quantization,
     Tensor,
     plan_memory,
     to_tflite,
@@ -47,18 +47,18 @@ def classifier(seed: int = 0) -> tuple[Graph, dict[str, np.ndarray]]:
     tensors += [Tensor(name, (1, 4, 4, 8)) for name in ("c", "r", "a")]
     tensors += [Tensor("f", (1, 128)), Tensor("l", (1, 5)), Tensor("y", (1, 5), kind="output")]
     ops = (
-        Op(
+        OpNode(
             "CONV_2D",
             ("x", "k", "b"),
             ("c",),
             (),
             {"padding": "SAME", "stride_w": 2, "stride_h": 2},
         ),
-        Op("RELU", ("c",), ("r",)),
-        Op("ADD", ("c", "r"), ("a",), (), {"fused_activation_function": "NONE"}),
-        Op("RESHAPE", ("a", "shape"), ("f",), (), {"new_shape": (1, 128)}),
-        Op("FULLY_CONNECTED", ("f", "d", ""), ("l",)),
-        Op("SOFTMAX", ("l",), ("y",), (), {"beta": 1.0}),
+        OpNode("RELU", ("c",), ("r",)),
+        OpNode("ADD", ("c", "r"), ("a",), (), {"fused_activation_function": "NONE"}),
+        OpNode("RESHAPE", ("a", "shape"), ("f",), (), {"new_shape": (1, 128)}),
+        OpNode("FULLY_CONNECTED", ("f", "d", ""), ("l",)),
+        OpNode("SOFTMAX", ("l",), ("y",), (), {"beta": 1.0}),
     )
     return Graph("classifier", tuple(tensors), ops), {c.name: c.data for c in constants}
 
@@ -149,11 +149,11 @@ def branching(rng: np.random.Generator) -> Graph:
         if i > 2 and rng.random() < 0.35:
             a, b = (int(v) for v in rng.choice(i, 2, replace=False))
             width.append(width[a] + width[b])
-            ops.append(Op("CONCATENATION", (f"t{a}", f"t{b}"), (f"t{i}",), (), {"axis": 1}))
+            ops.append(OpNode("CONCATENATION", (f"t{a}", f"t{b}"), (f"t{i}",), (), {"axis": 1}))
         else:
             width.append(int(rng.integers(4, 300)))
             tensors.append(constant(f"w{i}", rng.normal(0, 0.1, (width[i], width[i - 1]))))
-            ops.append(Op("FULLY_CONNECTED", (f"t{i - 1}", f"w{i}", ""), (f"t{i}",)))
+            ops.append(OpNode("FULLY_CONNECTED", (f"t{i - 1}", f"w{i}", ""), (f"t{i}",)))
         kind = "output" if i == count - 1 else "activation"
         tensors.append(Tensor(f"t{i}", (1, width[i]), kind=kind))
     return Graph("branching", tuple(tensors), tuple(ops))
@@ -189,7 +189,7 @@ def test_a_variable_lies_outside_the_plan_and_starts_at_zero(capfd):
         Tensor("x", (1, 64), kind="input"),
         Tensor("y", (1, 64), kind="output"),
     )
-    graph = Graph("variable", tensors, (Op("ADD", ("x", "v"), ("y",)),))
+    graph = Graph("variable", tensors, (OpNode("ADD", ("x", "v"), ("y",)),))
     plan = plan_memory(graph)
     x = np.random.default_rng(0).normal(size=(1, 64)).astype(np.float32)
     got, head = run_tflm(to_tflite(graph, plan), x, capfd)
@@ -203,11 +203,11 @@ def test_int8_goes_through_with_its_scales(capfd):
     weights = rng.integers(-127, 128, (4, 16)).astype(np.int8)
     scales = (0.01, 0.02, 0.005, 0.01)
     tensors = (
-        Tensor("x", (1, 16), "int8", "input", Quantisation((0.05,), (3,))),
-        Tensor("w", (4, 16), "int8", "constant", Quantisation(scales, (0,) * 4), weights),
-        Tensor("y", (1, 4), "int8", "output", Quantisation((0.2,), (-5,))),
+        Tensor("x", (1, 16), "int8", "input", Quantization((0.05,), (3,))),
+        Tensor("w", (4, 16), "int8", "constant", Quantization(scales, (0,) * 4), weights),
+        Tensor("y", (1, 4), "int8", "output", Quantization((0.2,), (-5,))),
     )
-    graph = Graph("int8", tensors, (Op("FULLY_CONNECTED", ("x", "w", ""), ("y",)),))
+    graph = Graph("int8", tensors, (OpNode("FULLY_CONNECTED", ("x", "w", ""), ("y",)),))
     x = rng.integers(-128, 128, (1, 16)).astype(np.int8)
     real = 0.05 * (x - 3.0) @ (weights.T * np.array(scales))
     expected = np.clip(np.round(real / 0.2) - 5, -128, 127)
@@ -223,7 +223,7 @@ def test_constants_options_and_metadata_lie_at_multiples_of_16(sizes, options):
     constants = [constant(f"c{i}", v, np.int8) for i, v in enumerate(values)]
     ends = (Tensor("x", (1,), kind="input"), Tensor("y", (1,), kind="output"))
     inputs = ("x", *(c.name for c in constants))
-    op = Op("MEDYATE_X", inputs, ("y",), (), {"custom_options": options})
+    op = OpNode("MEDYATE_X", inputs, ("y",), (), {"custom_options": options})
     graph = Graph("g", (*ends, *constants), (op,))
     data = to_tflite(graph, plan_memory(graph))
     base = np.frombuffer(data, np.uint8).__array_interface__["data"][0]
@@ -246,7 +246,9 @@ def test_variables_scratch_and_the_plan_are_written():
         Tensor("s", (3,), "uint8", "scratch"),
         Tensor("y", (1, 4), kind="output"),
     )
-    op = Op("MEDYATE_X", ("x", "pool"), ("y",), ("s",), {"custom_options": b"\x01\x00"}, ("pool",))
+    op = OpNode(
+        "MEDYATE_X", ("x", "pool"), ("y",), ("s",), {"custom_options": b"\x01\x00"}, ("pool",)
+    )
     graph = Graph("step", tensors, (op,))
     plan = plan_memory(graph)
     model = read(to_tflite(graph, plan))
@@ -278,7 +280,7 @@ def test_a_plan_of_another_graph_is_refused():
     other = Graph(
         "other",
         (Tensor("x", (1,), kind="input"), Tensor("y", (1,), kind="output")),
-        (Op("RELU", ("x",), ("y",)),),
+        (OpNode("RELU", ("x",), ("y",)),),
     )
     with pytest.raises(errors.PlanError, match="'other'"):
         to_tflite(graph, plan_memory(other))
@@ -287,12 +289,12 @@ def test_a_plan_of_another_graph_is_refused():
 @pytest.mark.parametrize(
     ("op", "message"),
     [
-        (Op("FLY", ("x",), ("y",)), "MEDYATE_"),
-        (Op("RELU", ("x",), ("y",), (), {"speed": 3}), "one of \\[\\]"),
-        (Op("SOFTMAX", ("x",), ("y",), (), {"gamma": 3.0}), "beta"),
-        (Op("MAX_POOL_2D", ("x",), ("y",), (), {"padding": "REFLECT"}), "VALID"),
-        (Op("MEDYATE_X", ("x",), ("y",), (), {"n": 3}), "as bytes"),
-        (Op("MEDYATE_X", ("x",), ("y",), (), {"custom_options": "text"}), "as bytes"),
+        (OpNode("FLY", ("x",), ("y",)), "MEDYATE_"),
+        (OpNode("RELU", ("x",), ("y",), (), {"speed": 3}), "one of \\[\\]"),
+        (OpNode("SOFTMAX", ("x",), ("y",), (), {"gamma": 3.0}), "beta"),
+        (OpNode("MAX_POOL_2D", ("x",), ("y",), (), {"padding": "REFLECT"}), "VALID"),
+        (OpNode("MEDYATE_X", ("x",), ("y",), (), {"n": 3}), "as bytes"),
+        (OpNode("MEDYATE_X", ("x",), ("y",), (), {"custom_options": "text"}), "as bytes"),
     ],
 )
 def test_unknown_ops_and_options_are_refused(op, message):

@@ -1,7 +1,7 @@
 """Makes keras2.h5, keras2.keras and keras2.json, with Keras 2: pip install tf_keras first.
 
 The net has what Keras 3 does not read by itself: a depthwise and a separable convolution, a
-normalisation inside a nested functional model, and an optimizer's state in the .keras file.
+normalization inside a nested functional model, and an optimizer's state in the .keras file.
 """
 
 import json

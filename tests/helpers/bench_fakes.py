@@ -6,10 +6,10 @@ import numpy as np
 
 from tf_medyate.bench.plan.budgets import Budget
 from tf_medyate.bench.plan.grid import Run
-from tf_medyate.bench.plan.recipe import Recipe
+from tf_medyate.bench.plan.recipe import FineTuneRecipe
 from tf_medyate.bench.run.result import Result
 
-RECIPE = Recipe(epochs=10, batch=16, learning_rate=0.02)
+RECIPE = FineTuneRecipe(epochs=10, batch=16, learning_rate=0.02)
 
 
 def fake_run(strategy="medyate", share=0.1, fold=0, seed=0, network="net", dataset="data"):

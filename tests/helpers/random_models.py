@@ -10,7 +10,7 @@ CLASSES = 3
 
 
 def randomise_norms(model: keras.Model, rng: np.random.Generator):
-    """Gives batch normalisations statistics as after training: folding must be exercised."""
+    """Gives batch normalizations statistics as after training: folding must be exercised."""
     for layer in model._flatten_layers():
         if isinstance(layer, L.BatchNormalization):
             shape = layer.moving_mean.shape
@@ -36,7 +36,7 @@ def _activation(x, rng):
 
 
 def _weighted(x, rng):
-    """One weighted layer of random kind and options, perhaps normalised."""
+    """One weighted layer of random kind and options, perhaps normalized."""
     kind = rng.integers(4)
     padding = rng.choice(["same", "valid"]) if min(x.shape[1:3]) > 4 else "same"
     stride, dilation = (2, 1) if rng.random() < 0.3 else (1, int(rng.integers(1, 3)))

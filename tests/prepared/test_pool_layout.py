@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tf_medyate.prepared.pool_layout import Layout, Sizes, lay_out
+from tf_medyate.prepared.pool_layout import PoolLayout, Sizes, lay_out
 
 side = st.integers(1, 4)
 kernel = st.one_of(
@@ -44,8 +44,8 @@ def test_a_layout_says_the_same_after_it_was_stored(given_kernels, draw):
     vector = layout.joined()
     assert vector.dtype == np.int32
     assert vector.size == sum(sizes.parts)
-    again = Layout.cut(vector, sizes.pool, sizes.drawn)
-    for field in dataclasses.fields(Layout):
+    again = PoolLayout.cut(vector, sizes.pool, sizes.drawn)
+    for field in dataclasses.fields(PoolLayout):
         expected, found = getattr(layout, field.name), getattr(again, field.name)
         np.testing.assert_array_equal(np.ravel(np.array(expected)), np.ravel(np.array(found)))
     assert again.head[0] == draw

@@ -173,7 +173,7 @@ class Layer:
 
 def state_words(gradient_scale):
     words = np.zeros(op_schema.STATE_WORDS, np.int32)
-    words[StateWord.INITIALISED] = 1
+    words[StateWord.INITIALIZED] = 1
     words[StateWord.GRADIENT_SCALE] = np.float32(gradient_scale).view(np.int32)
     return words
 

@@ -440,7 +440,7 @@ def test_a_loss_that_is_not_finite_counts_no_sample(op, value):
 class Good:
     """A call that is accepted: options by name, shapes of inputs and outputs."""
 
-    op: op_schema.Op
+    op: op_schema.OpSpec
     options: dict
     inputs: list
     outputs: list
@@ -614,7 +614,7 @@ WRONG = {
 @pytest.mark.parametrize(
     ("op", "changes", "message"),
     [(op, *case) for op, cases in WRONG.items() for case in cases],
-    ids=lambda value: value.key if isinstance(value, op_schema.Op) else "",
+    ids=lambda value: value.key if isinstance(value, op_schema.OpSpec) else "",
 )
 def test_wrong_options_are_refused(op, changes, message):
     with pytest.raises(InterpreterError, match=op.name) as error:

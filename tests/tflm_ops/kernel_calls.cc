@@ -157,7 +157,7 @@ State AddState(Builder* b, const SlotPlan& plan) {
   const int offset = Clamp(plan.offset, 0, 4096);
   std::vector<int32_t> words(offset + kSelectionHeaderWords + (capacity + 1) / 2 +
                              random.Int(0, 2));
-  words[kStateWordInitialised] = 1;
+  words[kStateWordInitialized] = 1;
   const float scale = 0.5f;
   if (offset >= kStateWords) memcpy(&words[kStateWordGradientScale], &scale, sizeof(scale));
   words[offset] = drawn;

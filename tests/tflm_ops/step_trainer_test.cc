@@ -124,16 +124,16 @@ TEST(StepTrainer, EveryStatusHasANameOfItsOwn) {
 TEST(StepTrainer, NothingWorksBeforeInit) {
   Device device;
   float loss;
-  EXPECT_EQ(device.Step(0, &loss), Status::kNotInitialised);
+  EXPECT_EQ(device.Step(0, &loss), Status::kNotInitialized);
   EXPECT_EQ(device.trainer.Step(Sample(0).data(), Sample(1).data(), &loss),
-            Status::kNotInitialised);
-  EXPECT_EQ(device.trainer.Predict(Sample(0).data(), &loss), Status::kNotInitialised);
-  EXPECT_EQ(device.trainer.EndEpoch(), Status::kNotInitialised);
-  EXPECT_EQ(device.trainer.Commit(), Status::kNotInitialised);
-  EXPECT_EQ(device.trainer.Discard(), Status::kNotInitialised);
-  EXPECT_EQ(device.trainer.Flush(), Status::kNotInitialised);
-  EXPECT_EQ(device.trainer.DropEpoch(), Status::kNotInitialised);
-  EXPECT_EQ(device.trainer.Loss(Sample(0).data(), 0, &loss), Status::kNotInitialised);
+            Status::kNotInitialized);
+  EXPECT_EQ(device.trainer.Predict(Sample(0).data(), &loss), Status::kNotInitialized);
+  EXPECT_EQ(device.trainer.EndEpoch(), Status::kNotInitialized);
+  EXPECT_EQ(device.trainer.Commit(), Status::kNotInitialized);
+  EXPECT_EQ(device.trainer.Discard(), Status::kNotInitialized);
+  EXPECT_EQ(device.trainer.Flush(), Status::kNotInitialized);
+  EXPECT_EQ(device.trainer.DropEpoch(), Status::kNotInitialized);
+  EXPECT_EQ(device.trainer.Loss(Sample(0).data(), 0, &loss), Status::kNotInitialized);
   EXPECT_EQ(device.trainer.importance(), nullptr);
   EXPECT_EQ(device.trainer.importance_floats(), 0u);
   EXPECT_EQ(device.trainer.sample(), nullptr);
@@ -152,7 +152,7 @@ TEST(StepTrainer, AnArenaMustBeThereAlignedAndLargeEnough) {
   EXPECT_EQ(trainer.Init(kModel, device.arena.data(), needed - 1, nullptr), Status::kArenaTooSmall);
   EXPECT_EQ(device.TakeReports(), "arena: expected at least " + std::to_string(needed) +
                                       " bytes, received " + std::to_string(needed - 1) + "\n");
-  EXPECT_EQ(device.Step(0), Status::kNotInitialised);
+  EXPECT_EQ(device.Step(0), Status::kNotInitialized);
   EXPECT_EQ(trainer.Init(kModel, device.arena.data(), needed, nullptr), Status::kOk);
   EXPECT_EQ(device.arena.data()[needed], 0xa5) << "one byte past the end";
 }
@@ -169,7 +169,7 @@ TEST(StepTrainer, AModelThatContradictsItselfIsRefused) {
   const int far[] = {1, kModel.tensor_count};
   nodes[3].inputs = far;
   EXPECT_EQ(device.Init(model), Status::kBadModel);
-  EXPECT_EQ(device.Step(0), Status::kNotInitialised);
+  EXPECT_EQ(device.Step(0), Status::kNotInitialized);
   nodes[3] = kModel.nodes[3];
 
   tensors[kModel.pool].offset = kModel.planned_bytes + kModel.variable_bytes - 4;
@@ -427,7 +427,7 @@ TEST(StepTrainer, ResumeGoesOnBehindACommit) {
 TEST(StepTrainer, ResumeRefusesWhatItCannotGoOnFrom) {
   Device device;
   std::vector<float> importance(6, 1.0f);
-  EXPECT_EQ(device.trainer.Resume({}, importance.data(), 6), Status::kNotInitialised);
+  EXPECT_EQ(device.trainer.Resume({}, importance.data(), 6), Status::kNotInitialized);
   ASSERT_EQ(device.Init(), Status::kOk);
   const std::vector<int32_t> selection = device.Selection();
   EXPECT_EQ(device.trainer.Resume({0, 0, 0, -1}, importance.data(), 6), Status::kBadProgress);

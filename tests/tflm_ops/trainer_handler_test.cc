@@ -150,7 +150,7 @@ class Board {
   }
 
   TestDevice device;
-  TrainerStatus began = TrainerStatus::kNotInitialised;
+  TrainerStatus began = TrainerStatus::kNotInitialized;
   Answer hello;
 
  private:
@@ -572,7 +572,7 @@ TEST(TrainerHandlerTest, AFailingWeightPageInAPushIsReportedByName) {
   flash.fake.FailErase(MappedFlash::kWeightsPage, true);
   const Bytes weights = BytesOf(Floats(model.factory().size(), 0.5f));
   EXPECT_EQ(board.Push(Region::kWeights, weights), DeviceStatus::kStoreWeightsFailed);
-  EXPECT_EQ(board.Step(Sample(1), 1), DeviceStatus::kNotInitialised) << "its weights are damaged";
+  EXPECT_EQ(board.Step(Sample(1), 1), DeviceStatus::kNotInitialized) << "its weights are damaged";
   flash.fake.FailErase(MappedFlash::kWeightsPage, false);
   Board again(model, &flash);
   EXPECT_EQ(again.began, TrainerStatus::kOk);
@@ -599,8 +599,8 @@ TEST(TrainerHandlerTest, ATrainerThatDidNotBeginAnswersAllTheSame) {
   MappedFlash flash(model);
   Board board(model, &flash, false);
   EXPECT_EQ(board.hello.status(), DeviceStatus::kOk);
-  EXPECT_EQ(board.Step(Sample(1), 1), DeviceStatus::kNotInitialised);
-  EXPECT_EQ(board.Do(RequestKind::kEndEpoch), DeviceStatus::kNotInitialised);
+  EXPECT_EQ(board.Step(Sample(1), 1), DeviceStatus::kNotInitialized);
+  EXPECT_EQ(board.Do(RequestKind::kEndEpoch), DeviceStatus::kNotInitialized);
   EXPECT_EQ(board.Push(Region::kWeights, BytesOf(model.factory())), DeviceStatus::kStoreNotOpen);
   EXPECT_EQ(board.Status().draw, -1);
 }

@@ -462,7 +462,7 @@ TEST(WeightStoreForgeryTest, PushedWeightsAreNoHead) {
 }
 
 // A journal of version 1 is refused as such, and can be dropped or replaced.
-TEST(WeightStoreForgeryTest, AJournalOfAnotherLayoutIsRecognised) {
+TEST(WeightStoreForgeryTest, AJournalOfAnotherLayoutIsRecognized) {
   for (bool drops : {false, true}) {
     World world(Plan(), 71);
     world.flash.Program(world.config.journal_offset + kPageBytes, ForgedHead(world));

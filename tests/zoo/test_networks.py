@@ -25,7 +25,7 @@ from tf_medyate.zoo.size import macs
 DOCUMENT = pathlib.Path(__file__).parents[2] / "docs" / "extending.md"
 
 # As published. Parameters and MACs in millions where the table rounds them, else exact. MIT counts
-# two values a channel for batch normalisation, as PyTorch does: what can be trained. MLPerf
+# two values a channel for batch normalization, as PyTorch does: what can be trained. MLPerf
 # Tiny's figures are Keras's, which counts four.
 MIT = {
     "mobilenet_v2_035": ("0.75", "23.5"),
@@ -80,7 +80,7 @@ class TestPublishedSizes:
         model = network.build((pixels, pixels, 3), network.classes)
         assert macs(model) // 1_000_000 == millions
         assert model.count_params() == network.parameters
-        # Slim counts 1.66 M: normalisation left out.
+        # Slim counts 1.66 M: normalization left out.
         norms = [n for n in model.layers if isinstance(n, keras.layers.BatchNormalization)]
         beside = model.count_params() - sum(norm.count_params() for norm in norms)
         assert f"{beside / 1e6:.2f}" == "1.66"

@@ -14,7 +14,7 @@ from tf_medyate.data.packaged import locate
 from tf_medyate.data.vision import centre_crop
 from tf_medyate.errors import DataError, OptionError
 from tf_medyate.zoo import mcu_file
-from tf_medyate.zoo.inverted import Block, inverted_bottlenecks
+from tf_medyate.zoo.inverted import InvertedBlock, inverted_bottlenecks
 from tf_medyate.zoo.mcu_file import read_mcu
 from tf_medyate.zoo.registry import get_network
 from tf_medyate.zoo.size import macs
@@ -22,7 +22,12 @@ from tf_medyate.zoo.tiny_training import NETWORK, load_folded
 from tf_medyate.zoo.weights import VARIABLE
 
 # Every kind: without expansion, with a shortcut, strided; three sizes of kernel.
-BLOCKS = (Block(3, 1, 8, 1), Block(5, 3, 12, 2), Block(7, 4, 12, 1), Block(3, 6, 16, 1))
+BLOCKS = (
+    InvertedBlock(3, 1, 8, 1),
+    InvertedBlock(5, 3, 12, 2),
+    InvertedBlock(7, 4, 12, 1),
+    InvertedBlock(3, 6, 16, 1),
+)
 REAL = pathlib.Path(os.environ.get("MEDYATE_DATA", "nowhere"), "mcu_models")
 needs_files = pytest.mark.skipif(not REAL.is_dir(), reason="MEDYATE_DATA has no mcu_models")
 

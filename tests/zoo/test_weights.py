@@ -398,7 +398,7 @@ class TestMit:
         assert np.abs(model.get_layer("head").kernel).max() < 1  # freshly drawn, not from the file
 
     def test_computes_what_pytorch_would(self, saved):
-        """The first two blocks: both paddings, both kinds of convolution, the normalisation."""
+        """The first two blocks: both paddings, both kinds of convolution, the normalization."""
         folder, state = saved
         model = get_network("mcunet_in1").pretrained(7, path=folder, input_shape=self.SHAPE)
         x = np.random.default_rng(1).normal(size=(2, *self.SHAPE))
@@ -502,7 +502,7 @@ class TestKerasFiles:
         layers = read_weights(tmp_path / name)
         assert [layer.kind for layer in layers] == [
             "convolution",
-            "batch normalisation",
+            "batch normalization",
             "depthwise convolution",
             "dense layer",
             "dense layer",

@@ -87,7 +87,7 @@ class TestStructure:
     def test_ds_cnn_map(self):
         assert zoo.ds_cnn().get_layer("average").input.shape == (None, 25, 5, 64)
 
-    def test_watch_cnn_convolutions_leave_the_bias_to_normalisation(self):
+    def test_watch_cnn_convolutions_leave_the_bias_to_normalization(self):
         model = zoo.watch_cnn()
         convs = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv1D)]
         assert [conv.filters for conv in convs] == [16, 32, 32, 48, 48]

@@ -98,7 +98,7 @@ def load_series(problem: str, name: str, fold: int, seed: int) -> Task:
 
     Returns:
         Series [n, time, dimensions], stretched to the longest if they differ in length, and
-        normalised dimension by dimension with mean and deviation of the training part.
+        normalized dimension by dimension with mean and deviation of the training part.
 
     Raises:
         OptionError: There is no such fold.

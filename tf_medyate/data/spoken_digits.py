@@ -117,7 +117,7 @@ def load_spoken_digits(fold: int, seed: int) -> Task:
         seed: Nothing is drawn, so it changes nothing.
 
     Returns:
-        Spectrograms [n, 49, 10], normalised band by band with mean and deviation of the
+        Spectrograms [n, 49, 10], normalized band by band with mean and deviation of the
         other speakers.
 
     Raises:

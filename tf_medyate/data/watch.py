@@ -84,13 +84,13 @@ class WearerSplit:
 
     Attributes:
         wearer: The wearer that was left out.
-        source_x: Windows of the other nine wearers, normalised, float32 [n, WINDOW, 6];
+        source_x: Windows of the other nine wearers, normalized, float32 [n, WINDOW, 6];
             read-only, as are the other arrays.
         source_y: Their exercises, int32 [n].
-        adapt_x: The wearer's earlier windows, normalised with the *source's* statistics;
+        adapt_x: The wearer's earlier windows, normalized with the *source's* statistics;
             ordered by recording, so shuffle them for training.
         adapt_y: Their exercises.
-        test_x: The wearer's later windows, normalised likewise.
+        test_x: The wearer's later windows, normalized likewise.
         test_y: Their exercises.
         mean: Mean of each axis over the source wearers, float32 [6].
         std: Standard deviation of each axis over the source wearers, float32 [6].
@@ -200,7 +200,7 @@ def leave_one_out(wearer: int, data: WatchData | None = None) -> WearerSplit:
         data: The windows; `load_watch()` if None.
 
     Returns:
-        Source, adapt and test windows, all normalised axis by axis with the mean and the
+        Source, adapt and test windows, all normalized axis by axis with the mean and the
         standard deviation of the source wearers alone.
 
     Raises:

@@ -123,7 +123,7 @@ class DeviceStatus(enum.IntEnum):
     NEEDS_PRESENCE = 44
     TOO_SOON = 45
     # From training, as TrainerStatus.
-    NOT_INITIALISED = 64
+    NOT_INITIALIZED = 64
     SAMPLE_NOT_FINITE = 65
     LABEL_OUT_OF_RANGE = 66
     TARGET_NOT_FINITE = 67

@@ -32,7 +32,7 @@ REMEDIES: dict[DeviceStatus, str] = {
     _S.NEEDS_PRESENCE: "Hold the board's button while you ask for it: its firmware wants that.",
     _S.TOO_SOON: "Wait, then ask again: the firmware limits how often its flash is written.",
     _S.PUSH_OF_OTHER_SIZE: "Push the whole region: the hello says how many floats it has.",
-    _S.NOT_INITIALISED: "The firmware's trainer did not start: read its log.",
+    _S.NOT_INITIALIZED: "The firmware's trainer did not start: read its log.",
     _S.SAMPLE_NOT_FINITE: "Leave this sample out.",
     _S.LABEL_OUT_OF_RANGE: "Number the classes as for the model's training.",
     _S.TARGET_NOT_FINITE: "Leave this sample out.",

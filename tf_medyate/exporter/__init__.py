@@ -23,9 +23,14 @@ Example:
 """
 
 from tf_medyate.exporter.ir.graph import Graph
-from tf_medyate.exporter.ir.nodes import Op, Tensor
-from tf_medyate.exporter.ir.values import FrozenMap, GraphError, Quantisation
-from tf_medyate.exporter.memory.planner import ArenaLimitError, MemoryPlan, Placement, plan_memory
+from tf_medyate.exporter.ir.nodes import OpNode, Tensor
+from tf_medyate.exporter.ir.values import FrozenMap, GraphError, Quantization
+from tf_medyate.exporter.memory.planner import (
+    ArenaLimitError,
+    MemoryPlan,
+    TensorPlacement,
+    plan_memory,
+)
 from tf_medyate.exporter.write.inference import write_inference
 from tf_medyate.exporter.write.tflite import to_tflite, write_tflite
 
@@ -35,10 +40,10 @@ __all__ = [
     "Graph",
     "GraphError",
     "MemoryPlan",
-    "Op",
-    "Placement",
-    "Quantisation",
+    "OpNode",
+    "Quantization",
     "Tensor",
+    "TensorPlacement",
     "plan_memory",
     "to_tflite",
     "write_inference",

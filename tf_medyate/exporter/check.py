@@ -15,7 +15,7 @@ import pathlib
 from tf_medyate.callback import MeDyate
 from tf_medyate.errors import OptionError
 from tf_medyate.exporter.board.firmware import FirmwareOptions, FirmwarePlan, plan_firmware
-from tf_medyate.exporter.lower.recipe import Recipe, recipe_of, unranked_recipe
+from tf_medyate.exporter.lower.recipe import TrainingRecipe, recipe_of, unranked_recipe
 from tf_medyate.exporter.lower.step import TrainingGraph, lower_training
 from tf_medyate.exporter.memory.arena import ArenaPrediction, predict_arena
 from tf_medyate.exporter.memory.planner import ArenaLimitError, MemoryPlan, plan_memory
@@ -89,7 +89,7 @@ def check_export(
 
 def plan_export(
     model: PreparedModel,
-    recipe: Recipe,
+    recipe: TrainingRecipe,
     arena_limit: int | str | MemoryBudget | None,
     firmware: FirmwareOptions | None,
     folder: pathlib.Path = pathlib.Path(),
@@ -111,7 +111,7 @@ def plan_export(
     return ExportPlan(training, memory, arena, planned, is_ranked)
 
 
-def _fit_arena(model: PreparedModel, recipe: Recipe, arena_limit):
+def _fit_arena(model: PreparedModel, recipe: TrainingRecipe, arena_limit):
     """Lowers and plans; with less scratch memory where the limit asks for it."""
     limit = math.inf if arena_limit is None else _limit_bytes(arena_limit)
     training = lower_training(model, recipe, _FAST_SCRATCH_CHANNELS)

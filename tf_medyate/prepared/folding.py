@@ -1,6 +1,6 @@
 """From an ordinary Keras model to a folded one with channel masks, and back.
 
-Batch normalisation is folded into the layer before it, as it is on a device; where there is none
+Batch normalization is folded into the layer before it, as it is on a device; where there is none
 it becomes a 1x1 depthwise convolution. Separable convolutions become their two halves. Weight
 regularizers and constraints are dropped: they would act on the kernels of layers that are frozen.
 
@@ -211,10 +211,10 @@ def require_prepared(model: keras.Model) -> PreparedModel:
 
 
 def _affine(node: Node) -> tuple[np.ndarray, np.ndarray]:
-    """Scale and shift (float64, [channels]) of a batch normalisation at inference."""
+    """Scale and shift (float64, [channels]) of a batch normalization at inference."""
     layer = node.layer
     if layer.axis not in (-1, layer.input_spec.ndim - 1):
-        refuse(node, "axis=-1", f"axis={layer.axis}", "Normalise the channels: the last axis.")
+        refuse(node, "axis=-1", f"axis={layer.axis}", "Normalize the channels: the last axis.")
     mean, variance = layer.moving_mean.numpy(), layer.moving_variance.numpy()
     scale = 1.0 / np.sqrt(variance.astype(np.float64) + layer.epsilon)
     if layer.scale:
@@ -226,7 +226,7 @@ def _affine(node: Node) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _fold_target(graph: ModelGraph, norm: str) -> str | None:
-    """The weighted layer that a normalisation can be folded into, None if there is none."""
+    """The weighted layer that a normalization can be folded into, None if there is none."""
     nodes = {node.name: node for node in graph.nodes}
     source = nodes[nodes[norm].inputs[0]]
     foldable = type(source.layer) in (*TWINS, _K.SeparableConv2D)

@@ -237,7 +237,7 @@ def _references(entry) -> Iterator[tuple[str, int, int]]:
 
 
 def _tensors(entry) -> Iterator[tuple[str, int, int]]:
-    """Yields the `keras_history` of every tensor in a serialised argument."""
+    """Yields the `keras_history` of every tensor in a serialized argument."""
     if _is_tensor(entry):
         name, node, tensor = entry["config"]["keras_history"]
         yield name, node, tensor
@@ -270,7 +270,7 @@ def rebuild(
         model_class: `keras.Model` or a subclass without constructor arguments of its own.
 
     Returns:
-        The new, uncompiled model; weights are as the new layers initialised them.
+        The new, uncompiled model; weights are as the new layers initialized them.
     """
     tensors: dict[str, Any] = {}
     for node in graph.nodes:

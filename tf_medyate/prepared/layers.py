@@ -25,7 +25,7 @@ import tensorflow as tf
 
 from tf_medyate.errors import PlanError
 from tf_medyate.kernel_order import channel_first
-from tf_medyate.prepared.state import LiveState, Run
+from tf_medyate.prepared.state import DrawnRun, LiveState
 from tf_medyate.prepared.tensors import (
     assign,
     convolution_gradients,
@@ -106,7 +106,7 @@ class ChannelMasked(keras.layers.Layer):
         """The layer's operation without bias and activation; None means its own dilation."""
         raise NotImplementedError(f"{type(self).__name__} must define linear(inputs, kernel)")
 
-    def select_outputs(self, gradient, run: Run):
+    def select_outputs(self, gradient, run: DrawnRun):
         """The part of an output gradient that the drawn channels feed: all of it here."""
         del run
         return gradient
@@ -138,7 +138,7 @@ class ChannelMasked(keras.layers.Layer):
         return self.state_of()
 
     def _sparse_linear(self, inputs, bias):
-        run: Run = self._state_layer().run(self.slot)
+        run: DrawnRun = self._state_layer().run(self.slot)
         base = tf.convert_to_tensor(self.kernel.value)
         rank, (_, _, outputs) = len(base.shape), self._geometry()
 
@@ -162,7 +162,7 @@ class ChannelMasked(keras.layers.Layer):
         (y,) = with_gradient(forward, inputs, run.weights, *bias)
         return y
 
-    def differentiable(self, x, kernel, run: Run) -> tuple[Any, Backward]:
+    def differentiable(self, x, kernel, run: DrawnRun) -> tuple[Any, Backward]:
         """The layer's operation, and its gradient with the drawn channels' weights alone.
 
         Args:

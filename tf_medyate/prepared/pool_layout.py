@@ -27,7 +27,7 @@ _BLOCK = 8  # channels that a convolution's inner loop takes at once
 
 
 @dataclasses.dataclass(frozen=True)
-class Placement:
+class PoolPlacement:
     """Where a layer's run lies.
 
     Attributes:
@@ -86,7 +86,7 @@ class Sizes:
 
 
 @dataclasses.dataclass(frozen=True)
-class Layout:
+class PoolLayout:
     """One draw, as parts of an int32 vector: NumPy arrays, or tensors in a graph.
 
     Attributes:
@@ -115,17 +115,17 @@ class Layout:
     owners: Any
 
     @staticmethod
-    def of(parts: Sequence[Any]) -> Layout:
+    def of(parts: Sequence[Any]) -> PoolLayout:
         """The parts by name."""
         head, elements, rows, counts, *shapes, channels, index, places, owners = parts
         runs = elements, rows, counts
-        return Layout(head, *runs, shapes, channels, index, places, owners)
+        return PoolLayout(head, *runs, shapes, channels, index, places, owners)
 
     @staticmethod
-    def cut(vector: np.ndarray, pool: int, drawn: int) -> Layout:
+    def cut(vector: np.ndarray, pool: int, drawn: int) -> PoolLayout:
         """From the whole vector."""
         ends = np.cumsum(Sizes(pool, drawn, *(int(size) for size in vector[1:5])).parts)
-        return Layout.of(np.split(vector, ends[:-1]))
+        return PoolLayout.of(np.split(vector, ends[:-1]))
 
     @property
     def sizes(self) -> Sizes:
@@ -139,7 +139,7 @@ class Layout:
         parts += [self.channels, self.index.reshape(-1), self.places, self.owners]
         return np.concatenate(parts).astype(np.int32)
 
-    def placements(self) -> list[Placement]:
+    def placements(self) -> list[PoolPlacement]:
         """Where each layer's run lies, layer after layer."""
         weights = channel = 0
         found = []
@@ -147,12 +147,12 @@ class Layout:
             height, width, count, outputs = (int(side) for side in shape)
             run = slice(weights, weights + int(elements))
             drawn = slice(channel, channel + int(elements) // (height * width * outputs))
-            found.append(Placement(self.channels[drawn], run, drawn))
+            found.append(PoolPlacement(self.channels[drawn], run, drawn))
             weights, channel = run.stop, channel + count
         return found
 
 
-def lay_out(sizes: Sizes, kernels: Kernels, draws: Draws, draw: int) -> Layout:
+def lay_out(sizes: Sizes, kernels: Kernels, draws: Draws, draw: int) -> PoolLayout:
     """Lays the runs of a draw one after the other.
 
     Args:
@@ -186,7 +186,7 @@ def lay_out(sizes: Sizes, kernels: Kernels, draws: Draws, draw: int) -> Layout:
     counts[:, -1] = (sizes.pool, sizes.rows, sizes.drawn) - counts[:, :-1].sum(axis=1)
     head = np.array([draw, sizes.layers, sizes.rows, sizes.depth, sizes.key])
     elements, rows, named = counts
-    return Layout(head, elements, rows, named, shapes, channels, indices, places, owners)
+    return PoolLayout(head, elements, rows, named, shapes, channels, indices, places, owners)
 
 
 def _rounded(drawn: int, channels: int) -> int:

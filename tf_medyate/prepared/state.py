@@ -22,7 +22,14 @@ import numpy as np
 import tensorflow as tf
 
 from tf_medyate.errors import PlanError
-from tf_medyate.prepared.pool_layout import Draws, Kernels, Layout, Placement, Sizes, lay_out
+from tf_medyate.prepared.pool_layout import (
+    Draws,
+    Kernels,
+    PoolLayout,
+    PoolPlacement,
+    Sizes,
+    lay_out,
+)
 from tf_medyate.prepared.tensors import Constants, assign, read, sum_over_replicas, with_gradient
 from tf_medyate.spec import LAST, MEAN, RUNNING, RUNNING_RATE
 
@@ -30,7 +37,7 @@ _opened = threading.local()  # replicas of a distribution strategy trace in thre
 
 
 @dataclasses.dataclass(frozen=True)
-class Run:
+class DrawnRun:
     """What is drawn of one layer, as tensors; n is 0 to all channels.
 
     Gradients are computed for m channels, n rounded up, and those beyond n thrown away.
@@ -66,7 +73,7 @@ class LiveState:
 
     pool: np.ndarray
     importance: np.ndarray
-    placements: list[Placement]
+    placements: list[PoolPlacement]
     steps: int
 
 
@@ -170,16 +177,16 @@ class TrainingState(keras.layers.Layer):
         assign(self.layout, lay_out(self.sizes, self._kernels, draws, draw).joined())
         assign(self.steps, np.zeros((), np.float32))
 
-    def _read_layout(self) -> Layout:
+    def _read_layout(self) -> PoolLayout:
         (pool,), (drawn,) = self.pool.shape, self.importance.shape
-        return Layout.cut(read(self.layout), pool, drawn)
+        return PoolLayout.cut(read(self.layout), pool, drawn)
 
     @property
     def draw(self) -> int:
         """Number of the draw that is in the pool; -1 before the first."""
         return int(self._read_layout().head[0])
 
-    def placements(self) -> list[Placement]:
+    def placements(self) -> list[PoolPlacement]:
         """Where each layer's run lies, by the layer's slot."""
         return self._read_layout().placements()
 
@@ -201,7 +208,7 @@ class TrainingState(keras.layers.Layer):
         finally:
             _opened.pools = before
 
-    def run(self, slot: int) -> Run:
+    def run(self, slot: int) -> DrawnRun:
         """The Run of a layer, by its place among the layers that may be drawn from."""
         pool = getattr(_opened, "pools", {}).get(id(self))
         return (pool or _OpenPool(self)).run(slot)  # a layer used outside its model reads alone
@@ -231,7 +238,7 @@ class TrainingState(keras.layers.Layer):
             raise _other_version(f"training state {sorted(self._NAMES)}", f"{sorted(kept)}")
         values = {name: np.asarray(store[name]) for name in self._NAMES}
         pool, importance, layout = (values[name] for name in ("pool", "importance", "layout"))
-        sizes = Layout.cut(layout, pool.size, importance.size).sizes
+        sizes = PoolLayout.cut(layout, pool.size, importance.size).sizes
         if layout.size != sum(sizes.parts):
             raise _other_version(f"a layout of {sum(sizes.parts)} words", f"{layout.size}")
         if self._kernels is not None and self.sizes != sizes:
@@ -254,10 +261,10 @@ class _OpenPool:
     def __init__(self, state: TrainingState):
         self._state = state
         self._used: set[int] = set()
-        self._runs: list[Run] | None = None
+        self._runs: list[DrawnRun] | None = None
         self._constants = Constants()
 
-    def run(self, slot: int) -> Run:
+    def run(self, slot: int) -> DrawnRun:
         if self._runs is None:
             self._runs = self._cut()
         self._used.add(slot)
@@ -267,14 +274,14 @@ class _OpenPool:
         how = {"axis": self._constants(0), "num_split": parts}
         return tf.raw_ops.SplitV(value=values, size_splits=sizes, **how)
 
-    def _cut(self) -> list[Run]:
+    def _cut(self) -> list[DrawnRun]:
         sizes, vector = self._state.sizes, self._state.layout.value
         lengths = self._constants(sizes.parts)
-        self._layout = layout = Layout.of(self._split(vector, lengths, len(sizes.parts)))
+        self._layout = layout = PoolLayout.of(self._split(vector, lengths, len(sizes.parts)))
         index = tf.reshape(layout.index, self._constants((sizes.rows, sizes.depth)))
         every = sizes.layers + 1
         return [
-            Run(*parts, self._constants)
+            DrawnRun(*parts, self._constants)
             for parts in zip(
                 self._cut_pool(layout.elements)[:-1],
                 self._split(index, layout.rows, every)[:-1],

@@ -24,7 +24,7 @@ _POSITIONS_PER_SAMPLE = 64
 class VelocityProbe:
     """Measures how fast each input channel's activations still change (Velocity, 2312.05282).
 
-    Velocity calls a neuron at equilibrium when its outputs on a validation set, normalised, stop
+    Velocity calls a neuron at equilibrium when its outputs on a validation set, normalized, stop
     changing from one epoch to the next. Ours is measured at the input channels of each
     layer, the units that are drawn here: 1 - |cosine| between two epochs' activations.
 
@@ -48,7 +48,7 @@ class VelocityProbe:
             outputs = self._tap(self._x)
         velocity = {}
         for name, value in zip(self._names, outputs, strict=True):
-            now = _normalised(value.numpy())
+            now = _normalized(value.numpy())
             last = self._last.get(name)
             velocity[name] = (
                 np.ones(now.shape[1]) if last is None else 1.0 - np.abs((now * last).sum(0))
@@ -57,7 +57,7 @@ class VelocityProbe:
         return velocity
 
 
-def _normalised(activations: np.ndarray) -> np.ndarray:
+def _normalized(activations: np.ndarray) -> np.ndarray:
     """[samples, ..., channels] -> unit columns [values, channels], positions thinned out."""
     samples, channels = activations.shape[0], activations.shape[-1]
     flat = activations.reshape(samples, -1, channels)

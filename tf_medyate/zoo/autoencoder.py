@@ -24,7 +24,7 @@ _DECODER = (128, 128, 128, 128)
 
 
 def _stack(x: Any, widths: Sequence[int], first: int) -> Any:
-    """Dense layers, each normalised and rectified; `first` numbers them."""
+    """Dense layers, each normalized and rectified; `first` numbers them."""
     for place, width in enumerate(widths, start=first):
         x = keras.layers.Dense(width, name=f"dense{place}")(x)
         x = keras.layers.BatchNormalization(name=f"dense{place}_bn")(x)

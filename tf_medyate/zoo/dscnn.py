@@ -21,8 +21,8 @@ _FILTERS = 64
 _BLOCKS = 4
 
 
-def _normalised(x: Any, name: str) -> Any:
-    """Batch normalisation and ReLU."""
+def _normalized(x: Any, name: str) -> Any:
+    """Batch normalization and ReLU."""
     x = keras.layers.BatchNormalization(name=f"{name}_bn")(x)
     return keras.layers.ReLU(name=f"{name}_relu")(x)
 
@@ -49,13 +49,13 @@ def ds_cnn(input_shape: Sequence[int] = (49, 10, 1), classes: int = 12) -> keras
     """
     x = inputs = keras.Input(tuple(input_shape), name="mfcc")
     x = keras.layers.Conv2D(_FILTERS, (10, 4), strides=2, padding="same", name="stem_conv")(x)
-    x = _normalised(x, "stem")
+    x = _normalized(x, "stem")
     for place in range(1, _BLOCKS + 1):
         name = f"block{place}"
         x = keras.layers.DepthwiseConv2D(3, padding="same", name=f"{name}_depthwise")(x)
-        x = _normalised(x, f"{name}_depthwise")
+        x = _normalized(x, f"{name}_depthwise")
         x = keras.layers.Conv2D(_FILTERS, 1, padding="same", name=f"{name}_pointwise")(x)
-        x = _normalised(x, f"{name}_pointwise")
+        x = _normalized(x, f"{name}_pointwise")
     x = keras.layers.GlobalAveragePooling2D(name="average")(x)
     outputs = keras.layers.Dense(classes, activation="softmax", name="head")(x)
     return keras.Model(inputs, outputs, name="ds_cnn")

@@ -7,10 +7,10 @@ papers after it start from. All are stacks of
 
     1x1 expansion -> k x k depthwise convolution -> 1x1 projection without activation
 
-each followed by batch normalisation, with ReLU6 between, and the sum with the block's input where
+each followed by batch normalization, with ReLU6 between, and the sum with the block's input where
 neither stride nor width changes. A table of four columns says it all. Two arguments say what the
 table does not: whether there is a last 1x1 convolution before the average, and whether batch
-normalisation is there or folded away into biases.
+normalization is there or folded away into biases.
 
 Maps are padded by floor(k / 2) on every side, also where the stride is 2, as PyTorch does: the
 published weights want that. Keras's "same" would pad one side only.
@@ -36,7 +36,7 @@ _STEM = 16
 _HOST = "https://hanlab18.mit.edu/projects/tinyml/mcunet/release/"
 
 
-class Block(NamedTuple):
+class InvertedBlock(NamedTuple):
     """One inverted bottleneck.
 
     Attributes:
@@ -53,38 +53,38 @@ class Block(NamedTuple):
 
 
 MOBILENET_V2 = (
-    Block(3, 1, 8, 1),
-    *(Block(3, 6, 8, 2), Block(3, 6, 8, 1)),
-    *(Block(3, 6, 16, 2), *[Block(3, 6, 16, 1)] * 2),
-    *(Block(3, 6, 24, 2), *[Block(3, 6, 24, 1)] * 3),
-    *[Block(3, 6, 32, 1)] * 3,
-    *(Block(3, 6, 56, 2), *[Block(3, 6, 56, 1)] * 2),
-    Block(3, 6, 112, 1),
+    InvertedBlock(3, 1, 8, 1),
+    *(InvertedBlock(3, 6, 8, 2), InvertedBlock(3, 6, 8, 1)),
+    *(InvertedBlock(3, 6, 16, 2), *[InvertedBlock(3, 6, 16, 1)] * 2),
+    *(InvertedBlock(3, 6, 24, 2), *[InvertedBlock(3, 6, 24, 1)] * 3),
+    *[InvertedBlock(3, 6, 32, 1)] * 3,
+    *(InvertedBlock(3, 6, 56, 2), *[InvertedBlock(3, 6, 56, 1)] * 2),
+    InvertedBlock(3, 6, 112, 1),
 )
 MCUNET_IN1 = (
-    Block(3, 1, 8, 1),
-    *(Block(3, 4, 16, 2), Block(3, 3, 16, 1)),
-    *(Block(7, 3, 24, 2), Block(3, 5, 24, 1)),
-    *(Block(3, 5, 40, 2), Block(7, 4, 40, 1)),
-    *(Block(5, 4, 48, 1), Block(3, 3, 48, 1), Block(3, 4, 48, 1)),
-    *(Block(7, 5, 96, 2), *[Block(5, 4, 96, 1)] * 2),
-    Block(3, 6, 160, 1),
+    InvertedBlock(3, 1, 8, 1),
+    *(InvertedBlock(3, 4, 16, 2), InvertedBlock(3, 3, 16, 1)),
+    *(InvertedBlock(7, 3, 24, 2), InvertedBlock(3, 5, 24, 1)),
+    *(InvertedBlock(3, 5, 40, 2), InvertedBlock(7, 4, 40, 1)),
+    *(InvertedBlock(5, 4, 48, 1), InvertedBlock(3, 3, 48, 1), InvertedBlock(3, 4, 48, 1)),
+    *(InvertedBlock(7, 5, 96, 2), *[InvertedBlock(5, 4, 96, 1)] * 2),
+    InvertedBlock(3, 6, 160, 1),
 )
 PROXYLESSNAS = (
-    Block(3, 1, 8, 1),
-    *(Block(5, 3, 16, 2), Block(3, 3, 16, 1)),
-    *(Block(7, 3, 16, 2), Block(3, 3, 16, 1), *[Block(5, 3, 16, 1)] * 2),
-    *(Block(7, 6, 24, 2), *[Block(5, 3, 24, 1)] * 3),
-    *(Block(5, 6, 32, 1), *[Block(5, 3, 32, 1)] * 3),
-    *(Block(7, 6, 64, 2), Block(7, 6, 64, 1), *[Block(7, 3, 64, 1)] * 2),
-    Block(7, 6, 96, 1),
+    InvertedBlock(3, 1, 8, 1),
+    *(InvertedBlock(5, 3, 16, 2), InvertedBlock(3, 3, 16, 1)),
+    *(InvertedBlock(7, 3, 16, 2), InvertedBlock(3, 3, 16, 1), *[InvertedBlock(5, 3, 16, 1)] * 2),
+    *(InvertedBlock(7, 6, 24, 2), *[InvertedBlock(5, 3, 24, 1)] * 3),
+    *(InvertedBlock(5, 6, 32, 1), *[InvertedBlock(5, 3, 32, 1)] * 3),
+    *(InvertedBlock(7, 6, 64, 2), InvertedBlock(7, 6, 64, 1), *[InvertedBlock(7, 3, 64, 1)] * 2),
+    InvertedBlock(7, 6, 96, 1),
 )
 
 
 def _conv(
     x: Any, filters: int | None, kernel: int, stride: int, name: str, epsilon: float | None
 ) -> Any:
-    """A convolution (depthwise if `filters` is None), with its normalisation or a bias."""
+    """A convolution (depthwise if `filters` is None), with its normalization or a bias."""
     folded = epsilon is None
     padding = "same"
     if stride > 1:
@@ -104,7 +104,7 @@ def _relu6(x: Any, name: str) -> Any:
     return keras.layers.ReLU(6.0, name=f"{name}_relu")(x)
 
 
-def _bottleneck(x: Any, block: Block, name: str, epsilon: float | None) -> Any:
+def _bottleneck(x: Any, block: InvertedBlock, name: str, epsilon: float | None) -> Any:
     """One inverted bottleneck, with its shortcut if it has one."""
     y, width = x, x.shape[-1]
     if block.expansion > 1:
@@ -119,7 +119,7 @@ def _bottleneck(x: Any, block: Block, name: str, epsilon: float | None) -> Any:
 
 
 def inverted_bottlenecks(
-    blocks: Sequence[Block],
+    blocks: Sequence[InvertedBlock],
     mix: int,
     input_shape: Sequence[int],
     classes: int,
@@ -133,7 +133,7 @@ def inverted_bottlenecks(
         mix: Width of the 1x1 convolution between the last block and the average; 0 for none.
         input_shape: Height, width and channels.
         classes: Number of classes.
-        epsilon: What batch normalisation adds to the variance; None for a net without: its
+        epsilon: What batch normalization adds to the variance; None for a net without: its
             convolutions have biases.
         name: Name of the model.
 
@@ -167,7 +167,7 @@ def mobilenet_v2_035(
         input_shape: Height, width and channels.
         classes: Number of classes.
         mix: With the 1x1 convolution before the average. MIT's training code leaves it out.
-        norm: With batch normalisation; else with biases, as after folding.
+        norm: With batch normalization; else with biases, as after folding.
 
     Returns:
         See `inverted_bottlenecks`.
@@ -194,7 +194,7 @@ def proxyless_w03(
 ) -> keras.Model:
     """Builds ProxylessNAS (mobile) at width 0.3; see `mobilenet_v2_035`.
 
-    The zoo does not list the epsilon of its normalisation apart from the weights; 1e-3 is what
+    The zoo does not list the epsilon of its normalization apart from the weights; 1e-3 is what
     the unscaled net and the zoo's MobileNetV2 have.
     """
     epsilon, width = 1e-3 if norm else None, 384 if mix else 0

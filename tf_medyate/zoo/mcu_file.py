@@ -1,7 +1,7 @@
 """Reads the nets that MIT's tiny-training publishes, without PyTorch, and calls nothing they name.
 
 A file (`algorithm/assets/mcu_models/*.pkl`) is a zip archive with one pickle: a dictionary with
-`first_conv`, `blocks`, `feature_mix` and `classifier`, in 8-bit integers, batch normalisation
+`first_conv`, `blocks`, `feature_mix` and `classifier`, in 8-bit integers, batch normalization
 folded. A convolution says its own geometry and holds
 
     weight     int8  [out, in / groups, kernel, kernel]       real value: weight * w_scales
@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 
 from tf_medyate.errors import DataError
-from tf_medyate.zoo.inverted import Block
+from tf_medyate.zoo.inverted import InvertedBlock
 from tf_medyate.zoo.pickles import Fixed, check_archive, check_pickle
 from tf_medyate.zoo.weights import LayerWeights
 
@@ -44,17 +44,17 @@ _REMEDY = "Download the file once more; docs/extending.md says from where."
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class McuNet:
-    """A net of tiny-training's, dequantised.
+    """A net of tiny-training's, dequantized.
 
     Attributes:
         layers: Kernels and biases in execution order, the classifier last, laid out as Keras's.
         blocks: The table of inverted bottlenecks that the file holds.
         mix: Width of the 1x1 convolution after the blocks; 0 for none.
-        pixels: Height and width of the input that it was quantised for.
+        pixels: Height and width of the input that it was quantized for.
     """
 
     layers: tuple[LayerWeights, ...]
-    blocks: tuple[Block, ...]
+    blocks: tuple[InvertedBlock, ...]
     mix: int
     pixels: int
 
@@ -174,11 +174,11 @@ def _net(saved: Any) -> McuNet:
     return McuNet(tuple(layers), tuple(table), width, stem["in_shape"])
 
 
-def _block(place: int, block: Mapping[str, Any]) -> Block:
+def _block(place: int, block: Mapping[str, Any]) -> InvertedBlock:
     """One line of the table, which must say all there is to the block."""
     expand, depthwise, project = (block[k] for k in ("pointwise1", "depthwise", "pointwise2"))
     width, inside = (expand or depthwise)["in_channel"], depthwise["in_channel"]
-    line = Block(
+    line = InvertedBlock(
         depthwise["kernel_size"][0],
         inside // width,
         project["out_channel"],

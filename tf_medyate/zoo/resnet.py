@@ -50,7 +50,7 @@ def resnet8(input_shape: Sequence[int] = (32, 32, 3), classes: int = 10) -> kera
 
     The net of Banbury et al., "MLPerf Tiny Benchmark" (arXiv 2106.07597), as its reference
     defines it (github.com/mlcommons/tiny, benchmark/training/image_classification): every
-    convolution has a bias, and the two shortcut convolutions have no normalisation. Ten
+    convolution has a bias, and the two shortcut convolutions have no normalization. Ten
     weighted layers; 78,666 parameters for 10 classes, 78,186 of them trainable.
 
     Two things differ, neither in any weight: the reference's weight decay (L2, 1e-4) belongs to

@@ -22,7 +22,7 @@ def macs(model: keras.Model) -> int:
     """Counts the multiply-accumulates of one inference, as MIT's and MLPerf Tiny's tables do.
 
     Convolutions and dense layers alone: an output element costs as many multiply-accumulates as
-    its window holds weights, padding included. Biases, batch normalisation (folded away before
+    its window holds weights, padding included. Biases, batch normalization (folded away before
     deployment), activations, sums and pooling count nothing.
 
     Args:

@@ -1,8 +1,8 @@
 """The three nets that the papers fine-tune, as MIT's tiny-training publishes them.
 
-ImageNet weights at 128 x 128 pixels, quantised to 8 bits with batch normalisation folded; here in
+ImageNet weights at 128 x 128 pixels, quantized to 8 bits with batch normalization folded; here in
 real values, ready to be fine-tuned in Keras. MobileNetV2 and ProxylessNAS are without the last 1x1
-convolution of `tf_medyate.zoo.inverted`'s, and none has batch normalisation. The published top-1
+convolution of `tf_medyate.zoo.inverted`'s, and none has batch normalization. The published top-1
 accuracies, in 8 bits, are 45.7 (MobileNetV2), 54.1 (MCUNet) and 48.3 % (ProxylessNAS).
 
 Example:
@@ -22,7 +22,7 @@ import keras
 
 from tf_medyate.errors import DataError, OptionError
 from tf_medyate.zoo import inverted
-from tf_medyate.zoo.inverted import Block
+from tf_medyate.zoo.inverted import InvertedBlock
 from tf_medyate.zoo.mcu_file import McuNet, read_mcu
 from tf_medyate.zoo.network import Network
 from tf_medyate.zoo.weights import find_file, transfer
@@ -36,7 +36,7 @@ def load_folded(
     *,
     name: str,
     build: Callable[[Sequence[int], int], keras.Model],
-    blocks: Sequence[Block],
+    blocks: Sequence[InvertedBlock],
     file: str,
     input_shape: Sequence[int] = (_PIXELS, _PIXELS, 3),
     path: str | os.PathLike | None = None,
@@ -47,7 +47,7 @@ def load_folded(
     Args:
         classes: Number of classes.
         name: The net's name, for errors.
-        build: (input shape, number of classes) -> the net without batch normalisation.
+        build: (input shape, number of classes) -> the net without batch normalization.
         blocks: The table that it is built from.
         file: Name of the file in a folder.
         input_shape: Height, width and channels of the input.
@@ -77,7 +77,7 @@ def _locate(name: str, file: str, path: str | os.PathLike | None = None) -> path
     return find_file(name, (file,), f"{file} ({WHERE})", path)
 
 
-def _compare(name: str, blocks: Sequence[Block], net: McuNet, file: str) -> None:
+def _compare(name: str, blocks: Sequence[InvertedBlock], net: McuNet, file: str) -> None:
     """Strides and shortcuts are in no weight's shape, so the tables are compared themselves."""
     pairs = itertools.zip_longest(blocks, net.blocks)
     for place, (ours, theirs) in enumerate(pairs, start=1):
@@ -91,7 +91,7 @@ def _compare(name: str, blocks: Sequence[Block], net: McuNet, file: str) -> None
 
 def _entry(
     build: Callable[..., keras.Model],
-    blocks: Sequence[Block],
+    blocks: Sequence[InvertedBlock],
     file: str,
     parameters: int,
     macs: int,
@@ -106,7 +106,7 @@ def _entry(
         classes=1000,
         parameters=parameters,
         macs=macs,
-        source=f"{file} of {WHERE}; counted there, biases instead of batch normalisation",
+        source=f"{file} of {WHERE}; counted there, biases instead of batch normalization",
         pretrained=functools.partial(load_folded, name=name, build=build, blocks=blocks, file=file),
         locate=functools.partial(_locate, name, file),
     )

@@ -151,7 +151,7 @@ def read_torch(path: str | os.PathLike) -> dict[str, np.ndarray]:
     path = pathlib.Path(path)
     try:
         state, raw = _read_zip(path) if zipfile.is_zipfile(path) else _read_old(path)
-        tensors = {name: _materialise(value, raw) for name, value in state.items()}
+        tensors = {name: _materialize(value, raw) for name, value in state.items()}
     except Exception as error:  # a broken pickle may raise anything
         received = str(error) if isinstance(error, pickle.UnpicklingError) else repr(error)
         raise DataError(str(path), "a PyTorch state dict", received, _REMEDY) from error
@@ -235,7 +235,7 @@ def _state_dict(saved: Any) -> dict[str, _Tensor]:
     }
 
 
-def _materialise(tensor: _Tensor, raw: Mapping[str, bytes]) -> np.ndarray:
+def _materialize(tensor: _Tensor, raw: Mapping[str, bytes]) -> np.ndarray:
     """A tensor as a view of its storage, after checking that it lies inside."""
     storage = tensor.storage
     elements = np.frombuffer(raw[storage.key], storage.dtype)

@@ -28,9 +28,9 @@ def watch_cnn(input_shape: Sequence[int] = (100, 6), classes: int = 7) -> keras.
     | conv5, 3 wide, 48 filters | 12 x 48 | 6,912 |
     | global average pooling, dense | 7 | 343 |
 
-    With 704 values of batch normalisation that makes 18,871 parameters, 18,519 of them
-    trainable. The convolutions have no bias: normalisation supplies it, and folding the
-    normalisation into the convolution leaves one.
+    With 704 values of batch normalization that makes 18,871 parameters, 18,519 of them
+    trainable. The convolutions have no bias: normalization supplies it, and folding the
+    normalization into the convolution leaves one.
 
     Args:
         input_shape: Time steps and axes of one window; at least 8 time steps.

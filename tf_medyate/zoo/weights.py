@@ -33,7 +33,7 @@ _KINDS = {
     _K.Conv2D: "convolution",
     _K.DepthwiseConv2D: "depthwise convolution",
     _K.Dense: "dense layer",
-    _K.BatchNormalization: "batch normalisation",
+    _K.BatchNormalization: "batch normalization",
 }
 _DENSE = _KINDS[_K.Dense]
 
@@ -45,7 +45,7 @@ class LayerWeights:
     Attributes:
         name: The layer's name in the file.
         kind: What it is, one of "convolution", "depthwise convolution", "dense layer" and
-            "batch normalisation".
+            "batch normalization".
         arrays: Kernel and, if there is one, bias; or gamma, beta, mean and variance.
     """
 
@@ -191,7 +191,7 @@ def _from_keras(name: str, weights: dict[str, np.ndarray], depthwise: bool) -> L
     kernel = weights.get("kernel")
     kinds = {4: _KINDS[_K.Conv2D], 2: _DENSE}
     if kernel is None or kernel.ndim not in kinds:
-        remedy = "Only convolutions, dense layers and batch normalisation can be loaded."
+        remedy = "Only convolutions, dense layers and batch normalization can be loaded."
         raise DataError(f"layer '{name}'", "a kernel", f"{sorted(weights)}", remedy)
     return LayerWeights(name, kinds[kernel.ndim], arrays)
 
@@ -215,7 +215,7 @@ def _weighted(model: keras.Model) -> Iterator[keras.Layer]:
             yield from _weighted(layer)
         elif layer.weights:
             if type(layer) not in _KINDS:
-                remedy = "Only convolutions, dense layers and batch normalisation can be loaded."
+                remedy = "Only convolutions, dense layers and batch normalization can be loaded."
                 expected = " or ".join(_KINDS.values())
                 raise DataError(f"layer '{layer.name}'", expected, type(layer).__name__, remedy)
             yield layer
@@ -238,7 +238,7 @@ def _from_torch(name: str, parts: dict[str, np.ndarray]) -> LayerWeights:
     if weight.ndim == 2:
         return LayerWeights(name, _DENSE, (weight.T, *bias))
     if weight.ndim != 4:
-        remedy = "Only convolutions, linear layers and batch normalisation can be loaded."
+        remedy = "Only convolutions, linear layers and batch normalization can be loaded."
         raise DataError(f"module '{name}'", "a weight of 2 or 4 axes", str(weight.shape), remedy)
     if weight.shape[1] == 1:  # [O, 1, h, w]: one input channel a group
         return LayerWeights(name, _KINDS[_K.DepthwiseConv2D], (weight.transpose(2, 3, 0, 1), *bias))

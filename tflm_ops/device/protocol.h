@@ -70,7 +70,7 @@ enum class DeviceStatus : uint8_t {
   kPushOfOtherSize = 43,
   kNeedsPresence = 44,
   kTooSoon = 45,
-  kNotInitialised = 64,
+  kNotInitialized = 64,
   kSampleNotFinite = 65,
   kLabelOutOfRange = 66,
   kTargetNotFinite = 67,
@@ -170,8 +170,8 @@ inline const char* DeviceStatusName(DeviceStatus status) {
       return "kNeedsPresence";
     case DeviceStatus::kTooSoon:
       return "kTooSoon";
-    case DeviceStatus::kNotInitialised:
-      return "kNotInitialised";
+    case DeviceStatus::kNotInitialized:
+      return "kNotInitialized";
     case DeviceStatus::kSampleNotFinite:
       return "kSampleNotFinite";
     case DeviceStatus::kLabelOutOfRange:

@@ -282,7 +282,7 @@ DeviceStatus Session::TakeSample(uint32_t skip, bool is_last) {
     return DeviceStatus::kBadPayload;
   }
   float* sample = handler_->Sample();
-  if (!sample) return DeviceStatus::kNotInitialised;
+  if (!sample) return DeviceStatus::kNotInitialized;
   memcpy(reinterpret_cast<uint8_t*>(sample) + done_, reader_.payload() + skip, bytes);
   done_ += bytes;
   // The last part is used up by what is done with it.

@@ -40,8 +40,8 @@ DeviceStatus DeviceStatusOf(TrainerStatus status, StoreStatus store) {
   switch (status) {
     case TrainerStatus::kOk:
       return DeviceStatus::kOk;
-    case TrainerStatus::kNotInitialised:
-      return DeviceStatus::kNotInitialised;
+    case TrainerStatus::kNotInitialized:
+      return DeviceStatus::kNotInitialized;
     case TrainerStatus::kNoArena:
       return DeviceStatus::kNoArena;
     case TrainerStatus::kArenaNotAligned:

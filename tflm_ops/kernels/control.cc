@@ -179,15 +179,15 @@ bool DrawChannels(const OpCall& call, const ControlOptions& options, const Train
 }
 
 // Copies the prior, if there is one, and draws for the first time.
-bool Initialise(const OpCall& call, const ControlOptions& options, const TrainingState& state) {
-  if (state.selection[kStateWordInitialised] != 0) return true;
+bool Initialize(const OpCall& call, const ControlOptions& options, const TrainingState& state) {
+  if (state.selection[kStateWordInitialized] != 0) return true;
   if (state.importance) {
     const float* prior = call.Input(kPrior) ? call.InputData<const float>(kPrior) : nullptr;
     const int candidates = Elements(*call.Input(kImportance));
     for (int c = 0; c < candidates; ++c) state.importance[c] = prior ? prior[c] : kUnseen;
   }
   if (!DrawChannels(call, options, state, options.first_draw)) return false;
-  state.selection[kStateWordInitialised] = 1;
+  state.selection[kStateWordInitialized] = 1;
   return true;
 }
 
@@ -213,7 +213,7 @@ tflm::Status Eval(tflm::Context* context, tflm::Node* node) {
   MEDYATE_CHECK(call.Read(&options));
   const TrainingState state = ReadState(call, options);
   MEDYATE_CHECK(CheckInputs(call, options, state));
-  MEDYATE_CHECK(Initialise(call, options, state));
+  MEDYATE_CHECK(Initialize(call, options, state));
   MEDYATE_CHECK(call.RequireThat(CheckSlots(state), "slots that lie within the pool"));
   switch (*call.InputData<const int32_t>(kCommand)) {
     case kCommandApply:

@@ -2,7 +2,7 @@
 #define TFLM_OPS_MATH_CONV2D_REFERENCE_H_
 
 // The naive twins of conv2d.h: the equations as loops, in the same order of summation, so that the
-// optimised functions must agree with them bit for bit. Letters and arguments as in conv2d.h.
+// optimized functions must agree with them bit for bit. Letters and arguments as in conv2d.h.
 
 #include <stdint.h>
 

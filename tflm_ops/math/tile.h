@@ -6,7 +6,7 @@
 // in rising k on its own, so that no result depends on how the sums were grouped into tiles.
 //
 // Vec, Cursor and Tile exist for the sizes 4 and 1 (what is left over at an edge). They hold
-// named members, not arrays: compilers keep them in registers at every optimisation level.
+// named members, not arrays: compilers keep them in registers at every optimization level.
 
 #include "tflm_ops/math/fast.h"
 

@@ -70,7 +70,7 @@ enum Command {
 };
 
 enum StateWord {
-  kStateWordInitialised = 0,
+  kStateWordInitialized = 0,
   kStateWordDraw = 1,
   kStateWordAccumulated = 2,
   kStateWordGradientScale = 3,

@@ -88,7 +88,7 @@ CommitResult FlashSink::Commit(const CommitRequest& request) {
 }
 
 const float* FlashSink::weights() const {
-  // What lies there changes, whatever `const` says: no compiler may see an initialiser behind it.
+  // What lies there changes, whatever `const` says: no compiler may see an initializer behind it.
   const float* volatile hidden = place_.flash && place_.weights ? place_.weights : model_.weights;
   return hidden;
 }

@@ -64,7 +64,7 @@ class Message {
 };
 
 // What lies there may change while the program runs, whatever `const` says: the compiler must not
-// see through this pointer to an initialiser.
+// see through this pointer to an initializer.
 const float* Changing(const float* weights) {
   const float* volatile hidden = weights;
   return hidden;
@@ -133,8 +133,8 @@ const char* RunnerStatusName(RunnerStatus status) {
   switch (status) {
     case RunnerStatus::kOk:
       return "kOk";
-    case RunnerStatus::kNotInitialised:
-      return "kNotInitialised";
+    case RunnerStatus::kNotInitialized:
+      return "kNotInitialized";
     case RunnerStatus::kNoArena:
       return "kNoArena";
     case RunnerStatus::kArenaNotAligned:
@@ -206,7 +206,7 @@ RunnerStatus StaticRunner::PrepareNodes() {
 }
 
 RunnerStatus StaticRunner::InvokeFirst(int nodes) {
-  if (!model_) return RunnerStatus::kNotInitialised;
+  if (!model_) return RunnerStatus::kNotInitialized;
   failed_node_ = -1;
   for (int i = 0; i < nodes && i < model_->node_count; ++i) {
     const tflm::Registration registration = model_->nodes[i].registration();

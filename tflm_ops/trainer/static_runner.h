@@ -15,7 +15,7 @@ namespace medyate {
 
 enum class RunnerStatus : uint8_t {
   kOk,
-  kNotInitialised,   // Init was not called, or failed.
+  kNotInitialized,   // Init was not called, or failed.
   kNoArena,          // The arena is null.
   kArenaNotAligned,  // The arena must begin at a multiple of kArenaAlignment.
   kArenaTooSmall,    // StaticRunner::ArenaBytes says what is needed.

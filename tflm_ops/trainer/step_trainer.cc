@@ -21,8 +21,8 @@ TrainerStatus StatusOf(RunnerStatus status) {
   switch (status) {
     case RunnerStatus::kOk:
       return TrainerStatus::kOk;
-    case RunnerStatus::kNotInitialised:
-      return TrainerStatus::kNotInitialised;
+    case RunnerStatus::kNotInitialized:
+      return TrainerStatus::kNotInitialized;
     case RunnerStatus::kNoArena:
       return TrainerStatus::kNoArena;
     case RunnerStatus::kArenaNotAligned:
@@ -71,7 +71,7 @@ TrainerStatus StepTrainer::Init(const StaticModel& model, void* arena, size_t ar
 
 TrainerStatus StepTrainer::Resume(const Progress& progress, const float* importance,
                                   uint32_t importance_floats) {
-  if (!model_) return TrainerStatus::kNotInitialised;
+  if (!model_) return TrainerStatus::kNotInitialized;
   const int floats = runner_.Elements(model_->importance);
   if (progress.draw < 0 || importance_floats != static_cast<uint32_t>(floats)) {
     return TrainerStatus::kBadProgress;
@@ -115,7 +115,7 @@ void StepTrainer::ReportLabel(int most, int label) {
 }
 
 TrainerStatus StepTrainer::CheckLabel(int label) {
-  if (!model_) return TrainerStatus::kNotInitialised;
+  if (!model_) return TrainerStatus::kNotInitialized;
   if (model_->classes == 0) return TrainerStatus::kLabelOfOtherKind;
   if (label >= 0 && label < model_->classes) return TrainerStatus::kOk;
   ReportLabel(model_->classes - 1, label);
@@ -123,7 +123,7 @@ TrainerStatus StepTrainer::CheckLabel(int label) {
 }
 
 TrainerStatus StepTrainer::CheckTarget(const float* target) const {
-  if (!model_) return TrainerStatus::kNotInitialised;
+  if (!model_) return TrainerStatus::kNotInitialized;
   if (model_->classes != 0) return TrainerStatus::kLabelOfOtherKind;
   if (!target) return TrainerStatus::kNullArgument;
   return AreFinite(target, runner_.Elements(model_->label)) ? TrainerStatus::kOk
@@ -131,7 +131,7 @@ TrainerStatus StepTrainer::CheckTarget(const float* target) const {
 }
 
 TrainerStatus StepTrainer::CheckSample(const float* sample) {
-  if (!model_) return TrainerStatus::kNotInitialised;
+  if (!model_) return TrainerStatus::kNotInitialized;
   if (!sample) return TrainerStatus::kNullArgument;
   if (AreFinite(sample, runner_.Elements(model_->sample))) return TrainerStatus::kOk;
   runner_.Report("sample: expected finite numbers, received NaN or infinity");
@@ -212,7 +212,7 @@ TrainerStatus StepTrainer::Unsound(TrainerStatus status) {
 }
 
 TrainerStatus StepTrainer::Flush() {
-  if (!model_) return TrainerStatus::kNotInitialised;
+  if (!model_) return TrainerStatus::kNotInitialized;
   if (pending_ == 0 || (!is_sound_ && guard_)) return TrainerStatus::kOk;
   return Apply();
 }
@@ -284,7 +284,7 @@ TrainerStatus StepTrainer::Loss(const float* sample, const float* target, float*
 }
 
 TrainerStatus StepTrainer::Predict(const float* sample, float* scores) {
-  if (!model_) return TrainerStatus::kNotInitialised;
+  if (!model_) return TrainerStatus::kNotInitialized;
   if (!scores) return TrainerStatus::kNullArgument;
   const TrainerStatus status = Forward(sample);
   if (status != TrainerStatus::kOk) return status;
@@ -299,7 +299,7 @@ TrainerStatus StepTrainer::Predict(const float* sample, float* scores) {
 }
 
 TrainerStatus StepTrainer::Commit() {
-  if (!model_) return TrainerStatus::kNotInitialised;
+  if (!model_) return TrainerStatus::kNotInitialized;
   return CommitAs({samples_, updates_, epochs_, draw()});
 }
 
@@ -332,7 +332,7 @@ TrainerStatus StepTrainer::CommitAs(const Progress& next) {
 }
 
 TrainerStatus StepTrainer::Discard() {
-  if (!model_) return TrainerStatus::kNotInitialised;
+  if (!model_) return TrainerStatus::kNotInitialized;
   pending_ = 0;
   is_sound_ = true;
   return RunControl(kCommandDiscard);

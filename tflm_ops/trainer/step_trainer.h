@@ -25,7 +25,7 @@ namespace medyate {
 
 enum class TrainerStatus : uint8_t {
   kOk,
-  kNotInitialised,  // Init was not called, or failed.
+  kNotInitialized,  // Init was not called, or failed.
   // Init:
   kNoArena,
   kArenaNotAligned,  // To kArenaAlignment.

@@ -240,7 +240,7 @@ Status Trainer::Discard() {
 
 Status Trainer::Reset() {
   if (!has_flash_) return Begin();
-  if (sink_.status() == StoreStatus::kNotOpen) return Status::kNotInitialised;
+  if (sink_.status() == StoreStatus::kNotOpen) return Status::kNotInitialized;
   // A copy that has decayed is none.
   if (!model_.factory ||
       Crc32(0, model_.factory, 4 * model_.weights_floats) != model_.weights_crc) {

@@ -197,7 +197,7 @@ class Trainer {
   CosineSchedule schedule_ = {};
   bool has_schedule_ = false;  // Another one than the model's.
   bool is_ready_ = false;
-  TrainerStatus why_not_ = TrainerStatus::kNotInitialised;  // Unless ready.
+  TrainerStatus why_not_ = TrainerStatus::kNotInitialized;  // Unless ready.
   bool has_learned_ = false;                                // Since the last commit or discard.
   int enrolled_ = 0;                                        // Classes that are not spare.
   uint32_t seen_ = 0;                                       // Samples since one was held back.

@@ -6,8 +6,8 @@ const char* TrainerStatusName(TrainerStatus status) {
   switch (status) {
     case TrainerStatus::kOk:
       return "kOk";
-    case TrainerStatus::kNotInitialised:
-      return "kNotInitialised";
+    case TrainerStatus::kNotInitialized:
+      return "kNotInitialized";
     case TrainerStatus::kNoArena:
       return "kNoArena";
     case TrainerStatus::kArenaNotAligned:

@@ -98,7 +98,7 @@ def describe(pairs: Sequence[Correlation], within: Sequence[float]) -> str:
 
 
 def _scores(panel: Panel, method: str) -> dict[str, dict[str, list[Scores]]]:
-    """Net -> data set -> the scores of each fold and seed, normalised to a sum of 1.
+    """Net -> data set -> the scores of each fold and seed, normalized to a sum of 1.
 
     Strategies that rank alike measure the same scores; the first of them counts.
     """

@@ -24,7 +24,7 @@ ALL_LEVELS = "all"
 
 
 @dataclasses.dataclass(frozen=True, order=True)
-class Block:
+class PairedBlock:
     """A net on a fold of a data set."""
 
     network: str
@@ -55,13 +55,13 @@ class Panel:
         self.levels = tuple(dict.fromkeys(budget.level for budget in budgets))
         self.strategies = tuple(dict.fromkeys(r.run.strategy for r in self.results))
         self.cases = tuple(dict.fromkeys(block_of(r).case for r in self.results))
-        self._values: dict[tuple[str, str], dict[Block, list[Result]]] = {}
+        self._values: dict[tuple[str, str], dict[PairedBlock, list[Result]]] = {}
         for result in self.results:
             level = result.run.budget.level if result.run.budget else ""
             found = self._values.setdefault((result.run.strategy, level), defaultdict(list))
             found[block_of(result)].append(result)
 
-    def of(self, strategy: str, level: str) -> dict[Block, list[Result]]:
+    def of(self, strategy: str, level: str) -> dict[PairedBlock, list[Result]]:
         """The results of a strategy at a level, by block."""
         own = self._values.get((strategy, level), {})
         return dict(own or self._values.get((strategy, ""), {}))
@@ -71,7 +71,7 @@ class Panel:
         level: str = ALL_LEVELS,
         value: Callable[[Result], float] = lambda result: 100 * result.accuracy_after,
         before: bool = False,
-    ) -> dict[str, dict[Block, float]]:
+    ) -> dict[str, dict[PairedBlock, float]]:
         """Means over seeds: strategy -> block -> value, in percent if nothing else is asked for.
 
         Args:
@@ -80,9 +80,9 @@ class Panel:
             before: Add the accuracy before fine-tuning, as a strategy of its own.
         """
         levels = (self.levels or ("",)) if level == ALL_LEVELS else (level,)
-        table: dict[str, dict[Block, float]] = {}
+        table: dict[str, dict[PairedBlock, float]] = {}
         for strategy in self.strategies:
-            parts: dict[Block, list[float]] = defaultdict(list)
+            parts: dict[PairedBlock, list[float]] = defaultdict(list)
             for one in levels:
                 for block, results in self.of(strategy, one).items():
                     parts[block].append(float(np.mean([value(result) for result in results])))
@@ -92,14 +92,14 @@ class Panel:
             table = {ZERO_SHOT: self._before()} | table
         return table
 
-    def _before(self) -> dict[Block, float]:
-        found: dict[Block, list[float]] = defaultdict(list)
+    def _before(self) -> dict[PairedBlock, float]:
+        found: dict[PairedBlock, list[float]] = defaultdict(list)
         for result in self.results:
             found[block_of(result)].append(100 * result.accuracy_before)
         return {block: float(np.mean(values)) for block, values in found.items()}
 
 
-def over_folds(column: Mapping[Block, float]) -> dict[str, float]:
+def over_folds(column: Mapping[PairedBlock, float]) -> dict[str, float]:
     """Means over the folds of each net and data set."""
     found: dict[str, list[float]] = defaultdict(list)
     for block, value in column.items():
@@ -107,6 +107,6 @@ def over_folds(column: Mapping[Block, float]) -> dict[str, float]:
     return {case: float(np.mean(values)) for case, values in found.items()}
 
 
-def block_of(result: Result) -> Block:
+def block_of(result: Result) -> PairedBlock:
     """The block that a result belongs to."""
-    return Block(result.run.network, result.run.dataset, result.run.fold)
+    return PairedBlock(result.run.network, result.run.dataset, result.run.fold)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from tf_medyate.bench.plan.budgets import Budget
 from tf_medyate.bench.plan.grid import parse_strategy
-from tf_medyate.bench.plan.recipe import Recipe
+from tf_medyate.bench.plan.recipe import FineTuneRecipe
 from tf_medyate.bench.plan.suites import OWN, PEERS, TWINS, Case, Suite, get_suite
 from tf_medyate.errors import OptionError
 
@@ -82,10 +82,12 @@ def _own(networks: Sequence[str], datasets: Sequence[str]) -> Suite:
     return Suite(OWN, summary, cases, (*PEERS, *TWINS), packages=packages)
 
 
-def _recipe(trained: bool) -> Recipe:
+def _recipe(trained: bool) -> FineTuneRecipe:
     """Suite tiny's, on all samples; a net without weights learns from the source data first."""
     first = 0 if trained else 5
-    return Recipe(9, 16, 0.02, warmup=1, published=trained, pretrain_epochs=first, renormalise=256)
+    return FineTuneRecipe(
+        9, 16, 0.02, warmup=1, published=trained, pretrain_epochs=first, renormalize=256
+    )
 
 
 def changed(suite: Suite, recipe: str = "", budgets: str = "", folds: int = 0) -> Suite:
@@ -103,7 +105,7 @@ def changed(suite: Suite, recipe: str = "", budgets: str = "", folds: int = 0) -
     if folds < 0:
         raise OptionError("--folds", "at least 1, or 0 for all", repr(folds), "Leave it out.")
     parts = parse_strategy(f":{recipe}")[1]
-    known = [field.name for field in dataclasses.fields(Recipe)]
+    known = [field.name for field in dataclasses.fields(FineTuneRecipe)]
     for name in parts:
         if name not in known:
             remedy = "Write, for example, epochs=20,learning_rate=0.05."

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tf_medyate.bench.plan.budgets import Budget
-from tf_medyate.bench.plan.recipe import Recipe
+from tf_medyate.bench.plan.recipe import FineTuneRecipe
 from tf_medyate.bench.plan.suites import Case, Suite
 from tf_medyate.errors import OptionError
 from tf_medyate.select.strategies import Strategy, strategy
@@ -51,7 +51,7 @@ class Run:
     seed: int
     strategy: str
     budget: Budget | None
-    recipe: Recipe
+    recipe: FineTuneRecipe
 
     @functools.cached_property
     def key(self) -> str:
@@ -78,7 +78,7 @@ class Run:
         if (version := values.pop("format")) != FORMAT:
             raise ValueError(f"format {version} where {FORMAT} is expected")
         budget = values.pop("budget")
-        recipe = Recipe(**values.pop("recipe"))
+        recipe = FineTuneRecipe(**values.pop("recipe"))
         return cls(**values, budget=budget and Budget(**budget), recipe=recipe)
 
     def __str__(self) -> str:

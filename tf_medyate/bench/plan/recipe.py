@@ -4,7 +4,7 @@ SGD without momentum or weight decay; the rate rises from 0 over a few epochs of
 with half a cosine to 0 over all the others, changed before every step.
 
 Example:
-    >>> Recipe(epochs=50, batch=32, learning_rate=0.125, warmup=5).rate(epoch=2.5)
+    >>> FineTuneRecipe(epochs=50, batch=32, learning_rate=0.125, warmup=5).rate(epoch=2.5)
     0.0625
 """
 
@@ -18,11 +18,11 @@ from tf_medyate.falling_rate import cosine
 CROP, FLIP, COLOUR = "crop", "flip", "crop and colour"
 AUGMENTATIONS = ("", FLIP, CROP, COLOUR)
 _LEAST = {"epochs": 1, "batch": 1, "warmup": 0, "calibration": 1, "pretrain_epochs": 0,
-          "renormalise": 0, "most_train": 0, "most_test": 0, "pixels": 0}  # fmt: skip
+          "renormalize": 0, "most_train": 0, "most_test": 0, "pixels": 0}  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
-class Recipe:
+class FineTuneRecipe:
     """Everything that fine-tuning depends on beside net, data, strategy, budget and seed.
 
     Attributes:
@@ -34,7 +34,7 @@ class Recipe:
             of `batch`; from the task's source data where it has them.
         published: Start from the net's published weights, if it has any; else from fresh ones.
         pretrain_epochs: Passes over the task's source data, with Adam, before fine-tuning.
-        renormalise: Take the statistics of the net's batch normalisation again, from so many
+        renormalize: Take the statistics of the net's batch normalization again, from so many
             samples of the source data, before it is folded: a net from another domain is far off
             scale otherwise, and diverges. 0 leaves them as published.
         most_train: Train on at most so many samples, evenly spaced; 0 for all.
@@ -52,7 +52,7 @@ class Recipe:
     calibration: int = 256
     published: bool = True
     pretrain_epochs: int = 0
-    renormalise: int = 0
+    renormalize: int = 0
     most_train: int = 0
     most_test: int = 0
     pixels: int = 0

@@ -15,7 +15,7 @@ from __future__ import annotations
 import dataclasses
 
 from tf_medyate.bench.plan.budgets import SHARE, Budget
-from tf_medyate.bench.plan.recipe import COLOUR, FLIP, Recipe
+from tf_medyate.bench.plan.recipe import COLOUR, FLIP, FineTuneRecipe
 from tf_medyate.errors import OptionError
 from tf_medyate.select.published import PUBLISHED
 
@@ -26,7 +26,7 @@ TWINS = (RGN_TWIN, COVER_TWIN)
 PEERS = ("medyate", "prev-medyate", "lara-trady", "trady", "lara-prob-raw", "lara-det-raw",
          "medyate-calibrated", "su-like", "head", "full", "d-full-random", "s-topk-random",
          "s-full-random")  # fmt: skip
-# The papers' nets as tiny-training publishes them: with ImageNet weights, normalisation folded.
+# The papers' nets as tiny-training publishes them: with ImageNet weights, normalization folded.
 FOLDED = "_folded"
 TINY_TRAINING = "github.com/mit-han-lab/tiny-training"
 _DATA = (
@@ -65,7 +65,7 @@ class Case:
     dataset: str
     folds: tuple[int, ...]
     budgets: tuple[Budget, ...]
-    recipe: Recipe
+    recipe: FineTuneRecipe
     full_rate: float = 0.0
 
 
@@ -120,7 +120,7 @@ def _published(network: str) -> tuple[Budget, ...]:
     return (*elements, *weights)
 
 
-# The papers' highest rate is 0.125, for nets with batch normalisation. Where that is folded, every
+# The papers' highest rate is 0.125, for nets with batch normalization. Where that is folded, every
 # strategy's loss explodes at 0.125; these rates are suite imagenet's.
 _RATE, _FULL_RATE = 0.01, 0.003
 # Epochs beside the warm-up, as the papers have them.
@@ -158,17 +158,17 @@ def _paper() -> Suite:
     )
 
 
-def _vision_recipe(dataset: str) -> Recipe:
+def _vision_recipe(dataset: str) -> FineTuneRecipe:
     # A crop of Visual Wake Words might lose the person.
     augment = FLIP if dataset == "vww" else COLOUR
-    return Recipe(_VISION[dataset], 32, _RATE, warmup=5, pixels=128, augment=augment)
+    return FineTuneRecipe(_VISION[dataset], 32, _RATE, warmup=5, pixels=128, augment=augment)
 
 
 def _tiny() -> Suite:
     # At the papers' rates a net from another domain diverges: statistics anew, and lower rates.
     # ResNet8's and MobileNetV1's were picked on fold 4 of theirs, DS-CNN's on fold 0 of watch and
     # japanese_vowels; none of these is in here.
-    small = Recipe(epochs=9, warmup=1, batch=16, learning_rate=0.02, renormalise=256,
+    small = FineTuneRecipe(epochs=9, warmup=1, batch=16, learning_rate=0.02, renormalize=256,
                    most_train=300, most_test=500)  # fmt: skip
     resnet = dataclasses.replace(small, learning_rate=0.015)
     # MobileNetV1 learns slowly, and MNIST takes more samples. Full fine-tuning, fold 4, one run:
@@ -197,9 +197,16 @@ def _tiny() -> Suite:
 def _imagenet() -> Suite:
     # As cheap as is honest: 96 pixels, 1,100 pictures, 8 epochs. The rates are from first looks and
     # still to be chosen on seeds that are not reported (100 and 101), by all strategies' mean.
-    image = Recipe(epochs=7, warmup=1, batch=32, learning_rate=_RATE, pixels=96, most_train=1100,
-                   most_test=1000)  # fmt: skip
-    voice = Recipe(epochs=14, warmup=1, batch=16, learning_rate=0.03, renormalise=256)
+    image = FineTuneRecipe(
+        epochs=7,
+        warmup=1,
+        batch=32,
+        learning_rate=_RATE,
+        pixels=96,
+        most_train=1100,
+        most_test=1000,
+    )
+    voice = FineTuneRecipe(epochs=14, warmup=1, batch=16, learning_rate=0.03, renormalize=256)
     folds = {"sign_digits": (0, 1, 2), "cifar10_subset": (0, 1)}
     cases = [
         Case(
@@ -226,8 +233,8 @@ def _imagenet() -> Suite:
 
 
 def _smoke() -> Suite:
-    recipe = Recipe(epochs=1, warmup=1, batch=16, learning_rate=0.02, calibration=64,
-                    published=False, pretrain_epochs=1, renormalise=128, most_train=96,
+    recipe = FineTuneRecipe(epochs=1, warmup=1, batch=16, learning_rate=0.02, calibration=64,
+                    published=False, pretrain_epochs=1, renormalize=128, most_train=96,
                     most_test=200)  # fmt: skip
     budgets = _shares(0.05, 0.2)
     return Suite(

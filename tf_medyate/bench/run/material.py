@@ -19,7 +19,7 @@ import keras
 import numpy as np
 
 from tf_medyate.bench.plan.grid import Run
-from tf_medyate.bench.plan.recipe import Recipe
+from tf_medyate.bench.plan.recipe import FineTuneRecipe
 from tf_medyate.bench.run.augment import distort
 from tf_medyate.data.registry import Task, fit_input, get_dataset
 from tf_medyate.errors import DataError
@@ -36,7 +36,7 @@ def task_of(run: Run) -> Task:
     """The fold of a run in the net's input shape, thinned as the recipe says."""
     recipe = run.recipe
     # Calibration needs a few of the source samples; to fit all to a large input takes gigabytes.
-    source = _SOURCE_PER_SAMPLE * max(recipe.calibration, recipe.renormalise)
+    source = _SOURCE_PER_SAMPLE * max(recipe.calibration, recipe.renormalize)
     most = (recipe.most_train, recipe.most_test, 0 if recipe.pretrain_epochs else source)
     return _fold(run.dataset, run.fold, run.seed, _input_shape(run), *most)
 
@@ -93,7 +93,7 @@ def sample(task: Task, seed: int, count: int) -> tuple[np.ndarray, np.ndarray]:
     return x[rows], y[rows]
 
 
-def batches(task: Task, recipe: Recipe, seed: int) -> tuple[Any, Any]:
+def batches(task: Task, recipe: FineTuneRecipe, seed: int) -> tuple[Any, Any]:
     """What `fit` takes for x and y: the arrays, or a stream of what is distorted or very large."""
     if task.train_x.nbytes <= _MOST_AT_ONCE_BYTES and not recipe.augment:
         return task.train_x, task.train_y
@@ -172,13 +172,13 @@ def first_net(run: Run, task: Task) -> keras.Model:
         model = resized
     if run.recipe.pretrain_epochs:
         _pretrain(model, run, task)
-    if run.recipe.renormalise:
-        renormalise(model, sample(task, run.seed, run.recipe.renormalise)[0])
+    if run.recipe.renormalize:
+        renormalize(model, sample(task, run.seed, run.recipe.renormalize)[0])
     return model
 
 
-def renormalise(model: keras.Model, x: np.ndarray):
-    """Sets the statistics of every batch normalisation to those of these samples, [n, ...]."""
+def renormalize(model: keras.Model, x: np.ndarray):
+    """Sets the statistics of every batch normalization to those of these samples, [n, ...]."""
     norms = [v for v in model.layers if isinstance(v, keras.layers.BatchNormalization)]
     before = [norm.momentum for norm in norms]
     for norm in norms:

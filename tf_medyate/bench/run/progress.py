@@ -4,7 +4,7 @@ Runs differ in length by more than a factor of ten, so the time left is not a sh
 gone by: every run still to do counts with the mean of its like, as far as any are done.
 
 Example:
-    >>> with Board(runs, done=(), workers=2) as board:
+    >>> with ProgressBoard(runs, done=(), workers=2) as board:
     ...     board.finished(run, seconds=3.2)
 """
 
@@ -21,7 +21,7 @@ from tf_medyate.bench.plan.grid import Run
 from tf_medyate.bench.run.result import Result
 
 
-class Estimate:
+class TimeLeft:
     """How long the runs that are still to do will take.
 
     Args:
@@ -59,7 +59,7 @@ def _likenesses(run: Run) -> Sequence[tuple[str, ...]]:
     return (run.network, run.dataset, run.strategy), (run.network, run.dataset), ()
 
 
-class Board:
+class ProgressBoard:
     """A progress bar with a line for what was done last.
 
     Args:
@@ -77,7 +77,7 @@ class Board:
         console: Console | None = None,
     ):
         known = {result.run.key: result for result in done}
-        self._estimate = Estimate((run for run in runs if run.key not in known), workers)
+        self._estimate = TimeLeft((run for run in runs if run.key not in known), workers)
         for result in known.values():
             self._estimate.learn(result.run, result.seconds)
         self._progress = Progress(
@@ -94,7 +94,7 @@ class Board:
             "bench", total=len(runs), completed=len(known), left=self._left(), failed=""
         )
 
-    def __enter__(self) -> Board:
+    def __enter__(self) -> ProgressBoard:
         self._progress.start()
         return self
 

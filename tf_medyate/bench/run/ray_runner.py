@@ -21,7 +21,7 @@ from typing import Any
 from rich.console import Console
 
 from tf_medyate.bench.plan.grid import Run
-from tf_medyate.bench.run.progress import Board
+from tf_medyate.bench.run.progress import ProgressBoard
 from tf_medyate.bench.run.result import Result
 from tf_medyate.bench.run.runner import Execute, Failure, Outcome, attempt, outcome, use_one_thread
 from tf_medyate.bench.run.store import Store
@@ -94,7 +94,7 @@ def run_on_ray(
     ray = _start(cluster)
     try:
         workers = max(1, int(ray.cluster_resources().get("CPU", 1) / cluster.cpus_per_run))
-        with Board(runs, done, workers, console) as board:
+        with ProgressBoard(runs, done, workers, console) as board:
             failures = _drive(ray, todo, store, cluster, execute, board)
     finally:
         ray.shutdown()
@@ -220,7 +220,12 @@ def _own_executor() -> Execute:
 
 
 def _drive(
-    ray: Any, todo: list[Run], store: Store, cluster: Cluster, execute: Execute | None, board: Board
+    ray: Any,
+    todo: list[Run],
+    store: Store,
+    cluster: Cluster,
+    execute: Execute | None,
+    board: ProgressBoard,
 ) -> list[Failure]:
     """Hands out the tasks and waits for the last of them."""
     keeper = _keeper(ray, store)
@@ -267,7 +272,7 @@ def _failures_of(ray: Any, reference: Any, group: list[Run], store: Store) -> li
         return [Failure(run, reason, str(error)) for run in lost]
 
 
-def _show(pending: dict[str, Run], store: Store, failures: Iterable[Failure], board: Board):
+def _show(pending: dict[str, Run], store: Store, failures: Iterable[Failure], board: ProgressBoard):
     """Moves the bar for whatever has come in since the last time."""
     failed = {failure.run.key for failure in failures}
     for key, run in list(pending.items()):

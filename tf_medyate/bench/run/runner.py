@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Sequence
 from rich.console import Console
 
 from tf_medyate.bench.plan.grid import Run
-from tf_medyate.bench.run.progress import Board
+from tf_medyate.bench.run.progress import ProgressBoard
 from tf_medyate.bench.run.result import Result
 from tf_medyate.bench.run.store import Store
 from tf_medyate.errors import MedyateError
@@ -95,7 +95,7 @@ def run_here(
     done = store.read_all(runs)
     known = {result.run.key for result in done}
     failures = []
-    with Board(runs, done, console=console) as board:
+    with ProgressBoard(runs, done, console=console) as board:
         for run in runs:
             if run.key in known:
                 continue

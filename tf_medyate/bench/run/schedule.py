@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from tf_medyate.bench.plan.recipe import Recipe
+from tf_medyate.bench.plan.recipe import FineTuneRecipe
 
 
 class FollowRate(keras.callbacks.Callback):
@@ -17,7 +17,7 @@ class FollowRate(keras.callbacks.Callback):
         steps: Steps in an epoch.
     """
 
-    def __init__(self, recipe: Recipe, steps: int):
+    def __init__(self, recipe: FineTuneRecipe, steps: int):
         super().__init__()
         self._recipe, self._steps, self._epoch = recipe, steps, 0
 

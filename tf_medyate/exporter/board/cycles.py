@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from tf_medyate.exporter.ir.graph import Graph
-from tf_medyate.exporter.ir.nodes import Op
+from tf_medyate.exporter.ir.nodes import OpNode
 from tf_medyate.exporter.lower.state import POOL
 from tf_medyate.exporter.ops import schema as op_schema
 
@@ -94,7 +94,7 @@ def step_cycles(graph: Graph) -> int:
     return round(sum(_op_cycles(graph, op, shares) for op in graph.ops))
 
 
-def _options(op: Op) -> dict[str, Any]:
+def _options(op: OpNode) -> dict[str, Any]:
     return _OPTIONS[op.kind].unpack(op.attributes["custom_options"])
 
 
@@ -118,7 +118,7 @@ def _drawn_shares(graph: Graph) -> dict[int, float]:
     return {int(at): share if new else 1.0 for at, new in zip(offsets, drawn, strict=True)}
 
 
-def _op_cycles(graph: Graph, op: Op, shares: Mapping[int, float]) -> float:
+def _op_cycles(graph: Graph, op: OpNode, shares: Mapping[int, float]) -> float:
     if op.kind in _WEIGHTED:
         return _weighted(graph, op, shares)
     if op.kind == op_schema.CONV_DEPTHWISE.name:
@@ -133,7 +133,7 @@ def _op_cycles(graph: Graph, op: Op, shares: Mapping[int, float]) -> float:
     return 0.0
 
 
-def _weighted(graph: Graph, op: Op, shares: Mapping[int, float]) -> float:
+def _weighted(graph: Graph, op: OpNode, shares: Mapping[int, float]) -> float:
     options, step = _options(op), _WEIGHTED[op.kind]
     macs, outputs, positions = _size(op.kind, options)
     cost = CYCLES_PER_MAC[_kind(op.kind, options)]
@@ -189,7 +189,7 @@ def _taps(size: int, out: int, kernel: int, stride: int, dilation: int, padding:
     return int(np.sum((positions >= 0) & (positions < size)))
 
 
-def _conv_depthwise(op: Op) -> float:
+def _conv_depthwise(op: OpNode) -> float:
     options = _options(op)
     conv = {
         "input_channels": options["input_channels"],

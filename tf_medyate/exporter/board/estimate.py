@@ -26,7 +26,7 @@ HEAD_WORDS = 256
 
 
 @dataclasses.dataclass(frozen=True)
-class Estimate:
+class BoardEstimate:
     """Time and energy of the chip; nothing was measured on a board.
 
     Attributes:
@@ -54,7 +54,7 @@ class Estimate:
 
 def estimate(
     board: Board, step_cycles: float, samples_per_epoch: int = 100, commit_s: float = 0.0
-) -> Estimate:
+) -> BoardEstimate:
     """Estimates time and energy from cycles.
 
     The CPU halts while flash is erased and written; the current meanwhile is taken to be the same.
@@ -75,7 +75,9 @@ def estimate(
     watts = board.volts * board.amperes
     step_s = step_cycles / board.clock_hz
     epoch_s = samples_per_epoch * step_s + commit_s
-    return Estimate(step_s, watts * step_s, epoch_s, watts * epoch_s, samples_per_epoch, commit_s)
+    return BoardEstimate(
+        step_s, watts * step_s, epoch_s, watts * epoch_s, samples_per_epoch, commit_s
+    )
 
 
 # --- how long does the flash last?

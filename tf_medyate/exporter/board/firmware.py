@@ -17,7 +17,7 @@ from tf_medyate.boards.board import Board
 from tf_medyate.boards.registry import get_board
 from tf_medyate.errors import OptionError
 from tf_medyate.exporter.board.cycles import step_cycles
-from tf_medyate.exporter.board.estimate import Estimate, FlashLife, estimate, flash_life
+from tf_medyate.exporter.board.estimate import BoardEstimate, FlashLife, estimate, flash_life
 from tf_medyate.exporter.board.fit import BoardFit, check_fit, journal_pages
 from tf_medyate.exporter.lower.step import TrainingGraph
 from tf_medyate.exporter.manifest import Manifest
@@ -91,7 +91,7 @@ class Firmware:
     cpp: CppModel
     layout: RegionLayout
     fit: BoardFit | None
-    time: Estimate | None
+    time: BoardEstimate | None
     life: FlashLife | None
     libraries: tuple[arduino_export.ArduinoLibrary | tflm_library.TflmLibrary, ...]
     note: str = ""
@@ -114,7 +114,7 @@ class FirmwarePlan:
     options: FirmwareOptions
     sources: CppSources
     fit: BoardFit | None
-    time: Estimate | None
+    time: BoardEstimate | None
     life: FlashLife | None
 
     def write(self, manifest: Manifest, folder: pathlib.Path) -> Firmware:
@@ -134,7 +134,7 @@ class FirmwarePlan:
                 notes = [f"the example {arduino_export.IMU_EXAMPLE} takes {windows} of RAM besides"]
             if sensor.is_raw:
                 notes.append(
-                    "readings reach the model as they are: if its training data were normalised, "
+                    "readings reach the model as they are: if its training data were normalized, "
                     "say how by input_offset and input_scale"
                 )
             note = "\n".join(notes)

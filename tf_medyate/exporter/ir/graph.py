@@ -1,13 +1,13 @@
 """The training graph as a plain value: tensors, ops in execution order, and the graph of both.
 
-Every tensor carries its dtype and, if it has one, its quantisation. A graph is checked when it is
+Every tensor carries its dtype and, if it has one, its quantization. A graph is checked when it is
 built, so what receives one may trust it.
 
 Example:
     >>> graph = Graph(
     ...     "tiny",
     ...     (Tensor("x", (1, 4), kind="input"), Tensor("y", (1, 4), kind="output")),
-    ...     (Op("RELU", ("x",), ("y",)),),
+    ...     (OpNode("RELU", ("x",), ("y",)),),
     ... )
     >>> graph.lifetimes()
     {'x': (0, 0), 'y': (0, 0)}
@@ -20,7 +20,7 @@ import functools
 import types
 from collections.abc import Mapping
 
-from tf_medyate.exporter.ir.nodes import Op, Tensor
+from tf_medyate.exporter.ir.nodes import OpNode, Tensor
 from tf_medyate.exporter.ir.rules import check_graph
 from tf_medyate.exporter.ir.values import (
     CONSTANT,
@@ -50,7 +50,7 @@ class Graph:
 
     name: str
     tensors: tuple[Tensor, ...]
-    ops: tuple[Op, ...]
+    ops: tuple[OpNode, ...]
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
 

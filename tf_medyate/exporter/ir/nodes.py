@@ -3,7 +3,7 @@
 Constants are held by reference, never copied.
 
 Example:
-    >>> print(Op("RELU", ("x",), ("y",)))
+    >>> print(OpNode("RELU", ("x",), ("y",)))
     RELU(x) -> y
 """
 
@@ -24,7 +24,7 @@ from tf_medyate.exporter.ir.values import (
     KINDS,
     FrozenMap,
     GraphError,
-    Quantisation,
+    Quantization,
 )
 from tf_medyate.spec import format_bytes
 
@@ -38,7 +38,7 @@ class Tensor:
         shape: Positive sides; () for a scalar constant. TFLM wants rank 1 or more elsewhere.
         dtype: "float32", "int8", "int32" or "uint8".
         kind: "input", "output", "constant", "variable", "activation" or "scratch".
-        quantisation: None for a tensor whose stored values are the real ones.
+        quantization: None for a tensor whose stored values are the real ones.
         data: A read-only view of a constant's values (`shape`, `dtype`), None otherwise.
 
     Raises:
@@ -49,7 +49,7 @@ class Tensor:
     shape: tuple[int, ...]
     dtype: str = "float32"
     kind: str = ACTIVATION
-    quantisation: Quantisation | None = None
+    quantization: Quantization | None = None
     data: np.ndarray | None = dataclasses.field(default=None, repr=False)
 
     def __post_init__(self):
@@ -62,7 +62,7 @@ class Tensor:
         )
         object.__setattr__(self, "shape", tuple(int(side) for side in self.shape))
         self._check_data()
-        self._check_quantisation()
+        self._check_quantization()
 
     def _require(self, condition: bool, what: str, expected: str, received: str, remedy: str):
         if not condition:
@@ -81,16 +81,16 @@ class Tensor:
         view.flags.writeable = False
         object.__setattr__(self, "data", view)
 
-    def _check_quantisation(self):
-        q = self.quantisation
+    def _check_quantization(self):
+        q = self.quantization
         if q is None:
             return
         integer = self.dtype != "float32"
-        self._require(integer, "quantisation", "None", str(q), "Only integers are quantised.")
+        self._require(integer, "quantization", "None", str(q), "Only integers are quantized.")
         sides = dict(enumerate(self.shape))
         fits = len(q.scale) in (1, sides.get(q.axis))
         expected = f"1 scale, or one for each index of axis {q.axis} of {self.shape}"
-        self._require(fits, "quantisation", expected, str(q), "Set axis to the quantised axis.")
+        self._require(fits, "quantization", expected, str(q), "Set axis to the quantized axis.")
         limits = np.iinfo(DTYPES[self.dtype]) if integer else np.iinfo(np.int8)
         inside = all(limits.min <= zero <= limits.max for zero in q.zero_point)
         expected = f"{limits.min} to {limits.max}"
@@ -108,10 +108,10 @@ class Tensor:
 
     def __str__(self) -> str:
         shape = "x".join(str(side) for side in self.shape) or "scalar"
-        quantised = f"  {self.quantisation}" if self.quantisation else ""
+        quantized = f"  {self.quantization}" if self.quantization else ""
         return (
             f"{self.name:<32} {self.kind:<10} {self.dtype:<7} {shape:>16} "
-            f"{format_bytes(self.size_bytes):>13}{quantised}"
+            f"{format_bytes(self.size_bytes):>13}{quantized}"
         )
 
 
@@ -120,7 +120,7 @@ def _any_of(names) -> str:
 
 
 @dataclasses.dataclass(frozen=True)
-class Op:
+class OpNode:
     """One operation.
 
     Attributes:

@@ -13,13 +13,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tf_medyate.exporter.ir import values
-from tf_medyate.exporter.ir.nodes import Op, Tensor
+from tf_medyate.exporter.ir.nodes import OpNode, Tensor
 
 
 def check_graph(
     name: str,
     tensors: Sequence[Tensor],
-    ops: Sequence[Op],
+    ops: Sequence[OpNode],
     inputs: Sequence[str],
     outputs: Sequence[str],
 ) -> None:
@@ -67,7 +67,9 @@ def _clash(names: list[str]) -> bool:
     return len(set(names)) < len(names)
 
 
-def _check_op(where: str, op: Op, kinds: dict[str, str], ready: set[str], made: set[str]) -> None:
+def _check_op(
+    where: str, op: OpNode, kinds: dict[str, str], ready: set[str], made: set[str]
+) -> None:
     for name in (*op.reads, *op.outputs, *op.scratch):
         if name not in kinds:
             _refuse(where, "declared tensors", repr(name), "Add it to the graph's tensors.")
@@ -90,7 +92,7 @@ def _check_op(where: str, op: Op, kinds: dict[str, str], ready: set[str], made: 
     _check_products(where, op, kinds, made)
 
 
-def _check_products(where: str, op: Op, kinds: dict[str, str], made: set[str]) -> None:
+def _check_products(where: str, op: OpNode, kinds: dict[str, str], made: set[str]) -> None:
     for name in op.outputs:
         if kinds[name] not in (values.ACTIVATION, values.OUTPUT):
             _refuse(

@@ -1,8 +1,8 @@
-"""The small values that a training graph is made of: kinds, dtypes, attributes, quantisation.
+"""The small values that a training graph is made of: kinds, dtypes, attributes, quantization.
 
 Example:
-    >>> Quantisation((0.5,), (-128,))
-    Quantisation(scale=(0.5,), zero_point=(-128,), axis=0)
+    >>> Quantization((0.5,), (-128,))
+    Quantization(scale=(0.5,), zero_point=(-128,), axis=0)
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def _short(value: Any) -> str:
 
 
 @dataclasses.dataclass(frozen=True)
-class Quantisation:
+class Quantization:
     """real = scale * (stored - zero_point), for a whole tensor or for each index of one axis.
 
     Attributes:
@@ -107,14 +107,14 @@ class Quantisation:
         object.__setattr__(self, "zero_point", tuple(int(z) for z in self.zero_point))
         if not self.scale or len(self.scale) != len(self.zero_point):
             raise OptionError(
-                "quantisation",
+                "quantization",
                 "as many zero points as scales, at least one",
                 f"{len(self.scale)} scales and {len(self.zero_point)} zero points",
                 "Give one pair for the tensor, or one for each index of the axis.",
             )
         if not all(math.isfinite(s) and s > 0 for s in self.scale):
             raise OptionError(
-                "quantisation scale",
+                "quantization scale",
                 "positive finite numbers",
                 str(self.scale),
                 "Calibrate with data that is not all zero.",

@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from tf_medyate.errors import UnsupportedLayerError
-from tf_medyate.exporter.ir.nodes import Op
+from tf_medyate.exporter.ir.nodes import OpNode
 from tf_medyate.exporter.ir.values import ABSENT, SCRATCH
 from tf_medyate.exporter.lower.builder import Builder
 from tf_medyate.exporter.lower.state import COMMAND, POOL, SELECTION
@@ -97,11 +97,11 @@ class _Reverse:
         self.gradients[tensor] = total
 
 
-def _options(op: Op) -> bytes:
+def _options(op: OpNode) -> bytes:
     return op.attributes[CUSTOM_OPTIONS]
 
 
-def _through_gate(reverse: _Reverse, op: Op, gradient: str, gates: str, fields) -> str:
+def _through_gate(reverse: _Reverse, op: OpNode, gradient: str, gates: str, fields) -> str:
     """The gradient before an activation; it may take the place of the one after it."""
     before = reverse.new(op.outputs[0])
     options = {name: fields[name] for name in ("activation", "negative_slope", "keeps_gates")}
@@ -116,11 +116,11 @@ def _through_gate(reverse: _Reverse, op: Op, gradient: str, gates: str, fields) 
 
 
 def _weighted(
-    kind: op_schema.Op, gradient_kind: op_schema.Op, update_kind: op_schema.Op
-) -> Callable[[_Reverse, Op, str], None]:
+    kind: op_schema.OpSpec, gradient_kind: op_schema.OpSpec, update_kind: op_schema.OpSpec
+) -> Callable[[_Reverse, OpNode, str], None]:
     """The rule of a convolution or dense layer."""
 
-    def rule(reverse: _Reverse, op: Op, gradient: str):
+    def rule(reverse: _Reverse, op: OpNode, gradient: str):
         fields = kind.options.unpack(_options(op))
         x, weights, bias = op.inputs[:3]
         if fields["keeps_gates"]:
@@ -139,7 +139,7 @@ def _weighted(
     return rule
 
 
-def _update(reverse: _Reverse, kind, op: Op, fields, gradient: str, weights: str, bias: str):
+def _update(reverse: _Reverse, kind, op: OpNode, fields, gradient: str, weights: str, bias: str):
     builder = reverse.builder
     by_importance = fields["importance_offset"] != op_schema.NO_IMPORTANCE
     trains_bias = fields["bias_offset"] != op_schema.NO_BIAS_DELTA
@@ -169,12 +169,12 @@ def _update(reverse: _Reverse, kind, op: Op, fields, gradient: str, weights: str
     )
 
 
-def _activation(reverse: _Reverse, op: Op, gradient: str):
+def _activation(reverse: _Reverse, op: OpNode, gradient: str):
     fields = op_schema.GATE_OPTIONS.unpack(_options(op))
     reverse.give(op.inputs[0], _through_gate(reverse, op, gradient, op.outputs[1], fields))
 
 
-def _hard_swish(reverse: _Reverse, op: Op, gradient: str):
+def _hard_swish(reverse: _Reverse, op: OpNode, gradient: str):
     [x] = op.inputs
     dx = reverse.new(x)
     reverse.builder.op(
@@ -187,7 +187,9 @@ def _hard_swish(reverse: _Reverse, op: Op, gradient: str):
     reverse.give(x, dx)
 
 
-def _moving(kind: op_schema.Op, kept: int | None = None) -> Callable[[_Reverse, Op, str], None]:
+def _moving(
+    kind: op_schema.OpSpec, kept: int | None = None
+) -> Callable[[_Reverse, OpNode, str], None]:
     """The rule of an op with one input, whose gradient op shares its options.
 
     Args:
@@ -195,7 +197,7 @@ def _moving(kind: op_schema.Op, kept: int | None = None) -> Callable[[_Reverse, 
         kept: Index of the output that the gradient needs too.
     """
 
-    def rule(reverse: _Reverse, op: Op, gradient: str):
+    def rule(reverse: _Reverse, op: OpNode, gradient: str):
         [x] = op.inputs
         dx = reverse.new(x)
         needed = [] if kept is None else [op.outputs[kept]]
@@ -205,13 +207,13 @@ def _moving(kind: op_schema.Op, kept: int | None = None) -> Callable[[_Reverse, 
     return rule
 
 
-def _add(reverse: _Reverse, op: Op, gradient: str):
+def _add(reverse: _Reverse, op: OpNode, gradient: str):
     for x in op.inputs:
         if reverse.want(x):
             reverse.give(x, gradient)
 
 
-def _concatenation(reverse: _Reverse, op: Op, gradient: str):
+def _concatenation(reverse: _Reverse, op: OpNode, gradient: str):
     fields: dict[str, Any] = dict(op_schema.CONCATENATION_OPTIONS.unpack(_options(op)))
     del fields["version"]
     offset = 0
@@ -227,7 +229,7 @@ def _concatenation(reverse: _Reverse, op: Op, gradient: str):
 
 
 _S = op_schema
-_RULES: dict[str, Callable[[_Reverse, Op, str], None]] = {
+_RULES: dict[str, Callable[[_Reverse, OpNode, str], None]] = {
     _S.CONV_2D.name: _weighted(_S.CONV_2D, _S.CONV_2D_INPUT_GRADIENT, _S.CONV_2D_UPDATE),
     _S.DEPTHWISE_CONV_2D.name: _weighted(
         _S.DEPTHWISE_CONV_2D, _S.DEPTHWISE_CONV_2D_INPUT_GRADIENT, _S.DEPTHWISE_CONV_2D_UPDATE

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from tf_medyate.exporter.ir.graph import Graph
-from tf_medyate.exporter.ir.nodes import Op, Tensor
+from tf_medyate.exporter.ir.nodes import OpNode, Tensor
 from tf_medyate.exporter.ir.values import ACTIVATION, CONSTANT, OUTPUT
 from tf_medyate.exporter.ops import schema as op_schema
 from tf_medyate.exporter.ops.options import CUSTOM_OPTIONS
@@ -38,7 +38,7 @@ class Builder:
     def __init__(self, reserved: Iterable[str] = ()):
         self._tensors: dict[str, Tensor] = {}
         self._reserved = frozenset(reserved)
-        self.ops: list[Op] = []
+        self.ops: list[OpNode] = []
         self.in_place: list[tuple[str, str]] = []
 
     def tensor(
@@ -79,7 +79,7 @@ class Builder:
 
     def op(
         self,
-        kind: op_schema.Op,
+        kind: op_schema.OpSpec,
         inputs: Iterable[str],
         outputs: Iterable[str],
         options: Mapping[str, Any] | bytes,
@@ -87,7 +87,7 @@ class Builder:
         scratch: Iterable[str] = (),
         mutates: Iterable[str] = (),
         in_place: Iterable[tuple[str, str]] = (),
-    ) -> Op:
+    ) -> OpNode:
         """Appends one of our ops.
 
         Args:
@@ -100,7 +100,7 @@ class Builder:
             in_place: (output, input) pairs that may share memory.
         """
         packed = options if isinstance(options, bytes) else kind.options.pack(**options)
-        op = Op(
+        op = OpNode(
             kind.name,
             tuple(inputs),
             tuple(outputs),

@@ -25,7 +25,7 @@ from tf_medyate.exporter.lower import weighted as lower_weighted
 from tf_medyate.exporter.lower.builder import Builder
 from tf_medyate.exporter.lower.geometry import Fusions
 from tf_medyate.exporter.lower.state import Lowering
-from tf_medyate.exporter.lower.training_layout import Layout
+from tf_medyate.exporter.lower.training_layout import TrainingLayout
 from tf_medyate.prepared.graph import ModelGraph, Node
 from tf_medyate.prepared.layers import ChannelMasked
 
@@ -62,7 +62,7 @@ def stash_positions(graph: ModelGraph, fusions: Fusions) -> dict[str, int]:
 
 def lower_forward(
     graph: ModelGraph,
-    layout: Layout,
+    layout: TrainingLayout,
     fusions: Fusions,
     builder: Builder,
     sample: str,

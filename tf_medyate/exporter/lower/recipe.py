@@ -27,7 +27,7 @@ from tf_medyate.spec import RUNNING, WEIGHTS, LayerSpec, MemoryBudget
 
 
 @dataclasses.dataclass(frozen=True)
-class Recipe:
+class TrainingRecipe:
     """What is trained, and how.
 
     Attributes:
@@ -78,7 +78,7 @@ class Recipe:
         return self.budget.amount - self.cost.fixed(self.specs, self.kept)
 
 
-def recipe_of(model: PreparedModel, medyate: Any) -> Recipe:
+def recipe_of(model: PreparedModel, medyate: Any) -> TrainingRecipe:
     """Reads what to export.
 
     Args:
@@ -105,7 +105,7 @@ def recipe_of(model: PreparedModel, medyate: Any) -> Recipe:
     kept = () if trains_all else medyate.report().candidates
     model.commit()
     layers = {layer.name: layer for layer in masked_layers(model)}
-    return Recipe(
+    return TrainingRecipe(
         specs=specs,
         kept=kept,
         whole=_whole(specs, trains_all),
@@ -128,7 +128,7 @@ def _importance_rule(strategy: Strategy) -> ImportanceRule:
     return ImportanceRule.RUNNING_MEAN if running else ImportanceRule.DRAW_MEAN
 
 
-def unranked_recipe(model: PreparedModel, medyate: MeDyate) -> Recipe:
+def unranked_recipe(model: PreparedModel, medyate: MeDyate) -> TrainingRecipe:
     """As `recipe_of` for a callback that has not ranked the layers yet: all of them are trained.
 
     Raises:
@@ -138,7 +138,7 @@ def unranked_recipe(model: PreparedModel, medyate: MeDyate) -> Recipe:
     loss, optimizer = loss_of(model), sgd_of(model)
     specs = layer_specs(model)
     cost = CostModel(optimizer_slots=int(optimizer.momentum > 0), accumulate=optimizer.accumulates)
-    return Recipe(
+    return TrainingRecipe(
         specs=specs,
         kept=(),
         whole=_whole(specs, trains_all=True),

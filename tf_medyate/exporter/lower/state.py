@@ -7,7 +7,7 @@ from typing import NoReturn
 from tf_medyate.errors import UnsupportedLayerError
 from tf_medyate.exporter.lower.builder import Builder
 from tf_medyate.exporter.lower.geometry import Fusions, kind_of
-from tf_medyate.exporter.lower.training_layout import Layout
+from tf_medyate.exporter.lower.training_layout import TrainingLayout
 from tf_medyate.prepared.graph import ModelGraph, Node
 
 POOL = "pool"
@@ -33,7 +33,12 @@ class Lowering:
     """
 
     def __init__(
-        self, graph: ModelGraph, layout: Layout, fusions: Fusions, builder: Builder, streams: bool
+        self,
+        graph: ModelGraph,
+        layout: TrainingLayout,
+        fusions: Fusions,
+        builder: Builder,
+        streams: bool,
     ):
         self.graph = graph
         self.layout = layout

@@ -37,9 +37,9 @@ from tf_medyate.exporter.lower import geometry
 from tf_medyate.exporter.lower.backward import IMPORTANCE, LEARNING_RATE, OPTIMIZER, append_backward
 from tf_medyate.exporter.lower.builder import Builder
 from tf_medyate.exporter.lower.forward import Forward, lower_forward, stash_positions
-from tf_medyate.exporter.lower.recipe import Recipe
+from tf_medyate.exporter.lower.recipe import TrainingRecipe
 from tf_medyate.exporter.lower.state import COMMAND, POOL, SELECTION
-from tf_medyate.exporter.lower.training_layout import Layout, lay_out
+from tf_medyate.exporter.lower.training_layout import TrainingLayout, lay_out
 from tf_medyate.exporter.ops import schema as op_schema
 from tf_medyate.prepared.graph import trace
 from tf_medyate.prepared.model import PreparedModel
@@ -70,15 +70,15 @@ class TrainingGraph:
 
     graph: Graph
     in_place: tuple[tuple[str, str], ...]
-    layout: Layout
-    recipe: Recipe
+    layout: TrainingLayout
+    recipe: TrainingRecipe
     weights: dict[str, str]
     biases: dict[str, str]
     ends_in_softmax: bool
 
 
 def lower_training(
-    model: PreparedModel, recipe: Recipe, scratch_channels: int = 4, stream: bool = True
+    model: PreparedModel, recipe: TrainingRecipe, scratch_channels: int = 4, stream: bool = True
 ) -> TrainingGraph:
     """Lowers one training step of a model.
 
@@ -119,7 +119,9 @@ def lower_training(
     )
 
 
-def _declare_inputs(builder: Builder, model: PreparedModel, recipe: Recipe) -> tuple[str, ...]:
+def _declare_inputs(
+    builder: Builder, model: PreparedModel, recipe: TrainingRecipe
+) -> tuple[str, ...]:
     outputs = int(np.prod(model.outputs[0].shape[1:]))
     builder.tensor(SAMPLE, (1, *model.inputs[0].shape[1:]), kind=INPUT)
     if recipe.loss == SOFTMAX_CROSS_ENTROPY:
@@ -131,7 +133,9 @@ def _declare_inputs(builder: Builder, model: PreparedModel, recipe: Recipe) -> t
     return SAMPLE, LABEL, LEARNING_RATE, COMMAND
 
 
-def _declare_state(builder: Builder, layout: Layout, recipe: Recipe) -> tuple[str, ...]:
+def _declare_state(
+    builder: Builder, layout: TrainingLayout, recipe: TrainingRecipe
+) -> tuple[str, ...]:
     builder.tensor(SELECTION, (layout.selection_words,), "int32", VARIABLE)
     builder.tensor(POOL, (layout.pool_elements,), kind=VARIABLE)
     if not _by_importance(layout):
@@ -143,17 +147,17 @@ def _declare_state(builder: Builder, layout: Layout, recipe: Recipe) -> tuple[st
     return STATE
 
 
-def _has_prior(layout: Layout, recipe: Recipe) -> bool:
+def _has_prior(layout: TrainingLayout, recipe: TrainingRecipe) -> bool:
     """Some channel was trained or measured: otherwise the device begins with none."""
     names = [layer.spec.name for layer in layout.drawn] if _by_importance(layout) else []
     return any(np.any(recipe.prior[name] != op_schema.UNSEEN) for name in names)
 
 
-def _by_importance(layout: Layout) -> bool:
+def _by_importance(layout: TrainingLayout) -> bool:
     return any(p.importance_offset != op_schema.NO_IMPORTANCE for p in layout.layers)
 
 
-def _append_control(builder: Builder, layout: Layout, recipe: Recipe, outputs: int):
+def _append_control(builder: Builder, layout: TrainingLayout, recipe: TrainingRecipe, outputs: int):
     by_importance = _by_importance(layout)
     scratch_bytes = op_schema.control_scratch_bytes(layout.candidates, len(layout.drawn))
     builder.op(
@@ -176,7 +180,7 @@ def _append_control(builder: Builder, layout: Layout, recipe: Recipe, outputs: i
     )
 
 
-def _control_options(layout: Layout, recipe: Recipe, outputs: int) -> dict:
+def _control_options(layout: TrainingLayout, recipe: TrainingRecipe, outputs: int) -> dict:
     strategy, seed = recipe.strategy, recipe.seed
     everything = sum(layer.channel_cost * layer.spec.channels for layer in layout.drawn)
     weighting = strategy.weighting if strategy.by_importance else "uniform"
@@ -198,7 +202,7 @@ def _control_options(layout: Layout, recipe: Recipe, outputs: int) -> dict:
     }
 
 
-def _check_loss(recipe: Recipe, forward: Forward, model: PreparedModel):
+def _check_loss(recipe: TrainingRecipe, forward: Forward, model: PreparedModel):
     shape = tuple(model.outputs[0].shape[1:])
     cross_entropy = recipe.loss == SOFTMAX_CROSS_ENTROPY
     if cross_entropy and len(shape) != 1:
@@ -221,7 +225,7 @@ def _check_loss(recipe: Recipe, forward: Forward, model: PreparedModel):
         )
 
 
-def _append_loss(builder: Builder, recipe: Recipe, logits: str) -> str:
+def _append_loss(builder: Builder, recipe: TrainingRecipe, logits: str) -> str:
     loss = builder.tensor(LOSS, (1,), kind=OUTPUT, reserved=True)
     gradient = builder.tensor(f"{logits}/gradient", builder.shape(logits))
     kinds = {
@@ -233,7 +237,7 @@ def _append_loss(builder: Builder, recipe: Recipe, logits: str) -> str:
     return gradient
 
 
-def _optimizer_words(recipe: Recipe) -> np.ndarray:
+def _optimizer_words(recipe: TrainingRecipe) -> np.ndarray:
     sgd = recipe.optimizer
     words = {
         op_schema.OptimizerWord.MOMENTUM: sgd.momentum,

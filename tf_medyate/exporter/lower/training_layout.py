@@ -14,7 +14,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from tf_medyate.errors import OptionError
-from tf_medyate.exporter.lower.recipe import Recipe
+from tf_medyate.exporter.lower.recipe import TrainingRecipe
 from tf_medyate.exporter.ops import schema as op_schema
 from tf_medyate.exporter.ops.schema import DRAWN_ANEW, NO_BIAS_DELTA, NO_IMPORTANCE, LayoutWord
 from tf_medyate.spec import BYTES, LayerSpec
@@ -75,7 +75,7 @@ class TrainedLayer:
 
 
 @dataclasses.dataclass(frozen=True)
-class Layout:
+class TrainingLayout:
     """The places of all trained layers.
 
     Attributes:
@@ -118,7 +118,7 @@ class Layout:
         return np.array([layer.row() for layer in self.layers], np.int32)
 
 
-def lay_out(recipe: Recipe, stash: Mapping[str, int]) -> Layout:
+def lay_out(recipe: TrainingRecipe, stash: Mapping[str, int]) -> TrainingLayout:
     """Places everything that is trained.
 
     Args:
@@ -180,7 +180,7 @@ def lay_out(recipe: Recipe, stash: Mapping[str, int]) -> Layout:
         for layer in layers
         if layer.is_drawn
     )
-    return Layout(
+    return TrainingLayout(
         tuple(layers),
         recipe.optimizer.accumulates,
         recipe.optimizer.momentum > 0,
@@ -190,7 +190,7 @@ def lay_out(recipe: Recipe, stash: Mapping[str, int]) -> Layout:
     )
 
 
-def _pool_elements(recipe: Recipe, fixed: int, largest: int) -> int:
+def _pool_elements(recipe: TrainingRecipe, fixed: int, largest: int) -> int:
     """Elements of the pool: the budget, or the largest draw where that is less.
 
     A budget in elements counts a weight once, however many values the pool holds for it, and

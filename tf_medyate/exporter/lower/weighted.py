@@ -193,7 +193,7 @@ def _bias(low: Lowering, node: Node) -> str:
     return low.biases[node.name]
 
 
-def _op_of(node: Node) -> op_schema.Op:
+def _op_of(node: Node) -> op_schema.OpSpec:
     if geometry.is_plain_dense(node):
         return op_schema.DENSE
     return op_schema.DEPTHWISE_CONV_2D if geometry.is_depthwise(node) else op_schema.CONV_2D

@@ -42,7 +42,7 @@ class ArenaLimitError(PlanError):
 
 
 @dataclasses.dataclass(frozen=True)
-class Placement:
+class TensorPlacement:
     """Where and when one tensor lies.
 
     Attributes:
@@ -90,7 +90,7 @@ class MemoryPlan:
 
     graph: str
     offsets: Mapping[str, int]
-    placements: tuple[Placement, ...]
+    placements: tuple[TensorPlacement, ...]
     in_place: tuple[tuple[str, str], ...]
     arena_bytes: int
     lower_bound_bytes: int
@@ -99,7 +99,7 @@ class MemoryPlan:
     peak_op: str
 
     @property
-    def at_peak(self) -> tuple[Placement, ...]:
+    def at_peak(self) -> tuple[TensorPlacement, ...]:
         """The tensors that are alive at the peak, largest first."""
         alive = (p for p in self.placements if p.first <= self.peak <= p.last)
         return tuple(sorted(alive, key=lambda p: (-p.size_bytes, p.name)))
@@ -166,7 +166,7 @@ def plan_memory(
     pairs = _usable_pairs(graph, in_place, lives)
     sizes = {name: graph.tensor(name).size_bytes for name in lives}
     offsets, used = place(lives, sizes, pairs)
-    placements = tuple(Placement(n, sizes[n], offsets[n], *lives[n]) for n in lives)
+    placements = tuple(TensorPlacement(n, sizes[n], offsets[n], *lives[n]) for n in lives)
     live_bytes = _live_bytes(graph, lives, sizes, pairs)
     peak = int(np.argmax(live_bytes))
     everything = {tensor.name: offsets.get(tensor.name, UNPLANNED) for tensor in graph.tensors}
@@ -246,7 +246,9 @@ def _live_bytes(graph: Graph, lives, sizes, pairs) -> np.ndarray:
     return live
 
 
-def _overlaps(placements: tuple[Placement, ...]) -> Iterator[tuple[Placement, Placement]]:
+def _overlaps(
+    placements: tuple[TensorPlacement, ...],
+) -> Iterator[tuple[TensorPlacement, TensorPlacement]]:
     """Pairs of placements that share both an op and a byte."""
     table = np.array([(p.first, p.last, p.offset, p.offset + p.size_bytes) for p in placements])
     table = table.reshape(-1, 4)

@@ -4,7 +4,7 @@ Attributes carry the schema's names in snake case; enumerations are given by nam
 keeps the schema's default.
 
 Example:
-    >>> op = Op("CONV_2D", ("x", "w", "b"), ("y",), attributes={
+    >>> op = OpNode("CONV_2D", ("x", "w", "b"), ("y",), attributes={
     ...     "padding": "SAME", "stride_w": 1, "stride_h": 1, "fused_activation_function": "RELU"})
 """
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from tf_medyate.errors import OptionError
-from tf_medyate.exporter.ir.nodes import Op
+from tf_medyate.exporter.ir.nodes import OpNode
 
 # Built-in op -> (table of its options or None, version in float32, version in int8).
 # Versions: tensorflow/lite/tools/versioning/op_version.cc.
@@ -46,7 +46,7 @@ CUSTOM_OPTIONS = "custom_options"
 _ENUMS = {"padding": "Padding", "fusedActivationFunction": "ActivationFunctionType"}
 
 
-def is_custom(op: Op) -> bool:
+def is_custom(op: OpNode) -> bool:
     """Whether the op is one of ours, carried as a custom op with its options as bytes.
 
     Raises:
@@ -64,12 +64,12 @@ def is_custom(op: Op) -> bool:
     )
 
 
-def version(op: Op, is_int8: bool) -> int:
+def version(op: OpNode, is_int8: bool) -> int:
     """The oldest version of the op that knows its dtype; 1 for custom ops."""
     return 1 if is_custom(op) else BUILTIN[op.kind][2 if is_int8 else 1]
 
 
-def builtin_options(op: Op, schema: Any) -> tuple[int, Any]:
+def builtin_options(op: OpNode, schema: Any) -> tuple[int, Any]:
     """The options of a built-in op as the schema wants them.
 
     Args:
@@ -98,7 +98,7 @@ def builtin_options(op: Op, schema: Any) -> tuple[int, Any]:
     return (getattr(schema.BuiltinOptions, table) if table else 0), options
 
 
-def _value(op: Op, attribute: str, field: str, value: Any, schema: Any) -> Any:
+def _value(op: OpNode, attribute: str, field: str, value: Any, schema: Any) -> Any:
     if field not in _ENUMS:
         return list(value) if isinstance(value, tuple) else value
     names = {n: v for n, v in vars(getattr(schema, _ENUMS[field])).items() if n.isupper()}
@@ -121,7 +121,7 @@ def _snake(name: str) -> str:
     return "".join(f"_{c.lower()}" if c.isupper() else c for c in name)
 
 
-def custom_options(op: Op) -> bytes:
+def custom_options(op: OpNode) -> bytes:
     """The options of one of our ops, b"" if it has none.
 
     Raises:

@@ -27,7 +27,7 @@ from tf_medyate.exporter.ops.option_structs import (
     POOL_OPTIONS,
     STASH_OPTIONS,
 )
-from tf_medyate.exporter.ops.structs import VERSION, Field, Op, OptionsStruct
+from tf_medyate.exporter.ops.structs import VERSION, Field, OpSpec, OptionsStruct
 from tf_medyate.exporter.ops.words import (
     DRAWN_ANEW,
     MAX_CHANNELS,
@@ -94,7 +94,7 @@ __all__ = [
     "Field",
     "ImportanceRule",
     "LayoutWord",
-    "Op",
+    "OpSpec",
     "OptimizerWord",
     "OptionsStruct",
     "Sharpness",
@@ -134,7 +134,7 @@ _LOSS = (
     "selection's state and sets what gradients are multiplied by. 0 unless training."
 )
 
-CONV_2D = Op(
+CONV_2D = OpSpec(
     "Conv2d",
     "MEDYATE_CONV_2D",
     CONV_2D_OPTIONS,
@@ -142,7 +142,7 @@ CONV_2D = Op(
     _FORWARD_OUTPUTS,
     "Weights [I][KH][KW][O]. " + _FORWARD,
 )
-CONV_2D_INPUT_GRADIENT = Op(
+CONV_2D_INPUT_GRADIENT = OpSpec(
     "Conv2dInputGradient",
     "MEDYATE_CONV_2D_INPUT_GRADIENT",
     CONV_2D_OPTIONS,
@@ -150,10 +150,10 @@ CONV_2D_INPUT_GRADIENT = Op(
     ("input_gradient",),
     "Through weights, and through the deltas with 5 inputs.",
 )
-CONV_2D_UPDATE = Op(
+CONV_2D_UPDATE = OpSpec(
     "Conv2dUpdate", "MEDYATE_CONV_2D_UPDATE", CONV_2D_OPTIONS, _UPDATE_INPUTS, ("scratch",), _UPDATE
 )
-DEPTHWISE_CONV_2D = Op(
+DEPTHWISE_CONV_2D = OpSpec(
     "DepthwiseConv2d",
     "MEDYATE_DEPTHWISE_CONV_2D",
     CONV_2D_OPTIONS,
@@ -161,7 +161,7 @@ DEPTHWISE_CONV_2D = Op(
     _FORWARD_OUTPUTS,
     "Weights [I][KH][KW][M], with output_channels = I * M. " + _FORWARD,
 )
-DEPTHWISE_CONV_2D_INPUT_GRADIENT = Op(
+DEPTHWISE_CONV_2D_INPUT_GRADIENT = OpSpec(
     "DepthwiseConv2dInputGradient",
     "MEDYATE_DEPTHWISE_CONV_2D_INPUT_GRADIENT",
     CONV_2D_OPTIONS,
@@ -169,7 +169,7 @@ DEPTHWISE_CONV_2D_INPUT_GRADIENT = Op(
     ("input_gradient",),
     "Through weights, and through the deltas with 5 inputs.",
 )
-DEPTHWISE_CONV_2D_UPDATE = Op(
+DEPTHWISE_CONV_2D_UPDATE = OpSpec(
     "DepthwiseConv2dUpdate",
     "MEDYATE_DEPTHWISE_CONV_2D_UPDATE",
     CONV_2D_OPTIONS,
@@ -177,7 +177,7 @@ DEPTHWISE_CONV_2D_UPDATE = Op(
     ("scratch",),
     _UPDATE,
 )
-CONV_DEPTHWISE = Op(
+CONV_DEPTHWISE = OpSpec(
     "ConvDepthwise",
     "MEDYATE_CONV_DEPTHWISE",
     CONV_DEPTHWISE_OPTIONS,
@@ -193,7 +193,7 @@ CONV_DEPTHWISE = Op(
     "between them: rows [conv_depthwise_rows(), middle width, middle channels] (scratch) holds "
     "what one output row needs.",
 )
-DENSE = Op(
+DENSE = OpSpec(
     "Dense",
     "MEDYATE_DENSE",
     DENSE_OPTIONS,
@@ -201,7 +201,7 @@ DENSE = Op(
     _FORWARD_OUTPUTS,
     "Weights [I][O]; reads an input of any shape with I elements. " + _FORWARD,
 )
-DENSE_INPUT_GRADIENT = Op(
+DENSE_INPUT_GRADIENT = OpSpec(
     "DenseInputGradient",
     "MEDYATE_DENSE_INPUT_GRADIENT",
     DENSE_OPTIONS,
@@ -209,10 +209,10 @@ DENSE_INPUT_GRADIENT = Op(
     ("input_gradient",),
     "Through weights, and through the deltas with 5 inputs; any shape with I elements.",
 )
-DENSE_UPDATE = Op(
+DENSE_UPDATE = OpSpec(
     "DenseUpdate", "MEDYATE_DENSE_UPDATE", DENSE_OPTIONS, _UPDATE_INPUTS, ("scratch",), _UPDATE
 )
-STASH = Op(
+STASH = OpSpec(
     "Stash",
     "MEDYATE_STASH",
     STASH_OPTIONS,
@@ -220,7 +220,7 @@ STASH = Op(
     (),
     "Keeps the drawn channels of a layer's input, for its update.",
 )
-GATE_GRADIENT = Op(
+GATE_GRADIENT = OpSpec(
     "GateGradient",
     "MEDYATE_GATE_GRADIENT",
     GATE_OPTIONS,
@@ -229,7 +229,7 @@ GATE_GRADIENT = Op(
     "Gradient through a fused activation; input_gradient may lie where output_gradient does.",
     "gate",
 )
-SOFTMAX_CROSS_ENTROPY = Op(
+SOFTMAX_CROSS_ENTROPY = OpSpec(
     "SoftmaxCrossEntropy",
     "MEDYATE_SOFTMAX_CROSS_ENTROPY",
     LOSS_OPTIONS,
@@ -238,7 +238,7 @@ SOFTMAX_CROSS_ENTROPY = Op(
     "Fails on a bad label. " + _LOSS,
 )
 
-MEAN_SQUARED_ERROR = Op(
+MEAN_SQUARED_ERROR = OpSpec(
     "MeanSquaredError",
     "MEDYATE_MEAN_SQUARED_ERROR",
     LOSS_OPTIONS,
@@ -246,7 +246,7 @@ MEAN_SQUARED_ERROR = Op(
     ("loss", "outputs_gradient"),
     "Target [elements] (float32). " + _LOSS,
 )
-ACTIVATION = Op(
+ACTIVATION = OpSpec(
     "Activation",
     "MEDYATE_ACTIVATION",
     GATE_OPTIONS,
@@ -255,7 +255,7 @@ ACTIVATION = Op(
     "An activation on its own, not NONE; output may lie where input does. Gates if keeps_gates.",
     "activation",
 )
-HARD_SWISH = Op(
+HARD_SWISH = OpSpec(
     "HardSwish",
     "MEDYATE_HARD_SWISH",
     ELEMENTS_OPTIONS,
@@ -264,7 +264,7 @@ HARD_SWISH = Op(
     "Output may lie where input does, unless the gradient is wanted.",
     "activation",
 )
-HARD_SWISH_GRADIENT = Op(
+HARD_SWISH_GRADIENT = OpSpec(
     "HardSwishGradient",
     "MEDYATE_HARD_SWISH_GRADIENT",
     ELEMENTS_OPTIONS,
@@ -273,7 +273,7 @@ HARD_SWISH_GRADIENT = Op(
     "input_gradient may lie where output_gradient does.",
     "gate",
 )
-MAX_POOL_2D = Op(
+MAX_POOL_2D = OpSpec(
     "MaxPool2d",
     "MEDYATE_MAX_POOL_2D",
     POOL_OPTIONS,
@@ -282,7 +282,7 @@ MAX_POOL_2D = Op(
     "Choices [bytes] (uint8) if keeps_choices.",
     "pool",
 )
-MAX_POOL_2D_GRADIENT = Op(
+MAX_POOL_2D_GRADIENT = OpSpec(
     "MaxPool2dGradient",
     "MEDYATE_MAX_POOL_2D_GRADIENT",
     POOL_OPTIONS,
@@ -291,7 +291,7 @@ MAX_POOL_2D_GRADIENT = Op(
     "With keeps_choices 1.",
     "pool",
 )
-AVERAGE_POOL_2D = Op(
+AVERAGE_POOL_2D = OpSpec(
     "AveragePool2d",
     "MEDYATE_AVERAGE_POOL_2D",
     POOL_OPTIONS,
@@ -300,7 +300,7 @@ AVERAGE_POOL_2D = Op(
     "Keeps no choices. Padding is not counted.",
     "pool",
 )
-AVERAGE_POOL_2D_GRADIENT = Op(
+AVERAGE_POOL_2D_GRADIENT = OpSpec(
     "AveragePool2dGradient",
     "MEDYATE_AVERAGE_POOL_2D_GRADIENT",
     POOL_OPTIONS,
@@ -309,7 +309,7 @@ AVERAGE_POOL_2D_GRADIENT = Op(
     "Keeps no choices.",
     "pool",
 )
-ADD = Op(
+ADD = OpSpec(
     "Add",
     "MEDYATE_ADD",
     ELEMENTS_OPTIONS,
@@ -318,7 +318,7 @@ ADD = Op(
     "As many elements each; the sum may lie where a or b does. With a command it adds gradients.",
     "add",
 )
-CONCATENATION = Op(
+CONCATENATION = OpSpec(
     "Concatenation",
     "MEDYATE_CONCATENATION",
     CONCATENATION_OPTIONS,
@@ -327,7 +327,7 @@ CONCATENATION = Op(
     "Two inputs or more. The options are the first input's; the others follow from their sizes.",
     "add",
 )
-CONCATENATION_GRADIENT = Op(
+CONCATENATION_GRADIENT = OpSpec(
     "ConcatenationGradient",
     "MEDYATE_CONCATENATION_GRADIENT",
     CONCATENATION_OPTIONS,
@@ -336,10 +336,10 @@ CONCATENATION_GRADIENT = Op(
     "The part of one input, the one that the options describe.",
     "add",
 )
-PAD = Op(
+PAD = OpSpec(
     "Pad", "MEDYATE_PAD", PAD_OPTIONS, ("input",), ("output",), "Zeros around every channel.", "add"
 )
-PAD_GRADIENT = Op(
+PAD_GRADIENT = OpSpec(
     "PadGradient",
     "MEDYATE_PAD_GRADIENT",
     PAD_OPTIONS,
@@ -348,7 +348,7 @@ PAD_GRADIENT = Op(
     "The inner part.",
     "add",
 )
-CONTROL = Op(
+CONTROL = OpSpec(
     "Control",
     "MEDYATE_CONTROL",
     CONTROL_OPTIONS,

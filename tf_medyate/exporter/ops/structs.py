@@ -14,7 +14,7 @@ from typing import Any
 from tf_medyate.c_structs import Field, Struct
 from tf_medyate.errors import OptionError
 
-__all__ = ["VERSION", "Field", "Op", "OptionsStruct"]
+__all__ = ["VERSION", "Field", "OpSpec", "OptionsStruct"]
 
 VERSION = 3
 """Version of every options struct; an op refuses any other."""
@@ -40,7 +40,7 @@ class OptionsStruct(Struct):
 
 
 @dataclasses.dataclass(frozen=True)
-class Op:
+class OpSpec:
     """A custom op: its name in the flatbuffer, its options, its tensors in order.
 
     Tensors in square brackets may be left out, as `meaning` says.

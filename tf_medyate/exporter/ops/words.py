@@ -85,7 +85,7 @@ class Command(enum.IntEnum):
 class StateWord(enum.IntEnum):
     """The first words of the selection variable. TFLM starts it as zeros."""
 
-    INITIALISED = 0  # 0 until the first Invoke has copied the prior and drawn
+    INITIALIZED = 0  # 0 until the first Invoke has copied the prior and drawn
     DRAW = 1  # number of the draw in force
     ACCUMULATED = 2  # samples in the accumulators
     GRADIENT_SCALE = 3  # float: what the update multiplies gradients by

@@ -60,7 +60,7 @@ class SensorInput:
             [100, 6, 1] and [1, 100, 6] are one. Two sides above 1 before the channels are an image.
         rate_hz: Readings a second in the training data.
         offset: One number for each channel, in the sensor's unit; empty for zeros. Data that were
-            normalised by mean and deviation: the mean.
+            normalized by mean and deviation: the mean.
         scale: One number for each channel; empty for ones. For the same data: 1 / deviation.
     """
 

@@ -54,7 +54,7 @@ def write_inference(
             one array for each input of the model; some hundreds are enough. Or a tf.data.Dataset
             of samples or batches, or a function that gives samples one after the other: their
             first 1,000 items. Unused in float32.
-        int8: Quantise weights and activations, inputs and outputs to int8.
+        int8: Quantize weights and activations, inputs and outputs to int8.
 
     Returns:
         Size of the file in bytes.
@@ -82,7 +82,7 @@ def write_inference(
 
 
 def _plain(model: keras.Model) -> keras.Model:
-    """The model as standard layers with normalisations folded."""
+    """The model as standard layers with normalizations folded."""
     from tf_medyate.prepared.folding import prepare, strip
     from tf_medyate.prepared.model import PreparedModel
 

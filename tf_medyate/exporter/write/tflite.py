@@ -18,7 +18,7 @@ import numpy as np
 
 from tf_medyate.errors import PlanError
 from tf_medyate.exporter.ir.graph import Graph
-from tf_medyate.exporter.ir.nodes import Op, Tensor
+from tf_medyate.exporter.ir.nodes import OpNode, Tensor
 from tf_medyate.exporter.ir.values import ABSENT, DTYPES, VARIABLE
 from tf_medyate.exporter.memory.placing import ALIGNMENT_BYTES
 from tf_medyate.exporter.memory.planner import MemoryPlan
@@ -53,7 +53,7 @@ def write_tflite(graph: Graph, path: str | pathlib.Path, plan: MemoryPlan | None
 
 
 def to_tflite(graph: Graph, plan: MemoryPlan | None = None) -> bytes:
-    """Serialises a graph.
+    """Serializes a graph.
 
     Args:
         graph: The graph. Kinds of ops are TensorFlow Lite's names, with attributes as in
@@ -114,7 +114,7 @@ def _operator_codes(graph: Graph, schema: Any) -> tuple[list, dict[tuple[str, in
     return codes, index
 
 
-def _code_key(graph: Graph, op: Op) -> tuple[str, int]:
+def _code_key(graph: Graph, op: OpNode) -> tuple[str, int]:
     is_int8 = any(graph.tensor(name).dtype == "int8" for name in op.reads)
     return op.kind, op_options.version(op, is_int8)
 
@@ -145,15 +145,15 @@ def _tensor(tensor: Tensor, buffers: list, schema: Any):
     if tensor.data is not None:
         little_endian = tensor.data.astype(DTYPES[tensor.dtype], copy=False)
         out.buffer = _add_buffer(buffers, little_endian.tobytes(), schema)
-    if tensor.quantisation is not None:
+    if tensor.quantization is not None:
         out.quantization = schema.QuantizationParametersT()
-        out.quantization.scale = list(tensor.quantisation.scale)
-        out.quantization.zeroPoint = list(tensor.quantisation.zero_point)
-        out.quantization.quantizedDimension = tensor.quantisation.axis
+        out.quantization.scale = list(tensor.quantization.scale)
+        out.quantization.zeroPoint = list(tensor.quantization.zero_point)
+        out.quantization.quantizedDimension = tensor.quantization.axis
     return out
 
 
-def _operator(op: Op, index: dict[str, int], schema: Any):
+def _operator(op: OpNode, index: dict[str, int], schema: Any):
     out = schema.OperatorT()
     out.inputs = [-1 if name == ABSENT else index[name] for name in op.inputs]
     out.outputs = [index[name] for name in (*op.outputs, *op.scratch)]

@@ -10,8 +10,8 @@
 >>> bundle = md.export(model, "out/", medyate)
 >>> trainer = md.simulate.TFLMTrainer("out/")
 
-Names are loaded when they are first used: TensorFlow takes seconds to import, and whoever only
-wants a budget or a sampler does not need it.
+Names are loaded when they are first used: TensorFlow takes seconds to import, and a
+budget or a sampler does not need it.
 """
 
 import importlib

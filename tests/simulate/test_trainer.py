@@ -59,7 +59,7 @@ def test_200_steps_as_in_keras(net, tmp_path):
     assert_same_losses(losses)
     assert_same_weights(case, trainer)
     draws = {record.plan.layers for record in case.medyate.report().epochs}
-    assert len(draws) > 1, "channels are drawn anew"
+    assert len(draws) > 1, "channels are redrawn"
     assert losses[1][-50:].mean() < losses[1][:50].mean(), "it learns"
 
     fresh = make_case(net).model

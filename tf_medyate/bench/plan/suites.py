@@ -165,7 +165,7 @@ def _vision_recipe(dataset: str) -> FineTuneRecipe:
 
 
 def _tiny() -> Suite:
-    # At the papers' rates a net from another domain diverges: statistics anew, and lower rates.
+    # At the papers' rates a net from another domain diverges: new statistics, and lower rates.
     # ResNet8's and MobileNetV1's were picked on fold 4 of theirs, DS-CNN's on fold 0 of watch and
     # japanese_vowels; none of these is in here.
     small = FineTuneRecipe(epochs=9, warmup=1, batch=16, learning_rate=0.02, renormalize=256,

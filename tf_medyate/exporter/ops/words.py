@@ -8,7 +8,7 @@ on, which says which of its channels are drawn:
     word 1      where the layer's run begins in the pool, in elements
     word 2 ...  the drawn channels, rising, two to a word: the first in the low 16 bits
 
-The run in the pool (float32) holds, one behind the other,
+The run in the pool (float32) holds, one after the other,
 
     deltas        [N][kernel position][output]
     accumulators  the same, if the option `accumulates` is 1
@@ -17,7 +17,7 @@ The run in the pool (float32) holds, one behind the other,
 
 A trained bias's delta, accumulator and velocity lie in the pool at the option `bias_offset`,
 whatever is drawn. The pool begins with what every draw trains, the runs of heads and the biases;
-behind that lie the drawn layers' runs, one behind the other in execution order.
+after that lie the drawn layers' runs, one after the other in execution order.
 
 The importance variable (float32) holds the norm of the gradient of each channel that can be drawn,
 layer after layer; a layer's part begins at the option `importance_offset`. With the rule DRAW_MEAN
@@ -68,7 +68,7 @@ class Command(enum.IntEnum):
     STEP        one sample's gradient, with what was accumulated before, applied
     ACCUMULATE  one sample's gradient added to the accumulators
     APPLY       what was accumulated, applied: the end of a batch that came up short
-    DRAW        the next draw: deltas, accumulators and drawn velocities start anew
+    DRAW        the next draw: deltas, accumulators and drawn velocities start over
     COMMIT      the deltas were added to the base weights: they are 0 again, all else stays
     DISCARD     the deltas are dropped, and accumulators and velocities with them
     """

@@ -4,8 +4,8 @@
 
 Example:
     >>> gradients = measure_gradients(model, (x[:256], y[:256]))
-    >>> gradients.layers()["conv_3"].norm
-    0.0312
+    >>> gradients.layers()["body"].norm > 0
+    True
 """
 
 from __future__ import annotations

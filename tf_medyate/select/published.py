@@ -13,7 +13,8 @@ net are its first, third and fifth scheme.
   only 7 channels are trained; why they are left out we do not know. The published number is used.
 
 Example:
-    >>> published_net(md.layer_specs(zoo.mcunet_in1())).trady_layers
+    >>> from tf_medyate.zoo.inverted import mcunet_in1
+    >>> published_net(md.layer_specs(mcunet_in1())).trady_layers
     27
 """
 

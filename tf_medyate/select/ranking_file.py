@@ -5,8 +5,9 @@ are told by what they are, in order, not by their names; the head is left out, f
 on each task.
 
 Example:
-    >>> save_ranking("ranking.json", md.layer_specs(model), gradients, "flowers, 5 epochs")
-    >>> md.MeDyate("8KiB", ranking="ranking.json")          # on another task: nothing is measured
+    >>> gradients = md.measure_gradients(model, (x, y, 8), steps=20)
+    >>> save_ranking("ranking.json", md.layer_specs(model), gradients, "flowers, 20 steps")
+    >>> medyate = md.MeDyate("8KiB", ranking="ranking.json")    # elsewhere: nothing is measured
 """
 
 from __future__ import annotations

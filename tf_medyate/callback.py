@@ -167,11 +167,12 @@ class MeDyate(keras.callbacks.Callback):
         check_decay(optimizer, [model.get_layer(name).kernel for name in planner.kept])
         updater = ChannelUpdater(
             model,
-            planner.specs,
+            planner.units,
             planner.kept,
             self.strategy.train_bias,
             self.strategy.trains_all,
             self.strategy.refresh,
+            self.strategy.draws_neurons,
         )
         updater.attach(planner.pool_elements(), optimizer)
         updater.set_importance(importance)
@@ -345,7 +346,7 @@ class MeDyate(keras.callbacks.Callback):
         self._require_updater()
         return TrainingReport(
             strategy=self.strategy.name,
-            specs=self.specs,
+            specs=self._planner.units,
             ranking=self.ranking,
             cost=self.cost,
             budget=self.budget,

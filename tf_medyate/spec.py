@@ -173,6 +173,17 @@ class LayerSpec:
     is_head: bool = False
     trainable: bool = True
 
+    def by_neurons(self) -> LayerSpec:
+        """Output neurons in the place of input channels: no activation is theirs alone."""
+        each = self.weight_elements // self.outputs
+        return dataclasses.replace(
+            self,
+            channels=self.outputs,
+            outputs=self.channels,
+            weights_per_channel=each,
+            activation_elements=0,
+        )
+
     @property
     def weight_elements(self) -> int:
         """Weights of the whole kernel."""

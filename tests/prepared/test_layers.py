@@ -157,7 +157,7 @@ def test_frozen_channels_keep_every_bit_with_any_optimizer(name):
     seed=st.integers(0, 100_000),
     share=st.floats(0.15, 0.9),
     name=st.sampled_from(
-        ["medyate", "trady", "greedy", "medyate-calibrated", "d-det-rgn", "velocity"]
+        ["medyate", "trady", "greedy", "medyate-calibrated", "d-det-rgn", "lara-prob-raw"]
     ),
 )
 def test_budget_and_exactness_over_random_architectures(seed, share, name):

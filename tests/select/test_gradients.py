@@ -10,7 +10,6 @@ import tf_medyate as md
 from tf_medyate import errors
 from tf_medyate.prepared.layers import masked_layers
 from tf_medyate.select.gradients import GradientProbe, full_mode
-from tf_medyate.select.velocity import VelocityProbe
 
 LOSS = keras.losses.SparseCategoricalCrossentropy()
 
@@ -121,20 +120,6 @@ def test_a_mock_fine_tuning_reads_data_sets_again_and_refuses_nonsense(model):
         md.measure_gradients(model, data, steps=9, learning_rate=1e30)
     for old, variable in zip(weights, model.variables, strict=True):
         np.testing.assert_array_equal(old, variable.numpy())
-
-
-def test_velocity_is_zero_at_rest_and_positive_after_a_change(model):
-    x, _ = random_data(model, 6)
-    probe = VelocityProbe(model, x)
-    assert all((value == 1).all() for value in probe().values())
-    assert all((value < 1e-9).all() for value in probe().values())
-    stem = model.get_layer("stem")
-    kernel = stem.kernel.numpy()
-    stem.kernel.assign(kernel + np.random.default_rng(0).normal(size=kernel.shape))
-    moved = probe()
-    stem.kernel.assign(kernel)
-    assert (moved["stem"] < 1e-9).all(), "the input itself does not change"
-    assert (moved["body"] > 1e-6).any()
 
 
 def test_full_mode_gives_everything_back(model):

@@ -23,7 +23,8 @@ TABLE = {
     "s-det-rgn": ("none", "alpha", "calibrated", "strongest", "rgn", "never"),
     "d-det-rgn": ("none", "alpha", "oracle", "strongest", "rgn", "epoch"),
     "s-topk-random": ("rgn", "fixed", "equal", "random", "norm", "never"),
-    "velocity": ("none", "alpha", "velocity", "strongest", "norm", "epoch"),
+    "velocity": ("none", "alpha", "velocity", "strongest", "rgn", "epoch"),
+    "su": ("none", "alpha", "weights", "scheme", "norm", "never"),
 }
 OURS = {"medyate-calibrated", "greedy", "su-like", "tinytrain"}
 
@@ -102,7 +103,7 @@ def test_wrong_parts_are_refused():
 @pytest.mark.parametrize("name", sorted(set(PRESETS) - {"head", "full"}))
 def test_gradients_are_measured_only_where_they_are_used(name):
     preset = PRESETS[name]
-    unused = preset.ranking == "none" and preset.importance in ("equal", "velocity")
+    unused = preset.ranking == "none" and preset.importance in ("equal", "velocity", "weights")
     assert preset.needs_gradients == (not unused)
     given = Planner(preset, None, layers=["conv"])
     assert given.needs_gradients == (preset.importance in ("calibrated", "oracle"))
@@ -116,9 +117,12 @@ def test_properties_say_what_a_preset_needs():
     assert set(PRESETS) - those("needs_budget") == {"head", "full"}
     assert those("trains_all") == {"full"}
     once = {name for name in TABLE if name.startswith("s-")}
-    assert those("draws_once") == once | {"su-like", "tinytrain", "head", "full"}
+    assert those("draws_once") == once | {"su", "su-like", "tinytrain", "head", "full"}
     equal = {name for name, parts in TABLE.items() if parts[2] == "equal"}
     assert set(PRESETS) - those("by_importance") == equal | {"head", "full"}
     oracles = {"lara-det-raw", "lara-prob-raw", "d-det-rgn"}
     assert those("draws_by_gradients") == oracles | OURS | {"s-det-rgn"}
-    assert those("needs_samples") == {"velocity"}
+    assert those("needs_samples") == those("draws_neurons") == {"velocity"}
+    assert those("takes_scheme") == {"su"}
+    assert set(PRESETS) - those("runs_on_device") == oracles | {"velocity", "su"}
+    assert not strategy("medyate", refresh="last").runs_on_device

@@ -1,11 +1,13 @@
 """Keras layers that carry a channel mask and can train just the channels it selects.
 
-A masked layer is in one of three modes, chosen when the training function is traced:
+A masked layer is in one of four modes, chosen when the training function is traced:
 
     FULL     the kernel is an ordinary trainable variable (after `prepare`, and for the head)
     FROZEN   the kernel is constant
     SPARSE   the kernel is constant but for the masked-in channels, whose weights are read from
              the model's pool and whose gradient goes there
+    NEURONS  likewise for some of the output neurons, each with all its inputs' weights: no
+             activation is saved by it; for comparison only
 
 Which channels are drawn lives in variables, so a new draw needs no new trace.
 
@@ -44,6 +46,8 @@ _ops: Any = keras.ops
 FULL = "full"
 FROZEN = "frozen"
 SPARSE = "sparse"
+NEURONS = "neurons"
+DRAWN = (SPARSE, NEURONS)
 
 Backward = Callable[[Any], tuple[Any, Any]]
 
@@ -58,7 +62,7 @@ class ChannelMasked(keras.layers.Layer):
         channel_mask: bool variable [channels], the channels drawn; all True at first.
         importance: float32 variable [channels], what the gradients said of each channel when it
             was last trained; see `spec.REFRESHES`.
-        mode: FULL, FROZEN or SPARSE.
+        mode: FULL, FROZEN, SPARSE or NEURONS.
         slot: The layer's place among those that may be drawn from.
     """
 
@@ -91,10 +95,10 @@ class ChannelMasked(keras.layers.Layer):
         """Changes what is trained. Training functions traced before must be made anew.
 
         Args:
-            mode: FULL, FROZEN or SPARSE.
+            mode: FULL, FROZEN, SPARSE or NEURONS.
             train_bias: The bias, if there is one, is trainable.
-            state: Returns the model's TrainingState; needed for SPARSE. A function, so that
-                Keras does not take the state for a part of the layer.
+            state: Returns the model's TrainingState; needed for SPARSE and NEURONS. A function, so
+                that Keras does not take the state for a part of the layer.
         """
         self.mode = mode
         self.state_of = state
@@ -114,7 +118,7 @@ class ChannelMasked(keras.layers.Layer):
     def call(self, inputs):
         """Applies the layer with the kernel as it stands, drawn channels from the pool."""
         bias = [] if self.bias is None else [_read(self.bias)]
-        if self.mode == SPARSE:
+        if self.mode in DRAWN:
             outputs: Any = self._sparse_linear(inputs, bias)
         else:
             outputs = _add_bias(self.linear(inputs, _read(self.kernel)), *bias)
@@ -125,10 +129,31 @@ class ChannelMasked(keras.layers.Layer):
         """There is a bias and it is trained."""
         return self.bias is not None and self.bias.trainable
 
+    def as_units(self, kernel: Any) -> Any:
+        """A kernel, array or tensor, as [..., units, weights]: what is drawn are its units."""
+        return self._turn(kernel) if self.mode == NEURONS else kernel
+
+    def as_kernel(self, units: Any) -> Any:
+        """`as_units` the other way."""
+        return self._turn_back(units) if self.mode == NEURONS else units
+
+    def _turn(self, kernel: Any) -> Any:
+        """[..., channels, outputs] -> [..., outputs, channels]."""
+        turn: Any = np.swapaxes if isinstance(kernel, np.ndarray) else _swap
+        return turn(kernel, -2, -1)
+
+    def _turn_back(self, units: Any) -> Any:
+        return self._turn(units)
+
+    @property
+    def unit_shape(self) -> tuple[int, ...]:
+        """Shape of `as_units`."""
+        return self.as_units(np.broadcast_to(np.float32(0), tuple(self.kernel.shape))).shape
+
     def _geometry(self) -> tuple[int, int, int]:
-        """(kernel positions, channels, outputs per channel)."""
-        *window, channels, outputs = self.kernel.shape
-        return int(np.prod(window, dtype=np.int64)), int(channels), int(outputs)
+        """(kernel positions, units, weights of a unit at a position)."""
+        *window, units, weights = self.unit_shape
+        return int(np.prod(window, dtype=np.int64)), int(units), int(weights)
 
     def _state_layer(self):
         if self.state_of is None:
@@ -139,15 +164,16 @@ class ChannelMasked(keras.layers.Layer):
 
     def _sparse_linear(self, inputs, bias):
         run: DrawnRun = self._state_layer().run(self.slot)
-        base = tf.convert_to_tensor(self.kernel.value)
+        base = self.as_units(tf.convert_to_tensor(self.kernel.value))
         rank, (_, _, outputs) = len(base.shape), self._geometry()
 
         def forward(x, weights, *bias):
             index = run.index if run.index.shape[-1] == rank - 1 else run.index[:, 1 - rank :]
             rows = tf.reshape(weights, run.constants((-1, outputs)))
-            kernel = tf.tensor_scatter_nd_update(base, index, rows)
+            kernel = self.as_kernel(tf.tensor_scatter_nd_update(base, index, rows))
 
-            y, backward = self.differentiable(x, kernel, run)
+            differentiable = self._by_neurons if self.mode == NEURONS else self.differentiable
+            y, backward = differentiable(x, kernel, run)
 
             def gradient(dy):
                 dx, d_kernel = backward(dy)
@@ -191,6 +217,17 @@ class ChannelMasked(keras.layers.Layer):
 
         return self.linear(x, kernel), backward
 
+    def _by_neurons(self, x, kernel, run: DrawnRun) -> tuple[Any, Backward]:
+        """As `differentiable`, but with the weights of drawn output neurons: picked out of all."""
+
+        def backward(dy):
+            d_units = self.as_units(kernel_gradient(self.linear, x, kernel, dy))
+            return input_gradient(self.linear, x, kernel, dy), tf.gather(
+                d_units, run.channels, axis=-2
+            )
+
+        return self.linear(x, kernel), backward
+
     @property
     def _dilated(self) -> bool:
         return any(step > 1 for step in getattr(self, "dilation_rate", ()))
@@ -198,8 +235,8 @@ class ChannelMasked(keras.layers.Layer):
     # --- between draws, in NumPy
 
     def read_channels(self, channels: np.ndarray) -> np.ndarray:
-        """Weights `[n, positions, outputs]` of some channels, as last committed."""
-        return np.ascontiguousarray(channel_first(read(self.kernel))[channels])
+        """Weights `[n, positions, outputs]` of some channels or neurons, as last committed."""
+        return np.ascontiguousarray(channel_first(self.as_units(read(self.kernel)))[channels])
 
     def commit(self, live: LiveState | None = None):
         """Writes the drawn channels' live weights into the kernel; changes no output.
@@ -209,24 +246,24 @@ class ChannelMasked(keras.layers.Layer):
         Args:
             live: The state's values, for whoever commits many layers; None reads them.
         """
-        if self.mode != SPARSE:
+        if self.mode not in DRAWN:
             return
         now: LiveState = self._state_layer().read() if live is None else live
         placement = now.placements[self.slot]
         channels = placement.channels
         if not channels.size:
             return
-        if now.steps:
+        if now.steps and self.mode == SPARSE:
             self._commit_importance(channels, now.importance[placement.importance])
         positions, _, outputs = self._geometry()
         run = now.pool[placement.weights].reshape(channels.size, positions, outputs)
         self._commit_weights(channels, run.transpose(1, 0, 2))
 
     def _commit_weights(self, channels, live):
-        kernel = np.array(read(self.kernel)).reshape(self._geometry())
+        kernel = np.array(self.as_units(read(self.kernel))).reshape(self._geometry())
         if not np.array_equal(kernel[:, channels, :], live):  # assigning costs more than looking
             kernel[:, channels, :] = live
-            assign(self.kernel, kernel.reshape(self.kernel.shape))
+            assign(self.kernel, np.array(self.as_kernel(kernel.reshape(self.unit_shape))))
 
     def _commit_importance(self, channels, live):
         means = np.array(read(self.importance))
@@ -323,6 +360,16 @@ class MaskedDepthwiseConv2D(ChannelMasked, keras.layers.DepthwiseConv2D):
 
     kind = "depthwise_conv2d"
 
+    def _turn(self, kernel):
+        """[h, w, channels, multiplier] -> [h, w, channels * multiplier, 1]."""
+        *window, channels, multiplier = self.kernel.shape
+        reshape: Any = np.reshape if isinstance(kernel, np.ndarray) else tf.reshape
+        return reshape(kernel, (*window, channels * multiplier, 1))
+
+    def _turn_back(self, units):
+        reshape: Any = np.reshape if isinstance(units, np.ndarray) else tf.reshape
+        return reshape(units, tuple(self.kernel.shape))
+
     def linear(self, inputs, kernel, dilation_rate=None):
         """Depthwise convolution, NHWC; output channel c * multiplier + j comes from channel c."""
         dilation = dilation_rate or self.dilation_rate
@@ -382,6 +429,10 @@ class MaskedDense(ChannelMasked, keras.layers.Dense):
             return dx, tf.matmul(picked, dy, transpose_a=True)
 
         return self.linear(x, kernel), backward
+
+
+def _swap(kernel, *_):
+    return tf.linalg.matrix_transpose(kernel)
 
 
 def _read(variable):

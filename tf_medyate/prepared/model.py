@@ -15,7 +15,7 @@ import numpy as np
 
 from tf_medyate.errors import OptionError
 from tf_medyate.prepared.data import FitData, check_data, fit_data, is_arrays
-from tf_medyate.prepared.layers import SPARSE, masked_layers
+from tf_medyate.prepared.layers import DRAWN, masked_layers
 from tf_medyate.prepared.state import TrainingState
 from tf_medyate.prepared.tensors import assign, taped_directly
 
@@ -100,15 +100,15 @@ class PreparedModel(keras.Model):
 
     def _set_trained(self, trained):
         state, layers = self.training_state, trained["layers"]
-        drawn = [layer for layer in masked_layers(self) if layers[layer.name][0] == SPARSE]
-        drawn.sort(key=lambda layer: layers[layer.name][1])
-        if trained["pool"]:
-            kernels = [layer.kernel.shape for layer in drawn]
-            state.allocate(trained["pool"], kernels, trained["positions"])
         for layer in masked_layers(self):
             mode, layer.slot, kernel, bias = layers[layer.name]
             layer.set_mode(mode, bias, lambda: state)
             layer.kernel.trainable = kernel
+        drawn = [layer for layer in masked_layers(self) if layer.mode in DRAWN]
+        drawn.sort(key=lambda layer: layer.slot)
+        if trained["pool"]:
+            kernels = [layer.unit_shape for layer in drawn]
+            state.allocate(trained["pool"], kernels, trained["positions"])
 
     def commit(self):
         """Writes live weights and importances into the layers; changes no output."""
@@ -125,7 +125,7 @@ class PreparedModel(keras.Model):
         pool = np.zeros(state.pool.shape, np.float32)
         placements = state.placements()
         for layer in masked_layers(self):
-            if layer.mode == SPARSE:
+            if layer.mode in DRAWN:
                 placement = placements[layer.slot]
                 pool[placement.weights] = layer.read_channels(placement.channels).reshape(-1)
         assign(state.pool, pool)

@@ -20,7 +20,7 @@ import numpy as np
 
 from tf_medyate.cost import CostModel
 from tf_medyate.errors import PlanError
-from tf_medyate.prepared.layers import FROZEN, FULL, SPARSE, ChannelMasked, masked_layers
+from tf_medyate.prepared.layers import FROZEN, FULL, NEURONS, SPARSE, ChannelMasked, masked_layers
 from tf_medyate.prepared.model import PreparedModel
 from tf_medyate.prepared.slots import Slots, renew
 from tf_medyate.prepared.tensors import assign, read
@@ -56,6 +56,7 @@ class ChannelUpdater:
         train_bias: The biases of kept layers are trained.
         train_all: Every kernel and bias is trained: ordinary fine-tuning.
         refresh: How gradients become importances, one of `spec.REFRESHES`.
+        neurons: Output neurons are drawn: `specs` are those of `spec.LayerSpec.by_neurons`.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class ChannelUpdater:
         train_bias: bool,
         train_all: bool = False,
         refresh: str = MEAN,
+        neurons: bool = False,
     ):
         self.model = model
         self.optimizer: Any = None
@@ -75,6 +77,7 @@ class ChannelUpdater:
         self._train_bias = train_bias
         self._train_all = train_all
         self._refresh = refresh
+        self._drawn_mode = NEURONS if neurons else SPARSE
 
     @property
     def kept_layers(self) -> list[ChannelMasked]:
@@ -96,12 +99,12 @@ class ChannelUpdater:
     def _attach(self, pool_elements: int, optimizer):
         self.model.commit()
         state = self.model.training_state
-        if pool_elements:
-            kernels = [layer.kernel.shape for layer in self.kept_layers]
-            positions = [spec.index for spec in self._specs if spec.name in self._kept]
-            state.allocate(pool_elements, kernels, positions)
         for spec in self._specs:
             self._set_mode(spec)
+        if pool_elements:
+            kernels = [layer.unit_shape for layer in self.kept_layers]
+            positions = [spec.index for spec in self._specs if spec.name in self._kept]
+            state.allocate(pool_elements, kernels, positions)
         for slot, layer in enumerate(self.kept_layers):
             layer.slot = slot
         if not pool_elements:
@@ -156,10 +159,10 @@ class ChannelUpdater:
             layer.set_mode(FULL, train_bias=True)
         elif spec.name in self._kept:
             state = self.model.training_state
-            layer.set_mode(SPARSE, self._train_bias, lambda: state)
+            layer.set_mode(self._drawn_mode, self._train_bias, lambda: state)
         else:
             layer.set_mode(FROZEN, train_bias=False)
-        assign(layer.channel_mask, np.full(spec.channels, layer.mode == FULL))
+        assign(layer.channel_mask, np.full(layer.channel_mask.shape, layer.mode == FULL))
 
     def _retrace(self):
         if self.model.compiled:
@@ -186,7 +189,7 @@ class ChannelUpdater:
         self.model.reload_pool()
         for layer, channels in zip(self.kept_layers, draws, strict=True):
             mask = np.zeros(layer.channel_mask.shape, bool)
-            mask[channels] = True
+            mask[channels if layer.mode == SPARSE else slice(0)] = True
             assign(layer.channel_mask, mask)
         self._load_importance()
         if self.optimizer is not None:
@@ -198,7 +201,7 @@ class ChannelUpdater:
         state = self.model.training_state
         means = np.zeros(state.importance.shape, np.float32)
         for layer, placement in zip(self.kept_layers, state.placements(), strict=True):
-            if placement.channels.size and self._refresh == RUNNING:
+            if placement.channels.size and self._refresh == RUNNING and layer.mode == SPARSE:
                 means[placement.importance] = read(layer.importance)[placement.channels]
         assign(state.importance, means)
         assign(state.steps, np.zeros((), np.float32))
@@ -225,30 +228,31 @@ class ChannelUpdater:
             )
 
     def loaded_plan(self, template: UpdatePlan, cost: CostModel) -> UpdatePlan:
-        """The plan that the masks hold, as after restoring a checkpoint.
+        """The plan that the pool holds, as after restoring a checkpoint.
 
         Args:
             template: Gives seed, budget and fixed cost.
             cost: Cost model in the budget's unit.
         """
         draws, used = [], 0
-        for spec in self._specs:
-            if spec.name in self._kept:
-                channels = np.flatnonzero(read(self._by_name[spec.name].channel_mask))
-                used += channels.size * cost.channel(spec)
-                if channels.size:
-                    draws.append(LayerDraw(spec.name, tuple(int(c) for c in channels)))
+        kept = [spec for spec in self._specs if spec.name in self._kept]
+        for spec, place in zip(kept, self.model.training_state.placements(), strict=True):
+            used += place.channels.size * cost.channel(spec)
+            if place.channels.size:
+                draws.append(LayerDraw(spec.name, tuple(int(c) for c in place.channels)))
         draw = self.model.training_state.draw
         return UpdatePlan(draw, template.seed, template.budget, template.fixed, used, tuple(draws))
 
     def importance(self) -> dict[str, np.ndarray]:
         """Importance of each channel, by kept layer; commits first."""
         self.model.commit()
+        if self._drawn_mode == NEURONS:  # the layers' variables are for input channels
+            return {}
         return {layer.name: read(layer.importance) for layer in self.kept_layers}
 
     def set_importance(self, values: Mapping[str, np.ndarray]):
         """Overwrites the importances, as after calibration, between two draws."""
-        for layer in self.kept_layers:
+        for layer in self.kept_layers if self._drawn_mode == SPARSE else ():
             assign(layer.importance, np.asarray(values[layer.name], np.float32))
         if self.model.training_state.pool is not None:
             self._load_importance()

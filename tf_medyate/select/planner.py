@@ -22,12 +22,16 @@ import numpy as np
 
 from tf_medyate.cost import CostModel
 from tf_medyate.errors import BudgetTooSmallError, OptionError
+from tf_medyate.kernel_order import channel_first
 from tf_medyate.prepared.data import Batch, check_batch, take_batches, weighted
 from tf_medyate.prepared.folding import layer_specs
+from tf_medyate.prepared.layers import ChannelMasked, masked_layers
 from tf_medyate.prepared.model import PreparedModel
 from tf_medyate.prepared.slots import optimizer_costs, probe_size
+from tf_medyate.prepared.tensors import read
 from tf_medyate.prepared.update import full_plan, pool_elements
 from tf_medyate.select.gradients import ChannelGradients, GradientProbe, LayerGradient
+from tf_medyate.select.published import PUBLISHED, Scheme, published_net, scheme_plan
 from tf_medyate.select.ranking import rank_layers
 from tf_medyate.select.ranking_file import load_ranking
 from tf_medyate.select.sampling import (
@@ -37,9 +41,9 @@ from tf_medyate.select.sampling import (
     sample_channels,
     strengths,
 )
-from tf_medyate.select.strategies import AUTO, OBSERVED, ORACLE, WHOLE_NET, Strategy
-from tf_medyate.select.velocity import VelocityProbe
-from tf_medyate.spec import BYTES, LayerRanking, LayerSpec, MemoryBudget, UpdatePlan
+from tf_medyate.select.strategies import AUTO, OBSERVED, ORACLE, VELOCITY, WHOLE_NET, Strategy
+from tf_medyate.select.velocity import SAMPLES, VelocityProbe
+from tf_medyate.spec import BYTES, ELEMENTS, LayerRanking, LayerSpec, MemoryBudget, UpdatePlan
 
 Importance = Mapping[str, np.ndarray]
 Batches = Sequence[Batch]
@@ -60,6 +64,7 @@ class Planner:
         strategy: What was asked for; after `survey` with the sharpness found for "auto".
         seed: Seed of the sampler.
         specs, cost, ranking, kept, budget: What plans are made from; set by `survey`.
+        units: `specs` by what is drawn: input channels, or output neurons in their place.
     """
 
     def __init__(
@@ -112,12 +117,15 @@ class Planner:
             The importance that the first draw goes by, float [channels] by layer name.
         """
         self.specs: tuple[LayerSpec, ...] = layer_specs(model)
+        neurons = self.strategy.draws_neurons
+        self.units = tuple(s.by_neurons() if neurons and not s.is_head else s for s in self.specs)
         slots, accumulate = optimizer_costs(optimizer, probe_size(self.specs))
         unit = self._asked.unit if self._asked else BYTES
         self.cost = CostModel(
             unit, slots, accumulate, self._device_batch, train_bias=self.strategy.train_bias
         )
         gradients = self._measure(model, batches, loss, progress)
+        self._scheme = self._published_scheme() if self.strategy.takes_scheme else None
         self.ranking = self._rank(self._known(gradients))
         self.kept = self._keep()
         self._check_trainable()
@@ -126,21 +134,51 @@ class Planner:
         self.budget = self._asked or MemoryBudget(
             everything if self.strategy.trains_all else least, unit
         )
-        found = self._first_importance(gradients)
+        found = self._first_importance(model, gradients)
         self.strategy = self._resolved(found)
         return found
 
-    def _first_importance(self, gradients: ChannelGradients | None) -> Importance:
-        if self.strategy.importance == OBSERVED or gradients is None:
-            start = UNSEEN if self.strategy.importance == OBSERVED else 1.0
-            room = [spec for spec in self.specs if spec.name in self.kept]
+    def _published_scheme(self) -> Scheme:
+        """Sparse Update's largest scheme that the budget holds, by its published count."""
+        net, budget = published_net(self.specs), self._asked
+        if net is None or budget is None or self._layers is not None:
+            raise OptionError(
+                "strategy",
+                f"one of the papers' nets for {self.strategy.name!r}, and no layers=",
+                "another net" if net is None else "layers=",
+                f"It trains what was published for {', '.join(PUBLISHED)}; try 'su-like'.",
+            )
+        fitting = [s for s in net.schemes if self._scheme_cost(s) <= budget.amount]
+        if not fitting:
+            least = self._scheme_cost(net.schemes[0])
+            expected = f"at least {least:,} {budget.unit}: the smallest scheme for {net.name}"
+            raise BudgetTooSmallError("budget", expected, str(budget), "Raise the budget.")
+        return fitting[-1]
+
+    def _scheme_cost(self, scheme: Scheme) -> int:
+        if self.cost.unit != BYTES:
+            return scheme.elements if self.cost.unit == ELEMENTS else scheme.weights
+        counts = scheme.channels(self.specs)
+        drawn = sum(counts[s.name] * self.cost.channel(s) for s in self.specs if s.name in counts)
+        return drawn + self.cost.fixed(self.specs, tuple(counts))
+
+    def _first_importance(
+        self, model: PreparedModel, gradients: ChannelGradients | None
+    ) -> Importance:
+        if self._scheme is not None:
+            return {layer.name: _weight_norms(layer) for layer in masked_layers(model)}
+        if gradients is None or self.strategy.importance == OBSERVED:
+            start = UNSEEN if self.strategy.importance in (OBSERVED, VELOCITY) else 1.0
+            room = [spec for spec in self.units if spec.name in self.kept]
             return {spec.name: np.full(spec.channels, start, np.float32) for spec in room}
         return gradients.norm
 
     def _measure(self, model, batches, loss, progress) -> ChannelGradients | None:
         if self.strategy.needs_samples:
             inputs = [x for x, *_ in batches]
-            joined = keras.tree.map_structure(lambda *parts: np.concatenate(parts), *inputs)
+            joined = keras.tree.map_structure(
+                lambda *parts: np.concatenate(parts)[:SAMPLES], *inputs
+            )
             self._probe = VelocityProbe(model, joined)
         if not self.needs_gradients:
             return None
@@ -162,7 +200,12 @@ class Planner:
         if s.ranking == WHOLE_NET or unranked or not s.needs_budget:
             whole = rank_layers(self.specs, None, "last_k", 1.0)
             reason = "named in layers=" if self._layers is not None else "the whole net"
-            return dataclasses.replace(whole, method=WHOLE_NET, reason=reason)
+            if self._scheme is None:
+                return dataclasses.replace(whole, method=WHOLE_NET, reason=reason)
+            counts = self._scheme.channels(self.specs)
+            kept = tuple(name for name in whole.order if name in counts)
+            reason = f"Sparse Update's scheme of {self._scheme.elements:,} elements"
+            return dataclasses.replace(whole, method=WHOLE_NET, kept=kept, reason=reason)
         options = {"budget": self._asked, "alpha": s.alpha}
         return rank_layers(self.specs, gradients, s.ranking, s.top_k, self.cost, **options)
 
@@ -200,7 +243,7 @@ class Planner:
 
     def pool_elements(self) -> int:
         """Weights that the pool must have room for, 0 if nothing is drawn."""
-        room = [spec for spec in self.specs if spec.name in self.kept]
+        room = [spec for spec in self.units if spec.name in self.kept]
         fixed = self.cost.fixed(self.specs, self.kept)
         return pool_elements(room, self.cost, self.budget.amount - fixed) if room else 0
 
@@ -226,9 +269,12 @@ class Planner:
             UnknownLayerError: A layer to draw from does not exist.
         """
         s = self.strategy
+        if self._scheme is not None:
+            options = {"budget": self.budget, "cost": self.cost, "seed": self.seed}
+            return scheme_plan(self.specs, self._scheme, importance, **options)
         try:
             plan = sample_channels(
-                self.specs,
+                self.units,
                 importance,
                 self.budget,
                 kept=self.kept,
@@ -281,6 +327,12 @@ def calibration_batches(model: PreparedModel, given: Any, count: int) -> Batches
     for batch in found:
         check_batch(model, batch)
     return found
+
+
+def _weight_norms(layer: ChannelMasked) -> np.ndarray:
+    """||W_c|| of each input channel, float64 [channels]."""
+    weights = channel_first(read(layer.kernel)).astype(np.float64)
+    return np.sqrt(np.square(weights).sum(axis=(1, 2)))
 
 
 def _singles(batch: Batch) -> Batches:

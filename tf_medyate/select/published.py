@@ -24,7 +24,10 @@ import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
 
-from tf_medyate.spec import LayerSpec
+import numpy as np
+
+from tf_medyate.cost import CostModel
+from tf_medyate.spec import LayerDraw, LayerSpec, MemoryBudget, UpdatePlan
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,6 +99,40 @@ def scheme_elements(specs: Sequence[LayerSpec], scheme: Scheme) -> tuple[int, in
     trained = [spec for spec in specs if spec.name in counts]
     weights = sum(counts[spec.name] * spec.weights_per_channel for spec in trained)
     return weights, sum(counts[spec.name] * spec.activation_elements for spec in trained)
+
+
+def scheme_plan(
+    specs: Sequence[LayerSpec],
+    scheme: Scheme,
+    norms: Mapping[str, np.ndarray],
+    budget: MemoryBudget,
+    cost: CostModel,
+    seed: int = 0,
+) -> UpdatePlan:
+    """What a scheme trains for good: of each of its layers the channels of largest weight norm.
+
+    Where the budget is too small by our count (of MobileNetV2's first scheme by 336 elements) the
+    last layers' least channels are left out.
+
+    Args:
+        specs: The net's layers.
+        scheme: The scheme.
+        norms: ||W_c|| of each input channel, float [channels], by layer name.
+        budget: What must not be exceeded.
+        cost: Cost model in the budget's unit.
+        seed: Noted in the plan.
+    """
+    counts = scheme.channels(specs)
+    fixed = cost.fixed(specs, tuple(counts))
+    draws, used = [], 0
+    for spec in (spec for spec in specs if spec.name in counts):
+        fitting = (budget.amount - fixed - used) // cost.channel(spec)
+        strongest = np.argsort(-np.asarray(norms[spec.name]), kind="stable")
+        chosen = np.sort(strongest[: min(counts[spec.name], fitting)])
+        if chosen.size:
+            draws.append(LayerDraw(spec.name, tuple(int(c) for c in chosen)))
+            used += chosen.size * cost.channel(spec)
+    return UpdatePlan(0, seed, budget, fixed, used, tuple(draws))
 
 
 _MOBILENET_V2 = (

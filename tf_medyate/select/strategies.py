@@ -23,12 +23,12 @@ ALPHA, FIXED = "alpha", "fixed"
 CHANNELS, HEAD, ALL = "channels", "head", "all"
 TRAINS = (CHANNELS, HEAD, ALL)
 
-OBSERVED, EQUAL, CALIBRATED, ORACLE, VELOCITY = (
-    "observed", "equal", "calibrated", "oracle", "velocity")  # fmt: skip
-IMPORTANCES = (OBSERVED, EQUAL, CALIBRATED, ORACLE, VELOCITY)
+OBSERVED, EQUAL, CALIBRATED = "observed", "equal", "calibrated"
+ORACLE, VELOCITY, WEIGHTS = "oracle", "velocity", "weights"
+IMPORTANCES = (OBSERVED, EQUAL, CALIBRATED, ORACLE, VELOCITY, WEIGHTS)
 
-RANDOM, STRONGEST = "random", "strongest"
-SAMPLINGS = (RANDOM, STRONGEST)
+RANDOM, STRONGEST, SCHEME = "random", "strongest", "scheme"
+SAMPLINGS = (RANDOM, STRONGEST, SCHEME)
 
 NORM, RGN = "norm", "rgn"
 WEIGHTINGS = (NORM, RGN)
@@ -54,11 +54,13 @@ class Strategy:
             norms that were seen in training, and no full gradient ever: the first draw is
             uniform, at the second the largest norm stands for all that were not seen), "equal"
             (all are alike), "calibrated" (a full gradient before the first draw, then what
-            was seen in training), "oracle" (a full gradient before each draw) or "velocity"
-            (how fast activations change).
+            was seen in training), "oracle" (a full gradient before each draw), "velocity" (how
+            fast the outputs of a neuron change; what is drawn are output neurons then, for
+            comparison only) or "weights" (the norm of its weights).
         refresh: How norms seen in training become one: "mean" over the steps since the draw, the
             "last" step's, or a "running" mean over draws; see `sampling`, step 9.
-        sampling: How channels are chosen by it: "random" (a weighted draw) or "strongest" first.
+        sampling: How channels are chosen by it: "random" (a weighted draw), "strongest" first, or
+            by Sparse Update's published "scheme" for the papers' nets, with "weights".
         weighting: A channel's strength: "norm" (||dW_c||) or "rgn" (||dW_c|| / C_c).
         sharpness: Power of the strength in a random draw, 0.5, 1 or 2; above 1 favours the strong.
             "auto" takes one of them by `sampling.fitting_sharpness`, once, after calibration.
@@ -97,6 +99,10 @@ class Strategy:
         _one_of("refresh", self.refresh, REFRESHES)
         _one_of("sampling", self.sampling, SAMPLINGS)
         _one_of("weighting", self.weighting, WEIGHTINGS)
+        if (self.sampling == SCHEME) != (self.importance == WEIGHTS):
+            expected = f'"{SCHEME}" together with importance="{WEIGHTS}"'
+            received = f"{self.sampling!r} with importance={self.importance!r}"
+            raise OptionError("sampling", expected, received, 'Start from the preset "su".')
         _check_sharpness(self.sharpness, self.importance)
         if not _is_number(self.core) or not 0 <= self.core <= 1:
             remedy = "Use 0.5 for half of the memory."
@@ -126,7 +132,7 @@ class Strategy:
     @property
     def draws_once(self) -> bool:
         """What is trained never changes."""
-        return self.trains != CHANNELS or self.resample_every == NEVER
+        return self.trains != CHANNELS or self.resample_every == NEVER or self.sampling == SCHEME
 
     @property
     def by_importance(self) -> bool:
@@ -137,6 +143,16 @@ class Strategy:
     def takes_strongest(self) -> bool:
         """Nothing is left to chance."""
         return self.sampling == STRONGEST
+
+    @property
+    def takes_scheme(self) -> bool:
+        """What is trained was published for this net and budget."""
+        return self.trains == CHANNELS and self.sampling == SCHEME
+
+    @property
+    def draws_neurons(self) -> bool:
+        """Output neurons are drawn in the place of input channels."""
+        return self.trains == CHANNELS and self.importance == VELOCITY
 
     @property
     def ranks_by_gradients(self) -> bool:
@@ -156,7 +172,7 @@ class Strategy:
     @property
     def needs_samples(self) -> bool:
         """Samples are needed for something else than gradients."""
-        return self.trains == CHANNELS and self.importance == VELOCITY
+        return self.draws_neurons
 
     @property
     def runs_on_device(self) -> bool:
@@ -305,7 +321,16 @@ _PUBLISHED = (
         ranking=WHOLE_NET,
         importance=VELOCITY,
         sampling=STRONGEST,
-        summary="Velocity (2312.05282): channels whose activations still change, whole net",
+        weighting=RGN,
+        summary="Velocity (2312.05282): output neurons that still change, from the whole net",
+    ),
+    Strategy(
+        "su",
+        ranking=WHOLE_NET,
+        importance=WEIGHTS,
+        sampling=SCHEME,
+        resample_every=NEVER,
+        summary="Sparse Update (2206.15472): its published schemes, on the papers' nets alone",
     ),
     Strategy("head", trains=HEAD, summary="only the last weighted layer"),
     Strategy("full", trains=ALL, train_bias=True, summary="everything, without a budget"),

@@ -219,7 +219,7 @@ def _of_training(run: Run, training: _Training) -> dict[str, Any]:
         "budget_bytes": in_bytes,
         "budget_elements": in_bytes // FLOAT_BYTES,
         "layer_scores": {name: float(score) for name, score in scores},
-        **dataclasses.asdict(measure(report, plans, medyate.strategy)),
+        **dataclasses.asdict(measure(report, plans, medyate.strategy, medyate.specs)),
     }
 
 

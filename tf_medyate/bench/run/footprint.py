@@ -35,59 +35,57 @@ class Footprint:
     gradient_flops_saved: float
 
 
-def measure(report: TrainingReport, plans: Sequence[UpdatePlan], strategy: Strategy) -> Footprint:
+def measure(
+    report: TrainingReport,
+    plans: Sequence[UpdatePlan],
+    strategy: Strategy,
+    specs: Sequence[LayerSpec] | None = None,
+) -> Footprint:
     """Measures a run.
 
     Args:
         report: Of the run.
         plans: What was trained in each epoch, one at least.
         strategy: What was trained.
+        specs: The net's layers, where the report has output neurons in place of input channels.
     """
-    specs = report.specs
-    trained = [_trained_channels(specs, plan) for plan in plans]
-    used = {unit: max(_used(report, plan, strategy, unit) for plan in plans)
-            for unit in (BYTES, ELEMENTS)}  # fmt: skip
-    drawn = [_weights(specs, plan) for plan in plans]
+    specs = report.specs if specs is None else specs
+    drawn = np.array([[_drawn(spec, plan, strategy) for spec in specs] for plan in plans])
+    whole = np.array([_whole(spec) for spec in specs]).sum(axis=0)
+    each = drawn.sum(axis=1)  # [plans, (weights, activations, work)], without the heads
+    fixed = CostModel(train_bias=strategy.train_bias).fixed(specs, report.candidates)
+    used = 4 * (each[:, 0] + each[:, 1]) + fixed
+    if strategy.trains_all:
+        used = np.array([CostModel().full(s for s in specs if s.trainable)])
+    sparsity = 1 - each.mean(axis=0) / whole
     return Footprint(
-        used_bytes=used[BYTES],
-        used_elements=used[ELEMENTS],
+        used_bytes=int(used.max()),
+        used_elements=int((each[:, 0] + each[:, 1]).max()),
         full_bytes=CostModel(BYTES).full(specs),
         full_elements=CostModel(ELEMENTS).full(specs),
-        trained_weights=max(drawn),
-        weight_sparsity=_left_out(specs, trained, [s.weights_per_channel for s in specs]),
-        activation_sparsity=_left_out(specs, trained, [s.activation_elements for s in specs]),
-        # A layer's weight gradient takes as many multiply-accumulates as its forward pass, and
-        # each input channel has the same part in both.
-        gradient_flops_saved=_left_out(specs, trained, [s.macs / s.channels for s in specs]),
+        trained_weights=int(each[:, 0].max()),
+        weight_sparsity=float(sparsity[0]),
+        activation_sparsity=float(sparsity[1]),
+        gradient_flops_saved=float(sparsity[2]),
     )
 
 
-def _trained_channels(specs: Sequence[LayerSpec], plan: UpdatePlan) -> np.ndarray:
-    """How many channels of each layer get a gradient: int64 [layers]."""
-    return np.array([len(plan.channels_of(s.name)) for s in specs], np.int64)
+def _whole(spec: LayerSpec) -> tuple[int, int, int]:
+    """(weights, activations, multiply-accumulates) of a layer; nothing of a head, as in the papers.
 
-
-def _left_out(specs: Sequence[LayerSpec], trained: list[np.ndarray], each: list[float]) -> float:
-    """Mean share that is not needed, of something that every channel has `each` of.
-
-    Without the heads, as the papers count.
+    A layer's weight gradient takes as many multiply-accumulates as its forward pass.
     """
-    each = [0.0 if spec.is_head else value for spec, value in zip(specs, each, strict=True)]
-    weight = np.asarray(each, np.float64)
-    total = float(weight @ np.array([spec.channels for spec in specs]))
-    return float(np.mean([1 - float(weight @ channels) / total for channels in trained]))
+    if spec.is_head:
+        return 0, 0, 0
+    return spec.weight_elements, spec.channels * spec.activation_elements, spec.macs
 
 
-def _weights(specs: Sequence[LayerSpec], plan: UpdatePlan) -> int:
-    return sum(
-        s.weights_per_channel * len(plan.channels_of(s.name)) for s in specs if not s.is_head
-    )
-
-
-def _used(report: TrainingReport, plan: UpdatePlan, strategy: Strategy, unit: str) -> int:
-    """What a plan occupies, in either unit."""
-    cost, specs = CostModel(unit, train_bias=strategy.train_bias), report.specs
-    if strategy.trains_all:
-        return cost.full(s for s in specs if s.trainable)
-    drawn = sum(len(plan.channels_of(s.name)) * cost.channel(s) for s in specs if not s.is_head)
-    return drawn + cost.fixed(specs, report.candidates)
+def _drawn(spec: LayerSpec, plan: UpdatePlan, strategy: Strategy) -> tuple[float, float, float]:
+    """The part of `_whole` that a plan trains; each channel, or neuron, has the same."""
+    weights, activations, work = _whole(spec)
+    count = len(plan.channels_of(spec.name))
+    if strategy.draws_neurons:  # whose gradient takes all of the layer's input
+        share = count / spec.outputs
+        return share * weights, activations if count else 0, share * work
+    share = count / spec.channels
+    return share * weights, share * activations, share * work

@@ -205,12 +205,16 @@ def renew(optimizer: keras.optimizers.Optimizer):
 
 
 def _steps_taken(optimizer) -> int:
-    """Steps that changed weights, times the gradients accumulated for each."""
-    return int(optimizer.iterations) * (optimizer.gradient_accumulation_steps or 1)
+    """Steps that changed weights, times the gradients accumulated for each.
+
+    The first variable that every optimizer makes counts the gradients; `iterations` the steps.
+    """
+    every = optimizer.gradient_accumulation_steps or 1
+    return int(read(optimizer.variables[0])) // every * every
 
 
 def _count(optimizer, steps: int):
-    assign(optimizer.variables[0], steps)  # the first that every optimizer makes: `iterations`
+    assign(optimizer.variables[0], steps)
 
 
 def _twin(optimizer) -> Any:

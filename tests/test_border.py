@@ -343,7 +343,8 @@ def test_a_saved_model_goes_on_as_the_one_in_memory(tmp_path, optimizer, strateg
     model, (x, y) = tiny(), data(24)
     model.get_layer("second").trainable = False
     compile_(model, optimizer)
-    medyate = md.MeDyate(BUDGET if strategy == "medyate" else None, strategy, verbose=0)
+    chosen, budget = md.strategy(strategy, refresh="running"), BUDGET
+    medyate = md.MeDyate(budget if chosen.needs_budget else None, chosen, verbose=0)
     fit = {"batch_size": 8, "shuffle": False, "verbose": 0}
     model.fit(x, y, epochs=2, callbacks=[medyate], **fit)
     model.save(tmp_path / "model.keras")

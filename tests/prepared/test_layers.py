@@ -14,6 +14,7 @@ from tf_medyate.prepared.state import TrainingState
 from tf_medyate.prepared.tensors import select_channels
 from tf_medyate.prepared.update import ChannelUpdater
 from tf_medyate.select.strategies import strategy
+from tf_medyate.spec import RUNNING
 
 LOSS = keras.losses.SparseCategoricalCrossentropy()
 
@@ -22,7 +23,7 @@ def attach_random(model, rng, share=0.4):
     """Draws a random share of every hidden layer's channels; returns {layer: channels}."""
     specs = md.layer_specs(model)
     kept = tuple(s.name for s in specs if not s.is_head)
-    updater = ChannelUpdater(model, specs, kept, train_bias=True)
+    updater = ChannelUpdater(model, specs, kept, train_bias=True, refresh=RUNNING)
     drawn = {
         s.name: tuple(np.flatnonzero(rng.random(s.channels) < share).tolist())
         for s in specs

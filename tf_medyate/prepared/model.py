@@ -86,7 +86,7 @@ class PreparedModel(keras.Model):
         }
         pool = 0 if state.pool is None else state.pool.shape[0]
         trained = {"pool": pool, "positions": list(state.positions), "layers": layers}
-        return super().get_config() | {"trained": trained}
+        return super().get_config() | {"trained": trained | {"refresh": state.refresh}}
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
@@ -100,6 +100,7 @@ class PreparedModel(keras.Model):
 
     def _set_trained(self, trained):
         state, layers = self.training_state, trained["layers"]
+        state.refresh = trained.get("refresh", state.refresh)
         for layer in masked_layers(self):
             mode, layer.slot, kernel, bias = layers[layer.name]
             layer.set_mode(mode, bias, lambda: state)

@@ -93,6 +93,7 @@ def _plain_warnings():
 
     with warnings.catch_warnings():
         warnings.showwarning = show
+        warnings.filterwarnings("ignore", "pkg_resources is deprecated")  # in TFLM's wheel
         yield
 
 

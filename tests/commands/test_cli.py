@@ -6,12 +6,17 @@ import keras
 import numpy as np
 import pytest
 from command_line import medyate
+from fake_board import FakeBoard
 from random_models import random_data, small_net
 
+import tf_medyate as md
 from tf_medyate import cli
 from tf_medyate.commands import screen
+from tf_medyate.commands.class_names import names_beside
 from tf_medyate.commands.dataset import read_data
 from tf_medyate.commands.losses import keras_loss, score
+from tf_medyate.device import read_export
+from tf_medyate.device.applying import region_of
 from tf_medyate.errors import OptionError
 
 
@@ -209,6 +214,17 @@ def test_regression_and_names_are_understood(files, capsys):
     assert "Classes: 0 :cat:, 1 [/b], 2 eel" in printed
     assert "Not used of" in printed
     assert ": x_test." in printed
+    # They lie beside the model: the order stays, whatever other data hold.
+    assert (files / "t.names").read_text() == "0\t:cat:\n1\t[/b]\n2\teel\n"
+    np.savez(files / "two.npz", x=x[y > 0], y=np.array(["", "[/b]", "eel"])[y[y > 0]])
+    again = ["rank", "--model", files / "t.keras", "--batches", 1, "--data"]
+    assert medyate(*again, files / "two.npz") == 0
+    assert "Classes: 0 :cat:, 1 [/b], 2 eel" in capsys.readouterr().out
+    np.savez(files / "other.npz", x=x, y=y, classes=["a", "b", "c"])
+    assert medyate(*again, files / "other.npz") == 2
+    assert "the model's ':cat:', '[/b]', 'eel'; received 'a', 'b', 'c'" in capsys.readouterr().err
+    assert medyate(*words, "--data", files / "data.npz") == 0
+    assert not (files / "t.names").exists(), "of another model"
 
 
 def test_help_needs_no_reading_elsewhere(capsys):
@@ -261,11 +277,44 @@ def test_a_progress_bar_ends_with_the_time_that_it_took():
     assert "0:01:01" in shown.file.getvalue()
 
 
-def test_export_and_simulate_go_from_keras_to_tflm(files, capsys):
+def pulled_with_spare_classes(bundle, tmp_path, monkeypatch):
+    """What `device pull` makes of a board with that export, and of what it learned."""
+    exported = read_export(bundle)
+    weights = exported.factory.copy()
+    weights[exported.layout.places[0].kernel_offset] += 1
+    names = "0\tleft\n1\tright\n2\tup\n3\tnew\n"
+    model_hash = exported.layout.model_hash
+    board = FakeBoard(weights, names, model_hash, classes=4, sides=(8, 8, 3))
+    monkeypatch.setattr("tf_medyate.device.client.open_transport", lambda *_: board)
+    start = [
+        "device",
+        "--port",
+        "fake",
+        "--export",
+        bundle,
+        "pull",
+        "--delta",
+        tmp_path / "l.delta",
+    ]
+    assert medyate(*start, "--out", tmp_path / "pulled.keras") == 0
+    assert names_beside(tmp_path / "pulled.keras") == ("left", "right", "up", "new")
+    tuned = md.prepare(keras.models.load_model(tmp_path / "pulled.keras", compile=False))
+    np.testing.assert_array_equal(region_of(tuned, exported.layout), weights)
+
+
+def test_export_and_simulate_go_from_keras_to_tflm(files, capsys, monkeypatch):
+    x, y = random_data(small_net(), 40)
+    np.savez(files / "data.npz", x=x, y=np.array(["left", "right", "up"])[y])
     words = ["--data", files / "data.npz"]
     exported = ["--model", files / "model.keras", *words, "--budget", "6KiB", "--int8"]
-    assert medyate("export", *exported, "--out", files / "bundle", "--batch_size", 2) == 0
+    more = ["--batch_size", 2, "--cpp", "--spare_classes", 1]
+    assert medyate("export", *exported, "--out", files / "bundle", *more) == 0
     printed = capsys.readouterr().out
+    names = (files / "bundle" / "model.names").read_text()
+    assert names == "0\tleft\n1\tright\n2\tup\n"
+    assert all(n in (files / "bundle/cpp/medyate_model.cc").read_text() for n in ("left", "up"))
+    pulled_with_spare_classes(files / "bundle", files, monkeypatch)
+    capsys.readouterr()
     assert all(n in printed for n in ("train.tflite", "model_int8.tflite", "plan.json", "arena"))
     assert (files / "bundle" / "memory.png").stat().st_size > 5000
     simulated = ["--bundle", files / "bundle", *words, "--epochs", 1]

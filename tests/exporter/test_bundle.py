@@ -60,6 +60,14 @@ def test_an_older_export_goes_as_a_whole_and_what_is_not_ours_stays(tmp_path, mo
         md.export(model, tmp_path, medyate, firmware=firmware)
 
 
+def test_a_models_name_is_shown_by_hosts_and_terminals(tmp_path):
+    model, medyate, _ = ready(keras.models.clone_model(small_net()))
+    model.name = "evil\x1b[2J"
+    with pytest.raises(OptionError, match=r"model\.name: expected .* without control characters"):
+        md.export(model, tmp_path / "out", medyate)
+    assert not (tmp_path / "out").exists()
+
+
 def test_every_file_is_there_and_says_what_it_is(bundle):
     model, made, x = bundle
     names = {path.name for path in made.folder.iterdir()}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tf_medyate import files
 from tf_medyate.commands.arrays import existing_file
+from tf_medyate.commands.class_names import names_beside
 from tf_medyate.commands.dataset import Dataset, Sides, read_data
 from tf_medyate.commands.losses import keras_loss, kind_of
 from tf_medyate.commands.screen import out
@@ -136,7 +137,10 @@ def load(args) -> tuple[keras.Model, Dataset, Any]:
         OptionError, DataError: They cannot be used.
     """
     base = load_model(args.model)
-    data = read_data(args.data, *_shapes(base), kind_of(args.loss))
+    inputs, outputs = _shapes(base)
+    names = names_beside(args.model)
+    spare = (outputs[-1] or 0) - len(names) if names else 0
+    data = read_data(args.data, inputs, outputs, kind_of(args.loss), names, spare)
     say_what_was_read(data, args.data)
     loss, kind = keras_loss(args.loss, base, data)
     return base, dataclasses.replace(data, kind=kind), loss

@@ -84,7 +84,7 @@ def read_data(
         _check_lengths(arrays, *pair)
     samples = [_samples(name, arrays[name], inputs) for name, _ in pairs]
     labels = {name: arrays[name] for _, name in pairs}
-    names = tuple(names) or _classes(arrays, outputs[-1])
+    names = _agreed(tuple(names), _classes(arrays, outputs[-1]))
     if any(y.dtype.kind in "US" for y in labels.values()):
         labels, names = _numbered(labels, names, outputs[-1], spare)
     kind, targets = _targets(labels, outputs, kind)
@@ -177,6 +177,14 @@ def _classes(arrays: dict[str, np.ndarray], outputs: int | None) -> tuple[str, .
         remedy = "Name every output, in the order of the model's training."
         raise LabelError("--data: classes", f"{outputs} different names", _few(names), remedy)
     return names
+
+
+def _agreed(known: tuple[str, ...], given: tuple[str, ...]) -> tuple[str, ...]:
+    """The names that are known and those of the data's array, which go on with them."""
+    if known and given and given[: len(known)] != known:
+        remedy = "Leave the array out, or correct the names beside the model."
+        raise LabelError("--data: classes", f"the model's {_few(known)}", _few(given), remedy)
+    return given or known
 
 
 def _numbered(

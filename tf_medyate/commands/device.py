@@ -7,11 +7,11 @@ from pathlib import Path
 
 from tf_medyate import files
 from tf_medyate.commands import common, device_train
+from tf_medyate.commands.class_names import names_file, save_names
 from tf_medyate.commands.screen import out, progress
 from tf_medyate.errors import OptionError
 
 _LEARNED = "learned.delta"
-_NAMES_ENDING = ".names"
 _DELTA_BYTES = 1 << 20
 
 _EXAMPLES = (
@@ -174,18 +174,13 @@ def _pull(board, exported, args):
     out.say(learned.delta)
     if args.delta:
         path, data = Path(args.delta), learned.delta.to_bytes()
-        files.write_text(_names_file(path), device.names_text(learned.names))
+        names = save_names(path, learned.names)
         files.write_bytes(path, data)
-        out.say(
-            f"Wrote {path} ({len(data):,} bytes) and {_names_file(path)} "
-            f"({len(learned.names)} names)."
-        )
+        beside = f" and {names} ({len(learned.names)} names)" if names else ""
+        out.say(f"Wrote {path} ({len(data):,} bytes){beside}.")
     if args.out:
         _apply(learned.delta, exported.layout, args)
-
-
-def _names_file(delta: Path) -> Path:
-    return delta.with_suffix(_NAMES_ENDING)
+        save_names(args.out, learned.names)
 
 
 def _apply(delta, layout, args):
@@ -202,7 +197,7 @@ def _push(board, exported, args):
     from tf_medyate import device
 
     path = Path(args.delta)
-    learned = device.Learned(device.load_delta(path), device.load_names(_names_file(path)))
+    learned = device.Learned(device.load_delta(path), device.load_names(names_file(path)))
     with _transfer("pushing") as advance:
         device.push_learned(board, exported, learned, any_model=args.any_model, progress=advance)
     out.say(f"Pushed and committed: {learned.delta}")

@@ -7,6 +7,7 @@ import dataclasses
 from tf_medyate import files
 from tf_medyate.boards.registry import BOARDS
 from tf_medyate.commands import common
+from tf_medyate.commands.class_names import save_names
 from tf_medyate.commands.screen import out
 from tf_medyate.errors import OptionError
 
@@ -130,11 +131,12 @@ def run(args):
     import keras
 
     import tf_medyate as md
+    from tf_medyate.exporter.manifest import KERAS_FILE
 
     files.check_folder("--out", args.out)
     firmware = _firmware_options(args, args.class_names.split(",") if args.class_names else ())
     base, data, loss = common.load(args)
-    if firmware and not firmware.class_names and data.names:
+    if firmware and not firmware.class_names and len(data.names) == base.output_shape[-1]:
         firmware = dataclasses.replace(firmware, class_names=data.names)
     if args.spare_classes:
         base = md.add_spare_classes(base, args.spare_classes)
@@ -153,6 +155,7 @@ def run(args):
     samples = data.x[:200] if args.int8 else None
     limit = args.arena_limit or None
     bundle = md.export(model, args.out, medyate, limit, samples, firmware)
+    save_names(bundle.folder / KERAS_FILE, firmware.class_names if firmware else data.names)
     out.say(bundle)
     out.say(f"Where everything lies in the arena: {save_memory_map(bundle)}", style="bold")
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tf_medyate import files
 from tf_medyate.commands import common
+from tf_medyate.commands.class_names import save_names
 from tf_medyate.commands.losses import score
 from tf_medyate.commands.screen import metric, out, score_text
 from tf_medyate.commands.training import train
@@ -39,11 +40,13 @@ def run(args):
     model, medyate, after = train(base, data, loss, args, args.strategy, args.strategy)
     report = medyate.report()
     files.save_keras(strip(model), args.out)
+    names = save_names(args.out, data.names)
     _save_report(report, Path(args.report))
     out.say(report)
     texts = (score_text(value, data.kind) for value in (before, after))
     out.say("{} on the validation data: {} before, {} after.".format(metric(data.kind), *texts))
-    out.say(f"Model: {args.out}   Report: {args.report}", style="bold")
+    beside = f"   Names of the classes: {names}" if names else ""
+    out.say(f"Model: {args.out}   Report: {args.report}{beside}", style="bold")
 
 
 def _check_outputs(args):

@@ -122,7 +122,7 @@ def _diagnose(args, base, data, loss):
             batches=args.batches,
             learning_rate=args.learning_rate,
             ranking=args.ranking,
-            progress=lambda _: bar.advance(task),
+            progress=lambda epoch: bar.update(task, completed=epoch - 1),
         )
     out.say(found)
     for path in pictures.save(pictures.draw(found), args.diagnose):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tf_medyate.commands import common
+from tf_medyate.commands.class_names import names_beside
 from tf_medyate.commands.dataset import CLASSES, TARGETS, read_data
 from tf_medyate.commands.learning import learn, measure
 from tf_medyate.commands.screen import metric, out, score_text
@@ -33,12 +34,13 @@ def add(commands):
 def run(args):
     """Simulates."""
     from tf_medyate import simulate
-    from tf_medyate.exporter.manifest import PLAN_FILE, read_manifest
+    from tf_medyate.exporter.manifest import KERAS_FILE, PLAN_FILE, read_manifest
 
     manifest = read_manifest(Path(args.bundle) / PLAN_FILE)
     kind = CLASSES if manifest.takes_class else TARGETS
     inputs, outputs = tuple(manifest.input_shape), tuple(manifest.output_shape)
-    data = read_data(args.data, inputs, outputs, kind)
+    names = names_beside(Path(args.bundle) / KERAS_FILE)
+    data = read_data(args.data, inputs, outputs, kind, names)
     common.say_what_was_read(data, args.data)
     rate = args.learning_rate
     if args.cosine:

@@ -44,9 +44,14 @@ from tf_medyate.exporter.memory.planner import MemoryPlan
 from tf_medyate.exporter.ops import schema as op_schema
 from tf_medyate.exporter.write.inference import write_inference
 from tf_medyate.exporter.write.tflite import to_tflite
+from tf_medyate.names import check_name
 from tf_medyate.prepared.folding import require_prepared, strip
 from tf_medyate.prepared.model import PreparedModel
 from tf_medyate.spec import BYTES, LayerSpec, MemoryBudget, format_bytes
+
+_MOST_NAME_BYTES = 250
+# What `medyate export` puts beside the rest.
+_OF_THE_COMMAND = ("memory.png", "model.names")
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -142,6 +147,7 @@ def export(
     if plan is not None:
         warnings.warn("export(plan=): deprecated; pass medyate=", DeprecationWarning, stacklevel=2)
         medyate = plan
+    check_name("model.name", model.name, _MOST_NAME_BYTES)
     folder = files.check_folder("out", out)
     planned = plan_export(model, recipe_of(model, medyate), arena_limit, firmware, folder)
     training, memory, arena = planned.training, planned.memory, planned.arena
@@ -160,8 +166,8 @@ def export(
 
 def _is_ours(place: pathlib.PurePath) -> bool:
     """Whether an export wrote this, so that the next one takes it away."""
-    names = (TRAIN_FILE, MODEL_FILE, INT8_FILE, KERAS_FILE, PLAN_FILE, "memory.png")
-    return str(place) in names or is_firmware(place)
+    names = (TRAIN_FILE, MODEL_FILE, INT8_FILE, KERAS_FILE, PLAN_FILE)
+    return str(place) in (*names, *_OF_THE_COMMAND) or is_firmware(place)
 
 
 def _manifest(

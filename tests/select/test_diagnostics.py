@@ -245,7 +245,9 @@ class TestDiagnose:
             diagnose(small_net(), *samples(), **{name: 0})
 
     def test_ranking_that_measures_nothing(self):
-        with pytest.raises(OptionError, match=r"lara \| rgn \| fisher; received 'last_k'"):
+        with pytest.raises(
+            OptionError, match=r"lara \| rgn \| lara-squared \| fisher; received 'last_k'"
+        ):
             diagnose(small_net(), *samples(), ranking="last_k")
 
     def test_no_samples(self):

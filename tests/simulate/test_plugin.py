@@ -111,6 +111,7 @@ def test_a_missing_or_other_wheel_and_a_broken_library_are_named(tmp_path, monke
     broken = tmp_path / "broken.so"
     broken.write_text("not a library")
     monkeypatch.setattr(interpreter, "build_plugin", lambda: broken)
+    monkeypatch.setattr(interpreter, "_plugin", interpreter._plugin.__wrapped__)
     with pytest.raises(PluginError, match="Delete this file"):
         runtime()
     monkeypatch.setitem(sys.modules, "tflite_micro.python.tflite_micro", None)

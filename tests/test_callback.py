@@ -320,7 +320,7 @@ def test_bad_budgets_and_options_are_refused_before_anything_changes():
     model = compiled()
     names = [v.path for v in model.trainable_variables]
     with pytest.raises(errors.BudgetTooSmallError, match="at least"):
-        fit(model, [md.MeDyate("300 B", verbose=0)])
+        fit(model, [md.MeDyate("100 B", verbose=0)])
     with pytest.raises(errors.UnknownLayerError, match="bodi"):
         fit(model, [md.MeDyate(BUDGET, layers=["bodi"], verbose=0)])
     assert [v.path for v in model.trainable_variables] == names

@@ -382,7 +382,7 @@ _OURS = (
     ),
 )
 PRESETS: dict[str, Strategy] = {strategy.name: strategy for strategy in (*_PUBLISHED, *_OURS)}
-DEFAULT = "medyate-calibrated"
+DEFAULT = "medyate"
 _RENAMED = {"medyate-paper": "medyate"}
 
 

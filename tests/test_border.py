@@ -1,5 +1,7 @@
 """What a user does between fits: compile, freeze, rename; the promises hold all the same."""
 
+import tempfile
+
 import keras
 import numpy as np
 import pytest
@@ -36,8 +38,24 @@ def tiny():
     return md.prepare(keras.Model(inputs, L.Dense(3, activation="softmax", name="head")(x)))
 
 
-def compile_(model, optimizer="sgd", loss="sparse_categorical_crossentropy"):
-    model.compile(OPTIMIZERS[optimizer](), loss, run_eagerly=True)
+@keras.saving.register_keras_serializable("tests")
+def own_loss(targets, outputs):
+    return keras.losses.sparse_categorical_crossentropy(targets, outputs) + 0.1
+
+
+SPARSE = "sparse_categorical_crossentropy"
+LOSSES = {
+    "plain": {"loss": SPARSE},
+    "list": {"loss": [SPARSE], "loss_weights": [2.0], "metrics": ["accuracy"]},
+    "dict": {"loss": {"head": keras.losses.SparseCategoricalCrossentropy(name="mse")}},
+    "sum": {"loss": keras.losses.SparseCategoricalCrossentropy(reduction="sum")},
+    "own": {"loss": own_loss, "weighted_metrics": ["accuracy"]},
+}
+
+
+def compile_(model, optimizer="sgd", loss=SPARSE):
+    arguments = LOSSES[loss] if isinstance(loss, str) and loss in LOSSES else {"loss": loss}
+    model.compile(OPTIMIZERS[optimizer](), **arguments, run_eagerly=True)
 
 
 def data(samples=16):
@@ -102,31 +120,39 @@ class Watch(keras.callbacks.Callback):
         return 4 * (weights * (1 + each) + activations)
 
 
+layers = st.sampled_from(HIDDEN)
 actions = st.one_of(
-    st.tuples(st.just("compile"), st.sampled_from(list(OPTIMIZERS)[:5])),
-    st.tuples(st.just("freeze"), st.sampled_from(HIDDEN)),
-    st.tuples(st.just("unfreeze"), st.sampled_from(HIDDEN)),
-    st.tuples(st.just("fit"), st.just(2)),
+    st.tuples(
+        st.just("compile"), st.sampled_from(list(OPTIMIZERS)[:5]), st.sampled_from(list(LOSSES))
+    ),
+    st.tuples(st.sampled_from(["freeze", "unfreeze"]), layers),
+    st.sampled_from([("fit",), ("reload",)]),
 )
 
 
 @settings(max_examples=6)
-@given(st.lists(actions, min_size=3, max_size=7))
-def test_the_promises_hold_whatever_is_compiled_and_frozen_between_fits(sequence):
+@given(st.lists(actions, min_size=4, max_size=8))
+def test_the_promises_hold_whatever_happens_between_fits(sequence):
+    """Compiled, frozen, made trainable, fitted, saved and loaded in any order."""
     model, (x, y) = tiny(), data()
     compile_(model)
     medyate = md.MeDyate(BUDGET, verbose=0)
-    for action, value in [*sequence, ("fit", 2)]:
+    for action, *values in [*sequence, ("fit",)]:
         if action == "compile":
-            compile_(model, value)
+            compile_(model, *values)
         elif action == "fit":
-            model.fit(
-                x, y, batch_size=8, epochs=value, verbose=0, callbacks=[medyate, Watch(medyate)]
-            )
-        elif action == "freeze" and sum(model.get_layer(n).trainable for n in HIDDEN) > 1:
-            model.get_layer(value).trainable = False
+            callbacks = [medyate, Watch(medyate)]
+            model.fit(x, y, batch_size=8, epochs=2, verbose=0, callbacks=callbacks)
+        elif action == "reload":
+            before = model
+            with tempfile.TemporaryDirectory() as folder:
+                model.save(f"{folder}/model.keras")
+                model = keras.models.load_model(f"{folder}/model.keras")
+            np.testing.assert_array_equal(model(x), before(x))
         elif action == "unfreeze":
-            model.get_layer(value).trainable = True
+            model.get_layer(*values).trainable = True
+        elif sum(model.get_layer(name).trainable for name in HIDDEN) > 1:
+            model.get_layer(*values).trainable = False
 
 
 def test_another_optimizer_loss_or_layer_set_starts_the_callback_anew():

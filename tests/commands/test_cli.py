@@ -164,6 +164,34 @@ def test_the_model_is_written_before_the_report_and_the_old_one_stays(files, mon
     assert sorted(p.name for p in files.iterdir()) == ["data.npz", "model.keras", "t.keras"]
 
 
+def test_a_loss_that_becomes_infinite_leaves_the_last_good_epoch(files, monkeypatch, capsys):
+    """Hours of training before it are not lost."""
+    words = ["finetune", "--model", files / "model.keras", "--data", files / "data.npz",
+             "--budget", "12KiB", "--epochs", 3, "--report", files / "r.txt",
+             "--out", files / "t.keras"]  # fmt: skip
+    kept = md.MeDyate.end_epoch
+
+    def diverging(from_epoch):
+        def end_epoch(self, logs=None):
+            if self._epoch >= from_epoch:
+                self._undo("infinity")
+            kept(self, logs)
+
+        monkeypatch.setattr(md.MeDyate, "end_epoch", end_epoch)
+
+    diverging(2)
+    assert medyate(*words) == 0
+    printed = capsys.readouterr()
+    assert "warning: medyate stopped early" in printed.err
+    assert "Lower the learning rate" in printed.err
+    assert "2 epochs in" in (files / "r.txt").read_text()
+    (files / "t.keras").unlink()
+    diverging(0)
+    assert medyate(*words) == 2
+    assert "Lower the learning rate" in capsys.readouterr().err
+    assert not (files / "t.keras").exists()
+
+
 L = keras.layers
 
 
@@ -270,7 +298,9 @@ def test_a_progress_bar_ends_with_the_time_that_it_took():
 
     shown = Console(file=io.StringIO(), width=120)
     with screen.epoch_progress(2) as bar:
-        task = bar.add_task("text", total=1, epoch=2, loss=0.5)
+        task = bar.add_task("text", total=1, epoch=2, loss=float("nan"))
+        shown.print(bar.make_tasks_table(bar.tasks))
+        assert "loss -" in shown.file.getvalue()
         bar.update(task, advance=1)
         bar.tasks[0].finished_time = 61.0
         shown.print(bar.make_tasks_table(bar.tasks))

@@ -6,11 +6,20 @@ files.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
+from rich.text import Text
 
 from tf_medyate.commands.dataset import TARGETS
 from tf_medyate.names import visible
@@ -48,7 +57,15 @@ def column(text: str) -> TextColumn:
 def epoch_progress(epochs: int, *columns: ProgressColumn) -> Progress:
     """A progress bar whose tasks have the fields `epoch` and `loss`."""
     epoch = column("epoch {task.fields[epoch]}/" + str(epochs))
-    return progress(epoch, column("loss {task.fields[loss]:.4f}"), *columns)
+    return progress(epoch, _Loss(), *columns)
+
+
+class _Loss(ProgressColumn):
+    """The loss, once there is one."""
+
+    def render(self, task: Task) -> Text:
+        loss = task.fields["loss"]
+        return Text("loss -" if math.isnan(loss) else f"loss {loss:.4f}")
 
 
 def results_table(title: str, score: str = "accuracy") -> Table:

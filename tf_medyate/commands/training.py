@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from tf_medyate.commands import losses
 from tf_medyate.commands.dataset import Dataset
 from tf_medyate.commands.screen import epoch_progress
+from tf_medyate.errors import NonFiniteLossError
 from tf_medyate.falling_rate import cosine
 
 if TYPE_CHECKING:
@@ -29,7 +31,11 @@ def train(
         calibration: As for `MeDyate`.
 
     Returns:
-        The prepared model, the callback, and the score on the validation data.
+        The prepared model, the callback, and the score on the validation data: those of the last
+        good epoch if the loss became infinite, with a warning.
+
+    Raises:
+        NonFiniteLossError: The loss became infinite in the first epoch.
     """
     import keras
 
@@ -50,16 +56,21 @@ def train(
         lambda epoch: cosine(args.learning_rate, epoch / args.epochs)
     )
     fit: Any = model.fit  # Keras's own hints are narrower than what it takes
-    with epoch_progress(args.epochs) as bar:
-        fit(
-            data.x,
-            data.y,
-            batch_size=args.batch_size,
-            epochs=args.epochs,
-            validation_data=(data.x_val, data.y_val),
-            callbacks=[medyate, rates, _on(bar, text, args.epochs)],
-            verbose=0,
-        )
+    try:
+        with epoch_progress(args.epochs) as bar:
+            fit(
+                data.x,
+                data.y,
+                batch_size=args.batch_size,
+                epochs=args.epochs,
+                validation_data=(data.x_val, data.y_val),
+                callbacks=[medyate, rates, _on(bar, text, args.epochs)],
+                verbose=0,
+            )
+    except NonFiniteLossError as error:
+        if not medyate.report().epochs:
+            raise
+        warnings.warn(f"{name} stopped early: {error}", stacklevel=2)
     return model, medyate, losses.score(model, data.x_val, data.y_val, data.kind)
 
 

@@ -305,7 +305,7 @@ def test_a_budget_that_is_too_small_advises_only_what_there_is():
     model, (x, y) = tiny(), data()
     compile_(model)
     with pytest.raises(errors.BudgetTooSmallError, match=r'strategy="head"') as caught:
-        model.fit(x, y, verbose=0, callbacks=[md.MeDyate(500, verbose=0)])
+        model.fit(x, y, verbose=0, callbacks=[md.MeDyate(500, "medyate-calibrated", verbose=0)])
     assert "allow_empty" not in str(caught.value)
 
 

@@ -45,9 +45,9 @@ def write(folder: pathlib.Path) -> CppModel:
         keras.losses.SparseCategoricalCrossentropy(),
     )
     samples = np.linspace(-1, 1, 8 * 32, dtype=np.float32).reshape(8, 4, 4, 2)
-    medyate = md.MeDyate(
-        budget="1KiB", calibration=(samples, np.arange(8) % 3), seed=7, verbose=0, top_k=2
-    )
+    strategy = md.strategy("medyate-calibrated", top_k=2)
+    labels = np.arange(8) % 3
+    medyate = md.MeDyate("1KiB", strategy, calibration=(samples, labels), seed=7, verbose=0)
     medyate.set_model(model)
     recipe = recipe_of(model, medyate)
     prior = {

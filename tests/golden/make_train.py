@@ -42,7 +42,7 @@ def main():
     rng = np.random.default_rng(1)
     x = (rng.integers(-8, 9, (_STEPS, 6, 6, 2)) / 4).astype(np.float32)  # short in the file
     y = rng.integers(0, 3, _STEPS)
-    medyate = md.MeDyate("1500 B", calibration=(x, y), seed=1, verbose=0)
+    medyate = md.MeDyate("1500 B", "medyate-calibrated", calibration=(x, y), seed=1, verbose=0)
     medyate.set_model(model)
     with tempfile.TemporaryDirectory() as folder:
         bundle = md.export(model, folder, medyate)

@@ -116,6 +116,8 @@ def test_every_writer_of_the_package_goes_this_way():
         "emulator/board.py": "the flash of a board",
         "data/vision.py": "a cache, with drafts of its own",
         "report/theme.py": "into memory",
+        "prepared/model.py": "Keras's own save, where a user says",
+        "simulate/trainer.py": "into a draft that is open",
         "exporter/ops/header.py": "a source, by its developer",
         "device/protocol_header.py": "a source, by its developer",
     }

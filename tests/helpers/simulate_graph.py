@@ -1,5 +1,7 @@
 """Small TFLite graphs of our custom ops, for the tests."""
 
+import dataclasses
+
 import flatbuffers
 import numpy as np
 
@@ -78,3 +80,9 @@ def pack_selection(channels, capacity, run_offset):
     halves[: len(channels)] = channels
     words[op_schema.SELECTION_HEADER_WORDS :] = halves.view("<i4")
     return words
+
+
+def pack_any(op, **values):
+    """Options that may be out of range: the op has to find it out itself."""
+    fields = (dataclasses.replace(field, limits=None) for field in op.options.fields)
+    return dataclasses.replace(op.options, fields=tuple(fields)).pack(**values)

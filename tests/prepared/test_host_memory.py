@@ -9,7 +9,7 @@ import pytest
 from tf_medyate.prepared import host_memory
 
 PROGRAM = """
-from tf_medyate import host_memory
+from tf_medyate.prepared import host_memory
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * 4096
 blocks = [bytes(3000) for _ in range(20000)]

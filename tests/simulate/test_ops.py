@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from simulate_graph import Graph, pack_selection
+from simulate_graph import Graph, pack_any, pack_selection
 
 from tf_medyate.exporter.ops import schema as op_schema
 from tf_medyate.exporter.ops.schema import Activation, Command, OptimizerWord, StateWord
@@ -158,12 +158,10 @@ class Layer:
             "padding": (self.h.pad, self.w.pad),
             **self.trained,
         }
-        return op_schema.CONV_2D.options.pack(**(values | changes))
+        return pack_any(op_schema.CONV_2D, **(values | changes))
 
     def dense_options(self):
-        return op_schema.DENSE.options.pack(
-            inputs=self.channels, units=self.outputs, **self.trained
-        )
+        return pack_any(op_schema.DENSE, inputs=self.channels, units=self.outputs, **self.trained)
 
     def selection(self):
         slot = pack_selection(self.drawn, self.capacity, self.run_offset)
@@ -245,15 +243,22 @@ def layer_graph(layer, w, bias, options=None):
     if layer.trains_bias:
         outputs.append(g.tensor([layer.outputs]))
     g.op(forward, options, [x, weights, biases, pool, selection], outputs)
-    stash_options = op_schema.STASH.options.pack(
-        pixels=layer.plane, channels=layer.channels, delta_elements=layer.run, **layer.slot
+    stash_options = pack_any(
+        op_schema.STASH,
+        pixels=layer.plane,
+        channels=layer.channels,
+        delta_elements=layer.run,
+        **layer.slot,
     )
     g.op(op_schema.STASH, stash_options, [x, pool, selection, command], [])
     dz = dy
     if gated:
         dz = g.tensor(y_shape)
-        gate_options = op_schema.GATE_GRADIENT.options.pack(
-            activation=layer.activation, negative_slope=layer.slope, keeps_gates=1
+        gate_options = pack_any(
+            op_schema.GATE_GRADIENT,
+            activation=layer.activation,
+            negative_slope=layer.slope,
+            keeps_gates=1,
         )
         g.op(op_schema.GATE_GRADIENT, gate_options, [gates, dy, command], [dz])
     g.op(gradient, options, [dz, weights, command, pool, selection], [dx])
@@ -477,7 +482,7 @@ def loss_graph(classes, **options):
     g = Graph()
     logits, label, command = g.input([1, classes]), g.input([1], np.int32), g.input([1], np.int32)
     loss, gradient = g.tensor([1]), g.tensor([1, classes])
-    packed = op_schema.SOFTMAX_CROSS_ENTROPY.options.pack(**options)
+    packed = pack_any(op_schema.SOFTMAX_CROSS_ENTROPY, **options)
     g.op(op_schema.SOFTMAX_CROSS_ENTROPY, packed, [logits, label, command], [loss, gradient])
     return g.bytes([loss, gradient])
 
@@ -517,7 +522,8 @@ def test_a_small_net_trains_step_by_step_as_with_gradient_tape():
     slot = pack_selection(drawn, 3, filters + classes)
     state_size = op_schema.STATE_WORDS
     head_slot = pack_selection(range(flat), flat, head_run)
-    conv_options = op_schema.CONV_2D.options.pack(
+    conv_options = pack_any(
+        op_schema.CONV_2D,
         input_channels=3,
         output_channels=filters,
         input_size=(size, size),
@@ -532,21 +538,24 @@ def test_a_small_net_trains_step_by_step_as_with_gradient_tape():
         selection_capacity=3,
         bias_offset=0,
     )
-    head_options = op_schema.DENSE.options.pack(
+    head_options = pack_any(
+        op_schema.DENSE,
         inputs=flat,
         units=classes,
         selection_offset=state_size + len(slot),
         selection_capacity=flat,
         bias_offset=filters,
     )
-    stash = op_schema.STASH.options.pack(
+    stash = pack_any(
+        op_schema.STASH,
         pixels=plane,
         channels=3,
         delta_elements=run,
         selection_offset=state_size,
         selection_capacity=3,
     )
-    head_stash = op_schema.STASH.options.pack(
+    head_stash = pack_any(
+        op_schema.STASH,
         pixels=1,
         channels=flat,
         delta_elements=classes,
@@ -571,13 +580,13 @@ def test_a_small_net_trains_step_by_step_as_with_gradient_tape():
     inputs = [y, head_weights, head_biases, *state]
     g.op(op_schema.DENSE, head_options, inputs, [logits, head_live])
     g.op(op_schema.STASH, head_stash, [y, *state, command], [])
-    loss_options = op_schema.SOFTMAX_CROSS_ENTROPY.options.pack()
+    loss_options = pack_any(op_schema.SOFTMAX_CROSS_ENTROPY)
     g.op(op_schema.SOFTMAX_CROSS_ENTROPY, loss_options, [logits, label, command], [loss, dlogits])
     inputs = [dlogits, head_weights, command, *state]
     g.op(op_schema.DENSE_INPUT_GRADIENT, head_options, inputs, [dy])
     inputs = [dlogits, *state, rate, command, -1, plain_sgd, head_weights, head_biases]
     g.op(op_schema.DENSE_UPDATE, head_options, inputs, [g.tensor([4 * classes])])
-    gate_options = op_schema.GATE_GRADIENT.options.pack(activation=Activation.RELU, keeps_gates=1)
+    gate_options = pack_any(op_schema.GATE_GRADIENT, activation=Activation.RELU, keeps_gates=1)
     g.op(op_schema.GATE_GRADIENT, gate_options, [gates, dy, command], [dz])
     inputs = [dz, *state, rate, command, -1, plain_sgd, weights, biases]
     g.op(op_schema.CONV_2D_UPDATE, conv_options, inputs, [g.tensor([4 * run])])
@@ -654,7 +663,7 @@ def packed(**changes):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (packed(version=1), "options version: expected 2, received 1"),
+        (packed(version=1), f"options version: expected {op_schema.VERSION}, received 1"),
         (packed()[:-4], "bytes of options: expected 96, received 92"),
         (packed() + b"\0\0\0\0", "bytes of options: expected 96, received 100"),
         (b"", "bytes of options: expected 96, received 0"),
@@ -676,10 +685,13 @@ def packed(**changes):
         (packed(has_velocity=-1), "has_velocity: expected 0 to 1, received -1"),
         (packed(importance_offset=3), "importance_offset: expected 0 to 2, received 3"),
         (packed(importance_offset=-2), "importance_offset: expected 0 to 2, received -2"),
-        (packed(selection_offset=3), "selection_offset: expected 4"),
+        (packed(selection_offset=SLOT - 2), f"selection_offset: expected {SLOT - 1}"),
         (packed(negative_slope=0.5), "negative_slope"),
         (packed(negative_slope=float("nan")), "negative_slope"),
-        (packed(selection_offset=7), "end of the selection slot: expected 1 to 10, received 11"),
+        (
+            packed(selection_offset=SLOT + 2),
+            f"end of the selection slot: expected 1 to {SLOT + 5}, received {SLOT + 6}",
+        ),
         (packed(selection_offset=2**31 - 1), "end of the selection slot"),
         (packed(selection_capacity=5), "selection_capacity: expected 0 to 4, received 5"),
         (packed(bias_offset=-2), "bias_offset: expected -1"),
@@ -729,7 +741,9 @@ def test_every_op_refuses_a_wrong_version_and_missing_tensors(op):
         g.op(op, options, [shared] * inputs, [])
         return g.bytes([shared])
 
-    with pytest.raises(InterpreterError, match="options version: expected 2, received 7"):
+    with pytest.raises(
+        InterpreterError, match=f"options version: expected {op_schema.VERSION}, received 7"
+    ):
         Interpreter(build(7, 1, 0))
     for inputs, outputs in [(0, 0), (1, 0), (1, 1), (9, 9), (3, 0), (5, 0), (4, 1), (0, 1)]:
         with pytest.raises(InterpreterError, match=f"{op.name}: "):
@@ -739,21 +753,21 @@ def test_every_op_refuses_a_wrong_version_and_missing_tensors(op):
 def slot_with(**words):
     selection = PLAIN.selection()
     for word, value in words.items():
-        selection[int(word[1:])] = value
+        selection[SLOT + int(word[1:])] = value
     return selection
 
 
 @pytest.mark.parametrize(
     ("selection", "message"),
     [
-        (slot_with(w5=4), "drawn channels: expected 0 to 3, received 4"),
-        (slot_with(w5=-1), "drawn channels: expected 0 to 3, received -1"),
-        (slot_with(w5=3), "end of the run"),
-        (slot_with(w6=-1), "begin of the run: expected 0"),
-        (slot_with(w6=2**31 - 1), "begin of the run"),
-        (slot_with(w6=12), "end of the run"),
-        (slot_with(w7=1 | 4 << 16), "drawn channel: expected 2 to 3, received 4"),
-        (slot_with(w7=2 | 2 << 16), "drawn channel: expected 3 to 3, received 2"),
+        (slot_with(w0=4), "drawn channels: expected 0 to 3, received 4"),
+        (slot_with(w0=-1), "drawn channels: expected 0 to 3, received -1"),
+        (slot_with(w0=3), "end of the run"),
+        (slot_with(w1=-1), "begin of the run: expected 0"),
+        (slot_with(w1=2**31 - 1), "begin of the run"),
+        (slot_with(w1=12), "end of the run"),
+        (slot_with(w2=1 | 4 << 16), "drawn channel: expected 2 to 3, received 4"),
+        (slot_with(w2=2 | 2 << 16), "drawn channel: expected 3 to 3, received 2"),
     ],
 )
 def test_a_wrong_selection_is_refused_at_run_time(selection, message):

@@ -13,7 +13,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 import tensorflow as tf
-from simulate_graph import Graph
+from simulate_graph import Graph, pack_any
 
 from tf_medyate.exporter.ops import schema as op_schema
 from tf_medyate.exporter.ops.schema import Activation, Command, StateWord
@@ -27,12 +27,6 @@ seeds = st.integers(0, 2**32 - 1)
 
 def command(value):
     return np.array([value], np.int32)
-
-
-def packed(op, **values):
-    """Options that may be out of range: the op has to find it out itself."""
-    fields = (dataclasses.replace(field, limits=None) for field in op.options.fields)
-    return dataclasses.replace(op.options, fields=tuple(fields)).pack(**values)
 
 
 def shape_and_dtype(item):
@@ -117,7 +111,7 @@ def test_activation_and_its_gradient(seed, kind, in_place, keeps_gates):
     gates_of = ([(x.size + 7) // 8], np.uint8)
     y, *gates = call(
         op_schema.ACTIVATION,
-        packed(op_schema.ACTIVATION, **options, keeps_gates=int(keeps_gates)),
+        pack_any(op_schema.ACTIVATION, **options, keeps_gates=int(keeps_gates)),
         [x],
         [flat, gates_of][: 1 + keeps_gates],
         in_place=[(0, 0)] * in_place,
@@ -130,7 +124,7 @@ def test_activation_and_its_gradient(seed, kind, in_place, keeps_gates):
         np.testing.assert_array_equal(gates[0], bits_of(opened))
         arrays = [gates[0], dy, command(Command.STEP)]
         op = op_schema.GATE_GRADIENT
-        (dx,) = call(op, packed(op, **options, keeps_gates=1), arrays, [flat])
+        (dx,) = call(op, pack_any(op, **options, keeps_gates=1), arrays, [flat])
         assert_within(dx, want_dx, np.where(leaky & (x <= 0), ROUNDING * np.abs(want_dx), 0))
 
 
@@ -142,11 +136,11 @@ def test_hard_swish_and_its_gradient(seed, in_place, now):
     x[rng.random(x.shape) < 0.2] = rng.choice([-3.0, 0.0, 3.0])
     dy = normal(rng, x.shape)
     want, want_dx = gradient(lambda v: v * tf.nn.relu6(v + 3) / 6, x, dy)
-    op, options = op_schema.HARD_SWISH, packed(op_schema.HARD_SWISH)
+    op, options = op_schema.HARD_SWISH, pack_any(op_schema.HARD_SWISH)
     (y,) = call(op, options, [x], [[x.size]], in_place=[(0, 0)] * in_place)
     # x + 3, the constant 1/6 and two products round; one more for terms of second order.
     assert_within(y, want, 5 * ROUNDING * np.abs(x) * (np.abs(x) + 3) / 6)
-    op, options = op_schema.HARD_SWISH_GRADIENT, packed(op_schema.HARD_SWISH_GRADIENT)
+    op, options = op_schema.HARD_SWISH_GRADIENT, pack_any(op_schema.HARD_SWISH_GRADIENT)
     inputs = [x, dy, command(now)]
     (dx,) = call(op, options, inputs, [[x.size]], in_place=[(0, 1)] * in_place)
     # 2 x + 3, the constant and two products.
@@ -310,7 +304,7 @@ def test_add_of_activations_and_of_gradients(seed, in_place, of_gradients):
     a = normal(rng, random_shape(rng))
     b = normal(rng, [a.size])
     inputs = [a, b, command(rng.choice(TRAINING))][: 2 + of_gradients]
-    (total,) = call(op_schema.ADD, packed(op_schema.ADD), inputs, [a.shape], in_place)
+    (total,) = call(op_schema.ADD, pack_any(op_schema.ADD), inputs, [a.shape], in_place)
     np.testing.assert_array_equal(total.ravel(), a.ravel() + b)
 
 
@@ -327,7 +321,7 @@ def test_concatenation_and_its_gradient(seed, now):
     common = {"blocks": blocks, "total": sum(sizes)}
     want = tf.concat(arrays, axis).numpy()
     op = op_schema.CONCATENATION
-    options = packed(op, **common, block=sizes[0], offset=0)
+    options = pack_any(op, **common, block=sizes[0], offset=0)
     (y,) = call(op, options, arrays, [want.shape])
     np.testing.assert_array_equal(y, want)
 
@@ -338,7 +332,7 @@ def test_concatenation_and_its_gradient(seed, now):
     want_parts = tape.gradient(joined, variables, dy)
     op = op_schema.CONCATENATION_GRADIENT
     for index, want_part in enumerate(want_parts):
-        options = packed(op, **common, block=sizes[index], offset=sum(sizes[:index]))
+        options = pack_any(op, **common, block=sizes[index], offset=sum(sizes[:index]))
         (part,) = call(op, options, [dy, command(now)], [want_part.shape])
         np.testing.assert_array_equal(part, want_part)
 
@@ -350,7 +344,7 @@ def test_pad_and_its_gradient(seed, now):
     height, width, channels = (int(n) for n in rng.integers(1, 6, size=3))
     before, after = ([int(n) for n in rng.integers(0, 4, size=2)] for _ in range(2))
     x = normal(rng, (1, height, width, channels))
-    options = packed(
+    options = pack_any(
         op_schema.PAD, channels=channels, input_size=(height, width), before=before, after=after
     )
     pads = [[0, 0], [before[0], after[0]], [before[1], after[1]], [0, 0]]
@@ -374,7 +368,7 @@ def test_mean_squared_error(seed):
     target, scale = normal(rng, [outputs.size]), np.float32(rng.uniform(-2, 2))
     op = op_schema.MEAN_SQUARED_ERROR
     arrays = [outputs, target, command(Command.STEP)]
-    loss, grad = call(op, packed(op, gradient_scale=scale), arrays, [[1], [outputs.size]])
+    loss, grad = call(op, pack_any(op, gradient_scale=scale), arrays, [[1], [outputs.size]])
     want, want_grad = gradient(
         lambda v: tf.reduce_mean((v - target.reshape(v.shape)) ** 2), outputs, np.ones(())
     )
@@ -397,7 +391,7 @@ def loss_interpreter(op, words):
     net, truth = g.input([1, 3]), g.input(LOSSES[op].shape, LOSSES[op].dtype)
     now, selection = g.input([1], np.int32), g.input([words], np.int32)
     loss, grad = g.tensor([1]), g.tensor([3])
-    g.op(op, packed(op), [net, truth, now, selection], [loss, grad])
+    g.op(op, pack_any(op), [net, truth, now, selection], [loss, grad])
     return Interpreter(g.bytes([loss, selection]))
 
 
@@ -516,7 +510,7 @@ def call_good(op, now=Command.STEP, inputs=None, outputs=None, **changes):
         # Tap 2, the first of the window's second row, for every output.
         tap_2 = [0b10010010, 0b00100100, 0b01001001, 0b10010010, 0b00100100]
         arrays[0].ravel()[: len(tap_2)] = np.array(tap_2[: arrays[0].size]).astype(arrays[0].dtype)
-    options = packed(op, **(good.options | changes))
+    options = pack_any(op, **(good.options | changes))
     return call(op, options, arrays, outputs or good.outputs)
 
 
@@ -652,7 +646,7 @@ def test_options_of_another_version_or_size_are_refused(op):
     with pytest.raises(InterpreterError, match=f"options version: expected {version}, received 9"):
         call_good(op, version=9)
     arrays = [np.zeros(*shape_and_dtype(item)) for item in GOOD[op].inputs]
-    options = packed(op, **GOOD[op].options)
+    options = pack_any(op, **GOOD[op].options)
     with pytest.raises(InterpreterError, match=f"bytes of options: expected {len(options)}"):
         call(op, options + b"\0", arrays, GOOD[op].outputs)
 

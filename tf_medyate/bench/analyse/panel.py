@@ -6,7 +6,7 @@ folds are averaged in it, too. These are the units of the tests.
 Example:
     >>> panel = Panel(results)
     >>> panel.columns("5%")["medyate"]
-    {Block(network='ds_cnn', dataset='digits', fold=0): 62.4..., ...}
+    {PairedBlock(network='ds_cnn', dataset='digits', fold=0): 62.4..., ...}
 """
 
 from __future__ import annotations

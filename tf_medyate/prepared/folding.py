@@ -129,7 +129,7 @@ def _check_outputs(base: keras.Model, model: keras.Model):
     rng = np.random.default_rng(0)
     structure: Any = base.inputs[0] if isinstance(base, keras.Sequential) else base.input
     batch = keras.tree.map_structure(
-        lambda x: rng.uniform(-2, 2, (x.shape[0] or 2, *x.shape[1:])).astype(x.dtype), structure
+        lambda x: rng.uniform(-2, 2, (2, *x.shape[1:])).astype(x.dtype), structure
     )
     pairs = [keras.tree.flatten(either(batch, training=False)) for either in (base, model)]
     for name, expected, found in zip(model.output_names, *pairs, strict=True):
@@ -158,8 +158,7 @@ def strip(model: keras.Model) -> keras.Model:
     Raises:
         NotPreparedError: `model` did not come from `prepare`.
     """
-    require_prepared(model).commit()
-    graph = trace(model)
+    graph = trace(require_prepared(model))
     pairs = []
 
     def convert(node: Node) -> list:
@@ -172,6 +171,7 @@ def strip(model: keras.Model) -> keras.Model:
 
     stripped = rebuild(model, graph, convert)
     for plain, masked in pairs:
+        masked.commit()
         plain.kernel.assign(masked.kernel)
         if masked.bias is not None:
             plain.bias.assign(masked.bias)

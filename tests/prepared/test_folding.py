@@ -333,3 +333,10 @@ def test_prepare_and_strip_know_their_own():
             md.prepare(prepared)
     with pytest.raises(errors.NotPreparedError, match=r"tf_medyate\.prepare"):
         md.strip(random_model(1))
+
+
+def test_a_fixed_batch_size_can_be_prepared():
+    inputs = keras.Input((4, 4, 1), batch_size=3)
+    base = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Flatten()(inputs)))
+    x = np.ones((3, 4, 4, 1), np.float32)
+    np.testing.assert_allclose(md.prepare(base)(x), base(x), rtol=1e-5, atol=1e-6)

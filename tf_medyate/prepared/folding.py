@@ -129,7 +129,7 @@ def _check_outputs(base: keras.Model, model: keras.Model):
     rng = np.random.default_rng(0)
     structure: Any = base.inputs[0] if isinstance(base, keras.Sequential) else base.input
     batch = keras.tree.map_structure(
-        lambda x: rng.uniform(-2, 2, (2, *x.shape[1:])).astype(x.dtype), structure
+        lambda x: rng.uniform(-2, 2, (x.shape[0] or 2, *x.shape[1:])).astype(x.dtype), structure
     )
     pairs = [keras.tree.flatten(either(batch, training=False)) for either in (base, model)]
     for name, expected, found in zip(model.output_names, *pairs, strict=True):

@@ -488,3 +488,43 @@ def test_the_format_of_keras_2_is_refused_before_it_is_written(tmp_path):
     with pytest.raises(errors.OptionError, match=r"model\.keras"):
         model.save(tmp_path / "model.h5")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("how", ["set_weights", "assign"])
+def test_weights_that_are_set_between_fits_are_what_goes_on(how, tmp_path):
+    """Of drawn channels, too: their live copies in the pool must not win over them."""
+    model, (x, y) = tiny(), data()
+    compile_(model)
+    medyate = md.MeDyate(BUDGET, md.strategy(resample_every="never"), verbose=0)
+    model.fit(x, y, epochs=2, verbose=0, callbacks=[medyate])
+    layer = model.get_layer("second")
+    assert medyate.plan.channels_of("second")
+    wanted = np.full(layer.kernel.shape, 0.25, "f")
+    if how == "set_weights":
+        layer.set_weights([wanted, *layer.get_weights()[1:]])
+    else:
+        layer.kernel.assign(wanted)
+        model.commit()
+    outputs = model(x).numpy()
+    model.save(tmp_path / "model.keras")
+    saved = keras.models.load_model(tmp_path / "model.keras").get_layer("second")
+    stripped = md.strip(model)
+    for kernel in (saved.kernel, stripped.get_layer("second").kernel):
+        np.testing.assert_array_equal(kernel, wanted)
+    np.testing.assert_allclose(stripped(x), outputs, rtol=1e-5)
+    model.compile(keras.optimizers.SGD(0.0), SPARSE, run_eagerly=True)
+    model.fit(x, y, verbose=0, callbacks=[medyate])
+    np.testing.assert_array_equal(layer.kernel, wanted)
+
+
+def test_weights_of_a_moment_are_put_back_whole():
+    """The kernels in `get_weights` may be older than the pool beside them: the pool counts."""
+    model, (x, y) = tiny(), data()
+    compile_(model)
+    model.fit(x, y, verbose=0, callbacks=[md.MeDyate(BUDGET, verbose=0)])
+    model.fit(x, y, verbose=0)  # moves the pool, commits nothing
+    weights, outputs = model.get_weights(), model(x).numpy()
+    model.commit()
+    model.set_weights(weights)
+    np.testing.assert_allclose(md.strip(model)(x), outputs, rtol=1e-5)
+    np.testing.assert_array_equal(model(x), outputs)

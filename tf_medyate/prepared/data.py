@@ -76,7 +76,7 @@ def fit_data(
 ) -> FitData:
     """What `keras.Model.fit` trains on when it is given these arguments."""
     steps = (steps_per_epoch or 0) * max(0, epochs - initial_epoch) or None
-    if not is_arrays(x):
+    if not is_arrays(x) or not is_arrays((x, y, sample_weight)):  # or what Keras itself refuses
         return FitData(x, batches=steps, class_weight=class_weight)
     rows = _length(x)
     if validation_split and validation_data is None:
@@ -89,9 +89,11 @@ def fit_data(
 
 
 def is_arrays(x) -> bool:
-    """A structure of arrays, no data set."""
-    leaves = keras.tree.flatten(x)
-    return all(hasattr(leaf, "shape") or hasattr(leaf, "__array__") for leaf in leaves)
+    """A structure of arrays, maybe an empty one or with None in it; no data set."""
+    leaves = [leaf for leaf in keras.tree.flatten(x) if leaf is not None]
+    return x is not None and all(
+        hasattr(leaf, "shape") or hasattr(leaf, "__array__") for leaf in leaves
+    )
 
 
 def take_batches(data, count: int) -> Iterator[Batch] | None:

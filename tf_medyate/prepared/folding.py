@@ -158,7 +158,8 @@ def strip(model: keras.Model) -> keras.Model:
     Raises:
         NotPreparedError: `model` did not come from `prepare`.
     """
-    graph = trace(require_prepared(model))
+    require_prepared(model).commit()
+    graph = trace(model)
     pairs = []
 
     def convert(node: Node) -> list:
@@ -171,7 +172,6 @@ def strip(model: keras.Model) -> keras.Model:
 
     stripped = rebuild(model, graph, convert)
     for plain, masked in pairs:
-        masked.commit()
         plain.kernel.assign(masked.kernel)
         if masked.bias is not None:
             plain.bias.assign(masked.bias)

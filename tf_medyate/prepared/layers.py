@@ -259,6 +259,15 @@ class ChannelMasked(keras.layers.Layer):
         run = now.pool[placement.weights].reshape(channels.size, positions, outputs)
         self._commit_weights(channels, run.transpose(1, 0, 2))
 
+    def set_weights(self, weights):
+        """As in Keras; what is drawn takes its part into the pool."""
+        super().set_weights(weights)
+        if self.mode in DRAWN:
+            state = self._state_layer()
+            placement, pool = state.placements()[self.slot], np.array(read(state.pool))
+            pool[placement.weights] = self.read_channels(placement.channels).reshape(-1)
+            assign(state.pool, pool)
+
     def _commit_weights(self, channels, live):
         kernel = np.array(self.as_units(read(self.kernel))).reshape(self._geometry())
         if not np.array_equal(kernel[:, channels, :], live):  # assigning costs more than looking

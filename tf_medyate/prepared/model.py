@@ -112,11 +112,20 @@ class PreparedModel(keras.Model):
             state.allocate(trained["pool"], kernels, trained["positions"])
 
     def commit(self):
-        """Writes live weights and importances into the layers; changes no output."""
-        if self.training_state.pool is not None:
-            live = self.training_state.read()
-            for layer in masked_layers(self):
-                layer.commit(live)
+        """Writes live weights and importances into the layers; changes no output.
+
+        Kernels that were assigned from outside since the last time count, if nothing was learned
+        since: the pool follows them.
+        """
+        state = self.training_state
+        if state.pool is None:
+            return
+        if state.agrees():
+            self.reload_pool()
+        live = state.read()
+        for layer in masked_layers(self):
+            layer.commit(live)
+        state.agreed = live.pool
 
     def reload_pool(self):
         """Lets the pool follow kernels that were assigned from outside, `commit`'s other way."""
@@ -130,6 +139,17 @@ class PreparedModel(keras.Model):
                 placement = placements[layer.slot]
                 pool[placement.weights] = layer.read_channels(placement.channels).reshape(-1)
         assign(state.pool, pool)
+        state.agreed = pool
+
+    def set_weights(self, weights):
+        """Sets all weights, those in the pool included, as `get_weights` gave them."""
+        super().set_weights(weights)
+        self.training_state.agreed = None
+
+    def save_own_variables(self, store):
+        """Commits before the layers are saved."""
+        self.commit()
+        super().save_own_variables(store)
 
 
 class Attachment:

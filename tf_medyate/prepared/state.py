@@ -98,6 +98,8 @@ class TrainingState(keras.layers.Layer):
             layer, as far as it has not been committed to the layers.
         layout: int32 variable, the Layout of the draw.
         positions: Places in the net of the layers that may be drawn from.
+        agreed: float32 [pool_elements], the pool when it last held the same weights as the layers'
+            kernels; None if that is not known.
         steps: float32 variable [], steps since the draw.
         refresh: One of REFRESHES. Set before the step is traced.
     """
@@ -110,6 +112,7 @@ class TrainingState(keras.layers.Layer):
             setattr(self, name, None)
         self.sizes: Any = None  # of the layout
         self.positions: tuple[int, ...] = ()
+        self.agreed: Any = None
         self._kernels: Any = None  # of the layers that it was allocated for
         self.refresh = MEAN
 
@@ -161,7 +164,7 @@ class TrainingState(keras.layers.Layer):
 
     def release(self):
         """Gives the variables back."""
-        self.sizes = self._kernels = None
+        self.sizes = self._kernels = self.agreed = None
         for name in self._NAMES:
             if getattr(self, name) is not None:
                 delattr(self, name)
@@ -176,6 +179,10 @@ class TrainingState(keras.layers.Layer):
         """
         assign(self.layout, lay_out(self.sizes, self._kernels, draws, draw).joined())
         assign(self.steps, np.zeros((), np.float32))
+
+    def agrees(self) -> bool:
+        """The pool has not changed since it last agreed with the kernels."""
+        return self.agreed is not None and np.array_equal(self.agreed, read(self.pool))
 
     def _read_layout(self) -> PoolLayout:
         (pool,), (drawn,) = self.pool.shape, self.importance.shape
@@ -245,7 +252,7 @@ class TrainingState(keras.layers.Layer):
             self._clear()
             return
         self._allocate(pool.shape, importance.shape, layout.shape)
-        self.sizes = sizes
+        self.sizes, self.agreed = sizes, None
         for name, value in values.items():
             assign(getattr(self, name), value)
 

@@ -89,8 +89,8 @@ def full_mode(model: keras.Model):
     layers = masked_layers(model)
     before = [(layer, layer.mode, layer.state_of, layer.bias_trainable) for layer in layers]
     flags = [(variable, variable.trainable) for layer in layers for variable in layer.variables]
+    require_prepared(model).commit()
     for layer in layers:
-        layer.commit()
         layer.set_mode(FULL, train_bias=True)
     try:
         yield

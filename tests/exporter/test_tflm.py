@@ -59,6 +59,8 @@ def test_nothing_is_missing_and_nothing_is_from_the_static_runner(library):
     draw = {path.name for path in kernel_sources() if path.parent.name == "draw"}
     assert draw == {"sampler.cc", "sampler.h", "training_state.cc", "training_state.h"}
     assert "examples/train_step/train_step.cpp" in library.files
+    assert "library.properties" not in library.files, "it has no sketch, and no interpreter"
+    assert (library.folder / "about.txt").read_text().startswith("name=MeDyateTFLM\n")
     assert "12 ops" in str(library)
 
 

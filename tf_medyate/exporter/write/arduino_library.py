@@ -20,7 +20,9 @@ from tf_medyate.cpp_sources import SourcesError, source_root
 from tf_medyate.errors import OptionError
 
 PROPERTIES = "library.properties"
-_TEXTS = (("keywords.txt",), ("LICENSE.txt",))
+ABOUT = "about.txt"
+"""In place of library.properties where the folder is no Arduino library."""
+_TEXTS = (("keywords.txt",), ("LICENSE.txt",), (ABOUT,))
 
 LICENSE = """The examples and the sources under src/tflm_ops are part of tf_medyate, licensed under
 the Apache License, Version 2.0. You may obtain a copy of the License at
@@ -70,8 +72,8 @@ def check_library(folder: pathlib.Path, name: str) -> None:
     """
     if not folder.exists():
         return
-    properties = folder / PROPERTIES
-    ours = properties.is_file() and properties.read_text().startswith(f"name={name}\n")
+    about = [folder / file for file in (PROPERTIES, ABOUT)]
+    ours = any(file.is_file() and file.read_text().startswith(f"name={name}\n") for file in about)
     if not folder.is_dir() or (any(folder.iterdir()) and not ours):
         remedy = "Name another folder, or remove what lies there."
         expected = f"a new folder or one with the library {name}"
@@ -95,7 +97,7 @@ def write_library(
 
     Args:
         folder: The library's.
-        name: As library.properties has it.
+        name: As library.properties or about.txt has it.
         examples: Folders under `examples/` that are ours to replace.
         texts: Place in the folder -> content.
         files: Place in the folder -> file that is copied there.

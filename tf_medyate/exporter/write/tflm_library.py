@@ -19,10 +19,9 @@ from tf_medyate.exporter.memory.arena import HOST, Counts
 from tf_medyate.exporter.memory.placing import ALIGNMENT_BYTES
 from tf_medyate.exporter.ops import schema as op_schema
 from tf_medyate.exporter.write.arduino_library import (
+    ABOUT,
     LICENSE,
-    PROPERTIES,
     library_sources,
-    properties,
     template_folder,
     write_library,
 )
@@ -35,6 +34,14 @@ MODEL_HEADER = "medyate_train_model.h"
 MODEL_SOURCE = "medyate_train_model.cpp"
 EXAMPLE = "train_step"
 EXAMPLES = (EXAMPLE,)
+_ABOUT = f"""
+Training ops for TensorFlow Lite Micro, and one exported training step that uses them. Written by
+tf_medyate.
+
+This is no Arduino library: TFLM's interpreter, which is to run it, is not included. Add the files
+under src/ to a project that has TFLM at the commit of src/tflm_ops/kernels/tflm_abi.h, with src/ as
+an include path, and include {HEADER}. examples/{EXAMPLE} shows a training step.
+"""
 _BYTES_A_LINE = 20
 _KEYS = {op.name: op.key for op in op_schema.OPS}
 
@@ -86,7 +93,7 @@ def write_tflm_library(
     ops = ops_of(data)
     glue = template_folder() / "tflm"
     texts = {
-        PROPERTIES: _properties(name),
+        ABOUT: f"name={name}\n{_ABOUT}",
         "LICENSE.txt": LICENSE,
         f"src/{HEADER}": _header(ops),
         f"src/{MODEL_HEADER}": _model_header(manifest, HOST.planning_bytes(Counts.of_tflite(data))),
@@ -123,16 +130,6 @@ def ops_of(tflite: bytes) -> tuple[str, ...]:
     codes = [model.OperatorCodes(i) for i in range(model.OperatorCodesLength())]
     names = {code.CustomCode() or b"" for code in codes if code}
     return tuple(sorted(_KEYS[name.decode()] for name in names if name))
-
-
-def _properties(name: str) -> str:
-    text = properties(
-        name,
-        "Training ops for TensorFlow Lite Micro.",
-        "One exported training step and its custom ops, to be run by TFLM's interpreter, which is "
-        "not included. Written by tf_medyate.",
-    )
-    return text.replace(f"includes={name}.h", f"includes={HEADER}")
 
 
 def _header(ops: Iterable[str]) -> str:

@@ -31,13 +31,21 @@ def _register():
 class _WaitsForKeras(importlib.abc.MetaPathFinder):
     """Finds `keras` where it lies, and has us told when it has been imported."""
 
+    def __init__(self):
+        self._asks_others = False
+
     def find_spec(self, fullname, path, target=None):
         """The spec of `keras` as others find it, None for everything else."""
-        if fullname != "keras":
+        # Coverage tools and the like ask all other finders, too: us, in the middle of asking them.
+        if fullname != "keras" or self._asks_others:
             return None
-        others = [finder for finder in sys.meta_path if finder is not self]
-        specs = (finder.find_spec(fullname, path, target) for finder in others)
-        spec = next((found for found in specs if found is not None), None)
+        self._asks_others = True
+        try:
+            others = [finder for finder in sys.meta_path if finder is not self]
+            specs = (finder.find_spec(fullname, path, target) for finder in others)
+            spec = next((found for found in specs if found is not None), None)
+        finally:
+            self._asks_others = False
         if spec is not None and spec.loader is not None:
             execute = spec.loader.exec_module
 

@@ -30,3 +30,23 @@ def test_a_fresh_process_loads_a_prepared_model_after_nothing_but_imports(import
     lines = f"{imports}; print(type(keras.models.load_model({str(SAVED)!r})).__name__)"
     ran = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True)
     assert ran.stdout.strip() == "PreparedModel", ran.stderr
+
+
+@pytest.mark.parametrize("place", ["sys.meta_path.insert(0, Asks())", ""])
+def test_a_finder_that_asks_all_others_does_not_ask_for_ever(place):
+    """As coverage tools put one before all others, here before ours is there or after."""
+    lines = f"""
+import sys
+class Asks:
+    def find_spec(self, name, path, target=None):
+        for finder in sys.meta_path:
+            if finder is not self and (spec := finder.find_spec(name, path, target)):
+                return spec
+{place}
+import tf_medyate
+sys.meta_path.insert(0, Asks())
+import keras
+print(type(keras.models.load_model({str(SAVED)!r})).__name__)
+"""
+    ran = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True)
+    assert ran.stdout.strip() == "PreparedModel", ran.stderr[-2000:]

@@ -21,7 +21,7 @@ from tf_medyate.exporter.ir.values import SOFTMAX_CROSS_ENTROPY
 from tf_medyate.exporter.ops import schema as op_schema
 
 FORMAT = "tf_medyate plan"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 PLAN_FILE = "plan.json"
 TRAIN_FILE = "train.tflite"
 MODEL_FILE = "model.tflite"
@@ -105,8 +105,7 @@ class SamplerEntry:
     weighting: str
     sharpness: float
     core: float
-    draws_once: bool
-    resample_every: str | int
+    epochs_per_draw: int
     seed: int
     first_draw: int
     budget_amount: int

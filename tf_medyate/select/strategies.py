@@ -135,6 +135,13 @@ class Strategy:
         return self.trains != CHANNELS or self.resample_every == NEVER or self.sampling == SCHEME
 
     @property
+    def epochs_per_draw(self) -> int:
+        """Epochs that a draw lasts, 0 for ever: what an exported folder and a board are told."""
+        if self.draws_once:
+            return 0
+        return 1 if self.resample_every == EPOCH else int(self.resample_every)
+
+    @property
     def by_importance(self) -> bool:
         """Channels differ in strength."""
         return self.trains == CHANNELS and self.importance != EQUAL
@@ -194,9 +201,7 @@ class Strategy:
 
     def draw_number(self, epoch: int) -> int:
         """The number of the draw that is in force in an epoch counted from 0."""
-        if self.draws_once:
-            return 0
-        return epoch // (1 if self.resample_every == EPOCH else int(self.resample_every))
+        return epoch // self.epochs_per_draw if self.epochs_per_draw else 0
 
 
 def check_top_k(top_k: Any):

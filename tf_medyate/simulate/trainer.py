@@ -225,9 +225,8 @@ class TFLMTrainer:
         self.updates += 1
 
     def _draws_after(self, epoch: int) -> bool:
-        sampler = self.manifest.sampler
-        every = sampler.resample_every
-        return not sampler.draws_once and epoch % (1 if every == "epoch" else int(every)) == 0
+        every = self.manifest.sampler.epochs_per_draw
+        return every > 0 and epoch % every == 0
 
     def _changes(self, layer: LayerEntry, pool: np.ndarray) -> Iterator[tuple[str, Any, Any]]:
         """What a commit writes of a layer: name of a constant, its rows, their values."""

@@ -217,7 +217,7 @@ def _fields(
         (_bool(training.ends_in_softmax), "ends in a softmax"),
         (str(recipe.optimizer.batch_size), "samples a batch"),
         (_bool(recipe.optimizer.clip_norm > 0), "clips the gradients' norm"),
-        (str(_resample_every(training)), "epochs a draw"),
+        (str(training.recipe.strategy.epochs_per_draw), "epochs a draw"),
         (_schedule(recipe.optimizer.learning_rate), "learning rate"),
         ("kFactory" if device.factory_copy else "nullptr", "factory weights"),
         (str(classes - device.spare_classes), "named classes"),
@@ -229,14 +229,6 @@ def _fields(
 
 def _bool(value: bool) -> str:
     return "true" if value else "false"
-
-
-def _resample_every(training: TrainingGraph) -> int:
-    """Epochs from one draw to the next, 0 for never."""
-    strategy = training.recipe.strategy
-    if strategy.draws_once:
-        return 0
-    return 1 if strategy.resample_every == "epoch" else int(strategy.resample_every)
 
 
 def _schedule(rate: float | Mapping[str, Any]) -> str:

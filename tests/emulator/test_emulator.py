@@ -4,6 +4,7 @@ import argparse
 import concurrent.futures
 import shutil
 import socket
+import threading
 
 import numpy as np
 import pytest
@@ -268,3 +269,37 @@ def test_the_command_flashes_once_and_keeps_what_was_learned(tmp_path, monkeypat
     said = capsys.readouterr().out
     assert f"medyate device --port tcp:127.0.0.1:{port} status" in said
     assert "maths, ops and runtime" in said
+
+
+class TestCutWhile:
+    """When a request has changed the flash, and when it has not."""
+
+    class Board(EmulatedBoard):
+        """One whose request changes the flash and answers just after the second look at it."""
+
+        def _read(self, where):
+            data = super()._read(where)
+            self.looks += 1
+            if self.looks == 2:
+                self.go_on.set()
+                self.answered.wait()
+            return data
+
+    def cut(self, folder, data):
+        with self.Board(folder / "flash.bin") as board:
+            board.looks, board.go_on, board.answered = 0, threading.Event(), threading.Event()
+            board.flash_file.write_bytes(b"old")
+
+            def request():
+                board.go_on.wait()
+                board.flash_file.write_bytes(data)
+                threading.Timer(0.2, board.answered.set).start()  # The future is done by then.
+
+            return board.cut_while(request, delay_s=0)
+
+    def test_an_answer_between_two_looks_is_a_late_cut(self, tmp_path):
+        assert self.cut(tmp_path, b"new") is True
+
+    def test_no_change_is_refused(self, tmp_path):
+        with pytest.raises(EmulatorError, match="expected a change of the flash; received none"):
+            self.cut(tmp_path, b"old")

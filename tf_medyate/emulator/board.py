@@ -226,11 +226,13 @@ class EmulatedBoard:
         before = self._read(where)
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
             answer = pool.submit(request)
+            is_done = False
             while self._read(where) == before:
-                if answer.done():
+                if is_done:
                     remedy = "Learn something first."
                     raise EmulatorError("request", "a change of the flash", "none", remedy)
                 time.sleep(_WATCH_S)
+                is_done = answer.done()  # Before the next look: it may answer after it.
             time.sleep(delay_s)
             self.kill()
         if answer.exception() is not None and not isinstance(answer.exception(), LinkError):

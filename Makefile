@@ -65,7 +65,7 @@ test-cpp:
 # Every bit of the weight store's flash flipped, and millions of pairs.
 rot:
 	bazel test --test_env=MEDYATE_NIGHTLY=1 --test_timeout=3600 --nocache_test_results \
-	  //tests/tflm_ops:weight_store_rot_test
+	  //tests/tflm_ops/store:weight_store_rot_test
 
 # Each round prints its seed; SEED=... runs a round again.
 ROUNDS ?= 10

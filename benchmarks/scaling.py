@@ -160,7 +160,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 _COMPILE = (
     "arm-none-eabi-g++ -mcpu=cortex-m4 -mthumb -mfloat-abi=hard -mfpu=fpv4-sp-d16 -std=gnu++14 -Os "
     "-fno-exceptions -fno-rtti -fno-threadsafe-statics -ffunction-sections -I. "
-    "-T tests/tflm_ops/cortex_m/link.ld --specs=rdimon.specs -nostartfiles -Wl,--gc-sections"
+    "-T tests/tflm_ops/math/cortex_m/link.ld --specs=rdimon.specs -nostartfiles -Wl,--gc-sections"
 )
 _EMULATE = (
     "qemu-system-arm -M mps2-an386 -cpu cortex-m4 -nographic -icount shift=0 "
@@ -176,7 +176,7 @@ def updates():
         return
     with tempfile.TemporaryDirectory() as folder:
         image = f"{folder}/update.elf"
-        sources = ["benchmarks/cortex_m/update_op.cc", "tests/tflm_ops/cortex_m/startup.cc"]
+        sources = ["benchmarks/cortex_m/update_op.cc", "tests/tflm_ops/math/cortex_m/startup.cc"]
         for part in ("math", "kernels"):
             found = sorted((ROOT / "tflm_ops" / part).glob("*.cc"))
             sources += [str(path.relative_to(ROOT)) for path in found]

@@ -13,3 +13,6 @@ TEST_COPTS = [
     "-Wextra",
     "-Werror",
 ]
+
+# For tests with classes of libraries without type information, which UBSan would look for.
+NO_RTTI_TEST_COPTS = TEST_COPTS + ["-fno-sanitize=vptr"]

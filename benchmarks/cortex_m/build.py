@@ -17,8 +17,8 @@ _FLAGS = (
 _COMPILE = shlex.split(_FLAGS)
 _LINK_FLAGS = "--specs=rdimon.specs -nostartfiles -Wl,--gc-sections -Wl,--no-warn-rwx-segments"
 _LINK = shlex.split(_LINK_FLAGS)
-_START = ROOT / "tests/tflm_ops/cortex_m/startup.cc"
-_SCRIPT = ROOT / "tests/tflm_ops/cortex_m/link.ld"
+_START = ROOT / "tests/tflm_ops/math/cortex_m/startup.cc"
+_SCRIPT = ROOT / "tests/tflm_ops/math/cortex_m/link.ld"
 
 
 def missing_tools() -> list[str]:

@@ -6,7 +6,7 @@ import arduino_build
 import numpy as np
 import pytest
 from arduino_build import SENSOR, STAND_INS, Built, export, run, sketch_source, undefined
-from cpp_build import CORTEX_M4F, symbol
+from cpp_build import CORTEX_M4F, ROOT, symbol
 
 from tf_medyate.errors import OptionError
 from tf_medyate.exporter.board.fit import CODE_BYTES, STATIC_BYTES
@@ -164,16 +164,16 @@ def test_library_and_sketches_compile_for_the_board_and_need_no_heap(library, bu
 
 def test_the_sketch_in_the_documentation_compiles(built, tmp_path):
     arm = built(CORTEX_M4F)
-    text = (STAND_INS.parents[1] / "docs/arduino.md").read_text()
+    text = (ROOT / "docs/arduino.md").read_text()
     [sketch] = re.findall(r"```cpp\n(#include <MeDyate\.h>.*?)```", text, re.DOTALL)
     (tmp_path / "docs.ino").write_text(sketch)
     arm.compile(sketch_source(tmp_path / "docs.ino", tmp_path / "docs.cpp"))
 
 
 def test_the_documentation_names_what_there_is():
-    text = (STAND_INS.parents[1] / "docs/arduino.md").read_text()
+    text = (ROOT / "docs/arduino.md").read_text()
     headers = ("trainer/step_trainer.h", "store/weight_store.h")
-    source = "".join((STAND_INS.parents[1] / "tflm_ops" / name).read_text() for name in headers)
+    source = "".join((ROOT / "tflm_ops" / name).read_text() for name in headers)
     named = set(re.findall(r"`[^`\n]*\b(k[A-Z]\w+)`", text)) - {"kTrainOps", "kArenaBytes"}
     assert named <= set(re.findall(r"\bk[A-Z]\w+", source)), "names that are there"
     assert len(named) >= 12
@@ -231,13 +231,12 @@ def test_weights_lie_on_flash_pages_and_the_vectors_stay_in_front(image, bundle)
 def test_a_sketch_that_reaches_into_the_journal_cannot_write(end, weights, answer, tmp_path):
     ends = (f"-Wl,--defsym=__etext={end - 64:#x}", "-Wl,--defsym=__data_start__=0x20000200")
     program = tmp_path / "nano_flash_test"
-    root = STAND_INS.parents[1]
     run(
         [
-            *("c++", "-std=c++14", "-Wall", "-Wextra", "-Werror", "-no-pie", f"-I{root}", *ends),
+            *("c++", "-std=c++14", "-Wall", "-Wextra", "-Werror", "-no-pie", f"-I{ROOT}", *ends),
             "-Wl,--defsym=__data_end__=0x20000240",
             str(STAND_INS / "nano_flash_test.cc"),
-            str(root / "tflm_ops/device/nrf52840_flash.cc"),
+            str(ROOT / "tflm_ops/device/nrf52840_flash.cc"),
             "-o",
             str(program),
         ]

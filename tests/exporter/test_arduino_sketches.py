@@ -1,4 +1,4 @@
-"""The sketches at work: on a host, with a scripted board (tests/arduino/board.cc)."""
+"""The sketches at work: on a host, with a scripted board (tests/tflm_ops/arduino/board.cc)."""
 
 import re
 import subprocess

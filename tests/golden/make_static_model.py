@@ -1,4 +1,4 @@
-"""Writes tests/tflm_ops/static_model: a small network as C++, for step_trainer_test.cc.
+"""Writes tests/tflm_ops/trainer/static_model: a small network as C++, for step_trainer_test.cc.
 
 python tests/golden/make_static_model.py
 
@@ -18,7 +18,7 @@ from tf_medyate.exporter.lower.step import lower_training
 from tf_medyate.exporter.memory.planner import plan_memory
 from tf_medyate.exporter.write.cpp import CppModel, write_cpp
 
-FOLDER = pathlib.Path(__file__).resolve().parents[1] / "tflm_ops/static_model"
+FOLDER = pathlib.Path(__file__).resolve().parents[1] / "tflm_ops/trainer/static_model"
 
 
 def write(folder: pathlib.Path) -> CppModel:

@@ -1,4 +1,4 @@
-"""Compiles Arduino libraries and sketches as the IDE does, against stand-ins (tests/arduino)."""
+"""Compiles Arduino libraries and sketches as the IDE does, against tests/tflm_ops/arduino."""
 
 import concurrent.futures
 import dataclasses
@@ -14,7 +14,7 @@ import tf_medyate as md
 from tf_medyate.exporter.bundle import Bundle
 from tf_medyate.exporter.write.arduino import SensorInput
 
-STAND_INS = ROOT / "tests/arduino"
+STAND_INS = ROOT / "tests/tflm_ops/arduino"
 # Arduino's mbed core compiles so, but for STRICT; char has no sign there.
 _AS_ARDUINO = ("-std=gnu++14", "-funsigned-char", *STRICT)
 FLAGS = {

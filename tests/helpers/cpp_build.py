@@ -1,4 +1,4 @@
-"""Compiles a generated model with tests/tflm_ops/trainer_main.cc, for the host or a Cortex-M4F."""
+"""Compiles a generated model with tests/tflm_ops/trainer/trainer_main.cc, for host or board."""
 
 import dataclasses
 import functools
@@ -22,7 +22,7 @@ RUNTIME = (
     "trainer/step_trainer",
     "trainer/trainer_status",
 )
-CORTEX_M = ROOT / "tests/tflm_ops/cortex_m"
+CORTEX_M = ROOT / "tests/tflm_ops/math/cortex_m"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Toolchain:
 
     def program(self, model: pathlib.Path, library: pathlib.Path) -> pathlib.Path:
         """Compiles the generated sources in a folder and links the program beside them."""
-        main = str(ROOT / "tests/tflm_ops/trainer_main.cc")
+        main = str(ROOT / "tests/tflm_ops/trainer/trainer_main.cc")
         sources = ["medyate_model.cc", "medyate_weights.cc", main]
         program = model / f"run-{self.compiler}"
         self._compile([*sources, str(library), *self.link, "-o", program.name], model)

@@ -1,4 +1,4 @@
-"""What tests/tflm_ops/trainer_main.cc reads and writes, and the same training in TFLM."""
+"""What tests/tflm_ops/trainer/trainer_main.cc reads and writes, and the same training in TFLM."""
 
 import dataclasses
 import pathlib

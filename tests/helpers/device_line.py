@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MODEL_HASH = 0x0123456789ABCDEF  # scripted_handler.h
 WEIGHTS = 700
 _SOURCES = (
-    "tests/tflm_ops/device_host.cc",
+    "tests/tflm_ops/device/device_host.cc",
     "tflm_ops/device/framing.cc",
     "tflm_ops/device/session.cc",
     "tflm_ops/math/scalar.cc",

@@ -38,7 +38,10 @@ def build_library(folder):
 def build_board(export, library):
     """The program of an exported folder."""
     program = export / "board"
-    sources = [ROOT / "tests/tflm_ops/trainer_host.cc", *sorted((export / "cpp").glob("*.cc"))]
+    sources = [
+        ROOT / "tests/tflm_ops/device/trainer_host.cc",
+        *sorted((export / "cpp").glob("*.cc")),
+    ]
     words = [f"-I{export / 'cpp'}", *map(str, sources), str(library), "-o", str(program)]
     _compile(words, export)
     return program

@@ -3,8 +3,8 @@
 
 // The few C structs through which TFLM and an op talk, declared again so that the ops build without
 // TFLM's source. They describe TFLM at commit 88f8587 (wheel 0.dev20260203175027), compiled with
-// TF_LITE_STATIC_MEMORY, on 32-bit and 64-bit targets; tests/tflm_ops/upstream_test.cc compares
-// them with the real headers. What no op uses is a placeholder of the right size.
+// TF_LITE_STATIC_MEMORY, on 32-bit and 64-bit targets; tests/tflm_ops/kernels/upstream_test.cc
+// compares them with the real headers. What no op uses is a placeholder of the right size.
 //
 // The enumerations have no fixed underlying type because TFLM's have none: on a Cortex-M they
 // are one byte, on a host four.

@@ -7,7 +7,7 @@
 //
 // Every .cc file of tflm_ops that computes with floats includes it, and so does every header that
 // defines such functions; headers that only declare them leave their users' settings alone.
-// tests/tflm_ops/contraction_test.sh looks for fused instructions in the object code.
+// tests/tflm_ops/math/contraction_test.sh looks for fused instructions in the object code.
 
 #if defined(__FAST_MATH__)
 #error "tflm_ops fixes the order of every sum: compile it without -ffast-math."

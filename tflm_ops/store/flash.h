@@ -2,7 +2,7 @@
 #define TFLM_OPS_STORE_FLASH_H_
 
 // What the weight store asks of a flash memory. One implementation for each kind of board
-// (tflm_ops/device), one for tests that fails on demand (tests/tflm_ops/fake_flash.h).
+// (tflm_ops/device), one for tests that fails on demand (tests/tflm_ops/store/fake_flash.h).
 //
 // Offsets are in bytes. Flash is written in words of 4 bytes; a write turns ones into zeros, an
 // erase turns all bits of a page into ones.

@@ -1,0 +1,161 @@
+#include "tflm_ops/math/depthwise_conv2d.h"
+
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "tests/tflm_ops/support/test_util.h"
+#include "tflm_ops/math/conv2d.h"
+#include "tflm_ops/math/depthwise_conv2d_reference.h"
+
+namespace medyate {
+namespace math {
+namespace {
+
+const int kShapes = 400;
+
+// Multiplier 1 two times in three.
+ConvShape DrawDepthwise(Random* random, int largest_side, int largest_channels) {
+  ConvShape s = random->DrawShape(largest_side, largest_channels);
+  s.out_channels = s.in_channels * (random->Int(0, 2) == 0 ? random->Int(2, 3) : 1);
+  return s;
+}
+
+int RunOf(const ConvShape& s) { return s.h.kernel * s.w.kernel * s.out_channels / s.in_channels; }
+
+TEST(DepthwiseConv2dTest, ForwardEqualsReference) {
+  Random random(21);
+  for (int round = 0; round < kShapes; ++round) {
+    const ConvShape s = DrawDepthwise(&random, 11, 13);
+    SCOPED_TRACE(::testing::Message() << s);
+    const auto x = random.Floats(InputElements(s));
+    const auto w = random.Floats(s.in_channels * RunOf(s));
+    const auto bias = random.Floats(s.out_channels);
+    const float* b = random.Int(0, 3) == 0 ? nullptr : bias.data();
+    auto y = random.Floats(OutputElements(s));
+    auto expected = random.Floats(OutputElements(s));
+    DepthwiseConv2dForward(s, x.data(), w.data(), b, y.data());
+    reference::DepthwiseConv2dForward(s, x.data(), w.data(), b, expected.data());
+    ASSERT_TRUE(SameBits(expected, y));
+  }
+}
+
+TEST(DepthwiseConv2dTest, InputGradientEqualsReference) {
+  Random random(22);
+  for (int round = 0; round < kShapes; ++round) {
+    const ConvShape s = DrawDepthwise(&random, 11, 13);
+    SCOPED_TRACE(::testing::Message() << s);
+    const auto dy = random.Floats(OutputElements(s));
+    const auto w = random.Floats(s.in_channels * RunOf(s));
+    auto dx = random.Floats(InputElements(s));
+    auto expected = random.Floats(InputElements(s));
+    DepthwiseConv2dInputGradient(s, dy.data(), w.data(), dx.data());
+    reference::DepthwiseConv2dInputGradient(s, dy.data(), w.data(), expected.data());
+    ASSERT_TRUE(SameBits(expected, dx));
+  }
+}
+
+TEST(DepthwiseConv2dTest, SelectedChannelsEqualReference) {
+  Random random(23);
+  for (int round = 0; round < kShapes; ++round) {
+    const ConvShape s = DrawDepthwise(&random, 9, 13);
+    const int n = random.Int(0, s.in_channels);
+    SCOPED_TRACE(::testing::Message() << s << " N " << n);
+    const auto channels = random.Channels(s.in_channels, n);
+    const auto x = random.Floats(InputElements(s));
+    const auto dy = random.Floats(OutputElements(s));
+    const auto delta = random.Floats(n * RunOf(s));
+    auto y = random.Floats(OutputElements(s));
+    auto expected_y = y;
+    DepthwiseConv2dForwardDelta(s, x.data(), channels.data(), n, delta.data(), y.data());
+    reference::DepthwiseConv2dForwardDelta(s, x.data(), channels.data(), n, delta.data(),
+                                           expected_y.data());
+    ASSERT_TRUE(SameBits(expected_y, y));
+
+    auto dx = random.Floats(InputElements(s));
+    auto expected_dx = dx;
+    DepthwiseConv2dInputGradientDelta(s, dy.data(), channels.data(), n, delta.data(), dx.data());
+    reference::DepthwiseConv2dInputGradientDelta(s, dy.data(), channels.data(), n, delta.data(),
+                                                 expected_dx.data());
+    ASSERT_TRUE(SameBits(expected_dx, dx));
+
+    std::vector<float> stash(n * s.h.in * s.w.in);
+    StashChannels(x.data(), s.h.in * s.w.in, s.in_channels, channels.data(), n, stash.data());
+    auto dw = random.Floats(n * RunOf(s));
+    auto expected_dw = dw;
+    DepthwiseConv2dWeightGradientSelected(s, stash.data(), channels.data(), n, dy.data(),
+                                          dw.data());
+    reference::DepthwiseConv2dWeightGradientSelected(s, stash.data(), channels.data(), n, dy.data(),
+                                                     expected_dw.data());
+    ASSERT_TRUE(SameBits(expected_dw, dw));
+  }
+}
+
+TEST(DepthwiseConv2dTest, SelectedGradientIsSliceOfFullGradient) {
+  Random random(24);
+  for (int round = 0; round < 100; ++round) {
+    const ConvShape s = DrawDepthwise(&random, 9, 13);
+    const int n = random.Int(1, s.in_channels);
+    SCOPED_TRACE(::testing::Message() << s << " N " << n);
+    const auto all = random.Channels(s.in_channels, s.in_channels);
+    const auto drawn = random.Channels(s.in_channels, n);
+    const int pixels = s.h.in * s.w.in;
+    const auto x = random.Floats(InputElements(s));
+    const auto dy = random.Floats(OutputElements(s));
+    std::vector<float> stash(s.in_channels * pixels);
+    std::vector<float> full(s.in_channels * RunOf(s));
+    StashChannels(x.data(), pixels, s.in_channels, all.data(), s.in_channels, stash.data());
+    DepthwiseConv2dWeightGradientSelected(s, stash.data(), all.data(), s.in_channels, dy.data(),
+                                          full.data());
+    std::vector<float> selected(n * RunOf(s));
+    StashChannels(x.data(), pixels, s.in_channels, drawn.data(), n, stash.data());
+    DepthwiseConv2dWeightGradientSelected(s, stash.data(), drawn.data(), n, dy.data(),
+                                          selected.data());
+    std::vector<float> slice;
+    for (uint16_t c : drawn) {
+      slice.insert(slice.end(), full.begin() + c * RunOf(s), full.begin() + (c + 1) * RunOf(s));
+    }
+    ASSERT_TRUE(SameBits(slice, selected));
+  }
+}
+
+// As in conv2d_test.cc: linear, so nothing but rounding separates difference and gradient. A sum
+// has at most 25 products, and 150 outputs of size 5 enter the loss: 150 * 5 * 2^-24 = 5e-5.
+const float kStep = 0.5f;
+const double kRounding = 1e-4;
+
+TEST(DepthwiseConv2dReferenceTest, GradientsAreCentralDifferences) {
+  Random random(25);
+  for (int round = 0; round < 60; ++round) {
+    const ConvShape s = DrawDepthwise(&random, 5, 5);
+    const int n = random.Int(1, s.in_channels);
+    SCOPED_TRACE(::testing::Message() << s << " N " << n);
+    const auto channels = random.Channels(s.in_channels, n);
+    auto x = random.Floats(InputElements(s));
+    const auto w = random.Floats(s.in_channels * RunOf(s));
+    auto delta = random.Floats(n * RunOf(s));
+    const auto g = random.Floats(OutputElements(s));
+    std::vector<float> y(OutputElements(s));
+    const auto loss = [&] {
+      reference::DepthwiseConv2dForward(s, x.data(), w.data(), nullptr, y.data());
+      reference::DepthwiseConv2dForwardDelta(s, x.data(), channels.data(), n, delta.data(),
+                                             y.data());
+      return Dot(y, g);
+    };
+    std::vector<float> dx(InputElements(s));
+    reference::DepthwiseConv2dInputGradient(s, g.data(), w.data(), dx.data());
+    reference::DepthwiseConv2dInputGradientDelta(s, g.data(), channels.data(), n, delta.data(),
+                                                 dx.data());
+    ExpectGradient(loss, &x, dx, kStep, kRounding);
+
+    std::vector<float> stash(n * s.h.in * s.w.in);
+    StashChannels(x.data(), s.h.in * s.w.in, s.in_channels, channels.data(), n, stash.data());
+    std::vector<float> dw(n * RunOf(s));
+    reference::DepthwiseConv2dWeightGradientSelected(s, stash.data(), channels.data(), n, g.data(),
+                                                     dw.data());
+    ExpectGradient(loss, &delta, dw, kStep, kRounding);
+  }
+}
+
+}  // namespace
+}  // namespace math
+}  // namespace medyate

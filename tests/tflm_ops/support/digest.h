@@ -1,0 +1,154 @@
+#ifndef TESTS_TFLM_OPS_SUPPORT_DIGEST_H_
+#define TESTS_TFLM_OPS_SUPPORT_DIGEST_H_
+
+// One number for everything that tflm_ops/math computes on fixed inputs. Every host, compiler and
+// board must get the same; it needs no heap and no standard library, so that a board can.
+
+#include <stdint.h>
+#include <string.h>
+
+#include "tflm_ops/math/activations.h"
+#include "tflm_ops/math/conv2d.h"
+#include "tflm_ops/math/dense.h"
+#include "tflm_ops/math/depthwise_conv2d.h"
+#include "tflm_ops/math/fp_exact.h"
+#include "tflm_ops/math/losses.h"
+#include "tflm_ops/math/pooling.h"
+#include "tflm_ops/math/scalar.h"
+#include "tflm_ops/math/sgd.h"
+
+namespace medyate {
+namespace math {
+
+class Digest {
+ public:
+  // Computes everything; the result is the same for ever, unless an order of summation changes.
+  uint32_t Run() {
+    const ConvShape shapes[] = {
+        {UnitAxis(5), UnitAxis(5), 9, 7},
+        {SameAxis(7, 3, 1, 1), SameAxis(9, 3, 1, 1), 5, 6},
+        {SameAxis(8, 3, 2, 1), SameAxis(7, 5, 2, 1), 3, 5},
+        {ValidAxis(9, 3, 1, 2), ValidAxis(9, 2, 3, 1), 4, 4},
+        {UnitAxis(1), SameAxis(20, 5, 1, 1), 6, 9},
+    };
+    for (const ConvShape& shape : shapes) {
+      Layers(shape);
+      ConvShape depthwise = shape;
+      depthwise.out_channels = shape.in_channels;
+      Depthwise(depthwise);
+      depthwise.out_channels = shape.in_channels * 2;
+      Depthwise(depthwise);
+    }
+    Others();
+    return hash_;
+  }
+
+ private:
+  static const int kSize = 1500;
+
+  // Numbers in -1 .. 1 from a linear congruential generator.
+  void Draw(float* values) {
+    for (int i = 0; i < kSize; ++i) {
+      state_ = state_ * 1664525u + 1013904223u;
+      values[i] = static_cast<float>(static_cast<int32_t>(state_) >> 8) / 8388608.0f;
+    }
+  }
+
+  void DrawAll() {
+    Draw(a_);
+    Draw(b_);
+    Draw(d_);
+    Draw(out_);
+  }
+
+  // FNV-1a over the bits of n floats.
+  void Add(const float* values, int n) {
+    for (int i = 0; i < n; ++i) {
+      uint32_t bits;
+      memcpy(&bits, &values[i], sizeof(bits));
+      hash_ = (hash_ ^ bits) * 16777619u;
+    }
+  }
+
+  void Layers(const ConvShape& s) {
+    static const uint16_t kChannels[] = {0, 2};
+    const int outputs = s.h.out * s.w.out * s.out_channels;
+    const int run = s.h.kernel * s.w.kernel * s.out_channels;
+    DrawAll();
+    Conv2dForward(s, a_, b_, d_, out_);
+    Conv2dForwardDelta(s, a_, kChannels, 2, d_, out_);
+    Add(out_, outputs);
+    Conv2dInputGradient(s, a_, b_, out_);
+    Conv2dInputGradientDelta(s, a_, kChannels, 2, d_, out_);
+    Add(out_, s.h.in * s.w.in * s.in_channels);
+    DrawAll();
+    Conv2dWeightGradientSelected(s, d_, 2, a_, out_);
+    Add(out_, 2 * run);
+    DenseForward(s.in_channels, s.out_channels, a_, b_, d_, out_);
+    Add(out_, s.out_channels);
+  }
+
+  void Depthwise(const ConvShape& s) {
+    static const uint16_t kChannels[] = {0, 2};
+    const int run = s.h.kernel * s.w.kernel * (s.out_channels / s.in_channels);
+    DrawAll();
+    DepthwiseConv2dForward(s, a_, b_, d_, out_);
+    DepthwiseConv2dForwardDelta(s, a_, kChannels, 2, d_, out_);
+    Add(out_, s.h.out * s.w.out * s.out_channels);
+    DepthwiseConv2dInputGradient(s, a_, b_, out_);
+    DepthwiseConv2dInputGradientDelta(s, a_, kChannels, 2, d_, out_);
+    Add(out_, s.h.in * s.w.in * s.in_channels);
+    DrawAll();
+    DepthwiseConv2dWeightGradientSelected(s, d_, kChannels, 2, a_, out_);
+    Add(out_, 2 * run);
+  }
+
+  void Others() {
+    static uint8_t bits[kSize];
+    const PoolShape pool = {SameAxis(9, 3, 2, 1), ValidAxis(9, 2, 2, 1), 4};
+    const int pooled = pool.h.out * pool.w.out * pool.channels;
+    DrawAll();
+    MaxPoolForward(pool, a_, out_, bits);
+    Add(out_, pooled);
+    MaxPoolBackward(pool, bits, b_, out_);
+    Add(out_, 9 * 9 * 4);
+    AveragePoolForward(pool, a_, out_);
+    Add(out_, pooled);
+    AveragePoolBackward(pool, b_, out_);
+    Add(out_, 9 * 9 * 4);
+    GlobalAveragePoolForward(a_, 27, 5, out_);
+    Add(out_, 5);
+    HardSwishForward(a_, 100, out_);
+    Add(out_, 100);
+    HardSwishBackward(a_, b_, 100, out_);
+    Add(out_, 100);
+    LeakyReluForward(a_, 100, 0.3f, out_, bits);
+    GateBackward(bits, b_, 100, 0.3f, out_ + 100);
+    Add(out_, 200);
+    const float losses[] = {SoftmaxCrossEntropyForward(a_, 20, 3, out_),
+                            MeanSquaredErrorForward(a_, b_, 50), Sqrt(SumOfSquares(a_, 99)),
+                            ClipScale(SumOfSquares(a_, 99), 1.5f)};
+    Add(losses, 4);
+    Add(out_, 20);
+    DrawAll();
+    SgdStep({0.1f, 0.9f, 0.01f, true, 0.7f}, a_, 100, b_, d_, out_);
+    Add(out_, 100);
+    for (int i = 0; i < 1000; ++i) {
+      const float x = a_[i] * 90.0f;
+      const float results[] = {Exp(x), Log(x * x), Sqrt(x * x + 1.0f)};
+      Add(results, 3);
+    }
+  }
+
+  uint32_t state_ = 1;
+  uint32_t hash_ = 2166136261u;
+  float a_[kSize], b_[kSize], d_[kSize], out_[kSize];
+};
+
+// What Digest::Run returns everywhere.
+const uint32_t kDigest = 2731612296u;
+
+}  // namespace math
+}  // namespace medyate
+
+#endif  // TESTS_TFLM_OPS_SUPPORT_DIGEST_H_

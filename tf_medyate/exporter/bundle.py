@@ -47,7 +47,7 @@ from tf_medyate.exporter.write.tflite import to_tflite
 from tf_medyate.names import check_name
 from tf_medyate.prepared.folding import require_prepared, strip
 from tf_medyate.prepared.model import PreparedModel
-from tf_medyate.spec import BYTES, LayerSpec, MemoryBudget, format_bytes
+from tf_medyate.spec import BYTES, LayerSpec, MemoryBudget, UpdatePlan, format_bytes
 
 _MOST_NAME_BYTES = 250
 # What `medyate export` puts beside the rest.
@@ -109,7 +109,7 @@ def _left(memory: MemoryEntry, budget: MemoryBudget) -> str:
 def export(
     model: PreparedModel,
     out: str | pathlib.Path,
-    medyate: MeDyate | None = None,
+    medyate: MeDyate | UpdatePlan | None = None,
     arena_limit: int | str | MemoryBudget | None = None,
     representative_data: Any = None,
     firmware: FirmwareOptions | None = None,
@@ -125,7 +125,8 @@ def export(
             (one training step), model.keras (the model, for what comes back from a board) and
             plan.json. An earlier export there is replaced by the new one as a whole; other files
             stay.
-        medyate: The MeDyate callback that fine-tuned the model, or was given it by `set_model`.
+        medyate: The MeDyate callback that fine-tuned the model, or was given it by `set_model`;
+            or an UpdatePlan: the device trains its channels and the heads, and never draws.
         arena_limit: Largest arena that TFLM may be given for train.tflite, in bytes ("128KiB").
         representative_data: Samples [n, ...] to calibrate int8 with; also a tf.data.Dataset or a
             function, as `write_inference` takes them.
@@ -136,7 +137,7 @@ def export(
         What was written.
 
     Raises:
-        NotPreparedError, PlanError: Model and callback do not belong together.
+        NotPreparedError, PlanError: Model and callback, or plan, do not belong together.
         OptionError: Loss, optimizer or strategy cannot run on a device.
         UnsupportedLayerError: A layer cannot be exported.
         ArenaLimitError: The arena would be larger; the error says by how many bytes.

@@ -21,7 +21,7 @@ from tf_medyate.exporter.memory.arena import ArenaPrediction, predict_arena
 from tf_medyate.exporter.memory.planner import ArenaLimitError, MemoryPlan, plan_memory
 from tf_medyate.prepared.folding import require_prepared
 from tf_medyate.prepared.model import PreparedModel
-from tf_medyate.spec import BYTES, MemoryBudget
+from tf_medyate.spec import BYTES, MemoryBudget, UpdatePlan
 
 _FAST_SCRATCH_CHANNELS = 4
 
@@ -56,7 +56,7 @@ class ExportPlan:
 
 def check_export(
     model: PreparedModel,
-    medyate: MeDyate,
+    medyate: MeDyate | UpdatePlan,
     arena_limit: int | str | MemoryBudget | None = None,
     firmware: FirmwareOptions | None = None,
 ) -> ExportPlan:
@@ -64,8 +64,9 @@ def check_export(
 
     Args:
         model: A prepared, compiled model.
-        medyate: Its callback. Before it has seen the model (in `fit`, or by `set_model`) every
-            layer is taken to be trained, and arena and board are not checked.
+        medyate: Its callback, or an UpdatePlan. Before a callback has seen the model (in `fit`,
+            or by `set_model`) every layer is taken to be trained, and arena and board are not
+            checked.
         arena_limit: As `md.export`.
         firmware: As `md.export`.
 
@@ -73,7 +74,7 @@ def check_export(
         What would be exported; prints itself in a line or two.
 
     Raises:
-        NotPreparedError, PlanError: Model and callback do not belong together.
+        NotPreparedError, PlanError: Model and callback, or plan, do not belong together.
         OptionError: Loss, optimizer, strategy or firmware option cannot run on a device.
         UnsupportedLayerError: A layer cannot be exported.
         ArenaLimitError: The arena would be larger; the error says by how many bytes.

@@ -1,4 +1,4 @@
-"""How the exported step trains: read off a prepared model and its MeDyate callback.
+"""How the exported step trains: read off a prepared model and its MeDyate callback, or a plan.
 
 Example:
     >>> recipe = recipe_of(model, medyate)       # after medyate.set_model(model), or a fit
@@ -18,12 +18,13 @@ from tf_medyate.callback import MeDyate
 from tf_medyate.cost import CostModel
 from tf_medyate.errors import NotPreparedError, OptionError, PlanError
 from tf_medyate.exporter.lower.compiled import Sgd, loss_of, sgd_of
+from tf_medyate.exporter.lower.fixed_plan import fixed_plan
 from tf_medyate.exporter.ops.schema import ImportanceRule
 from tf_medyate.prepared.folding import layer_specs
 from tf_medyate.prepared.layers import masked_layers
 from tf_medyate.prepared.model import PreparedModel
 from tf_medyate.select.strategies import PRESETS, Strategy
-from tf_medyate.spec import RUNNING, WEIGHTS, LayerSpec, MemoryBudget
+from tf_medyate.spec import RUNNING, WEIGHTS, LayerSpec, MemoryBudget, UpdatePlan
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,13 +84,16 @@ def recipe_of(model: PreparedModel, medyate: Any) -> TrainingRecipe:
 
     Args:
         model: A prepared, compiled model. What is live in its pool is committed.
-        medyate: The callback that fine-tuned it, or that was given it by `set_model`.
+        medyate: The callback that fine-tuned it, or that was given it by `set_model`; or an
+            UpdatePlan, which is then trained for good.
 
     Raises:
         NotPreparedError: The model is not prepared, or the callback has not seen it.
-        PlanError: The callback was attached to another model, or to this one as it was before.
+        PlanError: Callback or plan belong to another model, or to this one as it was before.
         OptionError: Loss, optimizer or strategy cannot run on a device; the error says which can.
     """
+    if isinstance(medyate, UpdatePlan):
+        return _recipe_of_plan(model, medyate)
     _check_plan(medyate)
     if medyate.attached_model is None:
         raise NotPreparedError(
@@ -119,6 +123,29 @@ def recipe_of(model: PreparedModel, medyate: Any) -> TrainingRecipe:
         from_logits=loss.from_logits,
         optimizer=optimizer,
         importance_rule=_importance_rule(medyate.strategy),
+    )
+
+
+def _recipe_of_plan(model: PreparedModel, plan: UpdatePlan) -> TrainingRecipe:
+    loss, optimizer = loss_of(model), sgd_of(model)
+    specs = layer_specs(model)
+    cost = CostModel(optimizer_slots=int(optimizer.momentum > 0), accumulate=optimizer.accumulates)
+    fixed = fixed_plan(plan, specs, cost)
+    model.commit()
+    return TrainingRecipe(
+        specs=specs,
+        kept=fixed.kept,
+        whole=_whole(specs, fixed.strategy.trains_all),
+        cost=fixed.cost,
+        budget=fixed.budget,
+        strategy=fixed.strategy,
+        seed=plan.seed,
+        first_draw=plan.draw,
+        prior=fixed.prior,
+        loss=loss.kind,
+        from_logits=loss.from_logits,
+        optimizer=optimizer,
+        importance_rule=_importance_rule(fixed.strategy),
     )
 
 
@@ -164,9 +191,9 @@ def _check_plan(medyate: Any):
     if not isinstance(medyate, MeDyate):
         raise OptionError(
             "medyate",
-            "a MeDyate callback",
+            "a MeDyate callback or an UpdatePlan",
             type(medyate).__name__,
-            "Pass the callback that fit ran with.",
+            "Pass the callback that fit ran with, or what sample_channels drew.",
         )
     strategy = medyate.strategy
     if not strategy.runs_on_device:

@@ -76,11 +76,11 @@ def paired(ours: npt.ArrayLike, theirs: npt.ArrayLike) -> Paired:
     if count < 2 or spread <= 1e-12 * max(1.0, abs(mean)):
         nan = math.nan
         return Paired(count, mean, nan, (nan, nan), nan, nan, better)
-    error = spread / math.sqrt(count)
-    low = mean - float(scipy.stats.t.ppf(1 - ALPHA, count - 1)) * error
-    half = float(scipy.stats.t.ppf(1 - ALPHA / 2, count - 1)) * error
-    p = float(scipy.stats.ttest_1samp(difference, 0).pvalue)
-    return Paired(count, mean, low, (mean - half, mean + half), p, mean / spread, better)
+    test = scipy.stats.ttest_1samp(difference, 0)
+    low, high = map(float, test.confidence_interval(1 - ALPHA))
+    one_sided = float(test.confidence_interval(1 - 2 * ALPHA).low)
+    p, effect = float(test.pvalue), mean / spread
+    return Paired(count, mean, one_sided, (low, high), p, effect, better)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

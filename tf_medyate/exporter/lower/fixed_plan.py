@@ -4,8 +4,9 @@ A device knows draws, not lists. So it is told to take the strongest channels, o
 for those of the plan and 0 for all others, in exactly the room that these take.
 
 Example:
-    >>> plan = md.sample_channels(md.layer_specs(model), {}, "8KiB", weighting="uniform")
-    >>> fixed_plan(plan, md.layer_specs(model), CostModel()).kept
+    >>> specs, kept = md.layer_specs(model), ("stem", "body")
+    >>> plan = md.sample_channels(specs, {}, "8KiB", kept=kept, weighting="uniform")
+    >>> fixed_plan(plan, specs, CostModel()).kept
     ('stem', 'body')
 """
 

@@ -15,6 +15,7 @@ from tf_medyate.bench.run.execute import Executor
 from tf_medyate.bench.run.material import Stream, batches
 from tf_medyate.data.registry import Task
 from tf_medyate.errors import OptionError
+from tf_medyate.json_values import build
 
 RECIPE = FineTuneRecipe(2, 16, 0.02, calibration=32, published=False, most_train=48, most_test=60)
 
@@ -172,7 +173,7 @@ def test_a_run_with_crops_is_another_run_and_can_be_repeated():
     plain = Run("ds_cnn", "digits", 0, 0, "head", None, RECIPE)
     run = dataclasses.replace(plain, recipe=dataclasses.replace(RECIPE, augment="crop"))
     assert run.key != plain.key
-    assert Run.from_dict(run.to_dict()) == run
+    assert build(Run, dataclasses.asdict(run)) == run
     first, second, without = (Executor()(r) for r in (run, run, plain))
     assert first.curve == second.curve
     assert first.accuracy_after == second.accuracy_after

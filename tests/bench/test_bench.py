@@ -32,6 +32,7 @@ from tf_medyate.bench.run.store import Store
 from tf_medyate.commands import bench as command
 from tf_medyate.errors import BudgetTooSmallError, OptionError
 from tf_medyate.files import OutputError
+from tf_medyate.json_values import build
 from tf_medyate.select.strategies import PRESETS
 
 SILENT = Console(quiet=True)
@@ -76,7 +77,7 @@ def test_keys_hold_still_and_follow_everything_a_result_depends_on():
     assert len({run.key, *(other.key for other in others)}) == 1 + len(others)
     assert {o.group == run.group for o in others[2:4]} == {True}
     assert not any(o.group == run.group for o in others[:2] + others[4:])
-    assert Run.from_dict(json.loads(json.dumps(run.to_dict()))) == run
+    assert build(Run, json.loads(json.dumps(dataclasses.asdict(run)))) == run
 
 
 def test_strategies_are_split_at_names_not_at_options():

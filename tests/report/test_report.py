@@ -474,10 +474,10 @@ def test_json_takes_numpy_numbers_from_plans(report):
 @pytest.mark.parametrize(
     ("text", "received"),
     [
-        ("not json", "something else"),
-        ("[1]", "JSON of something else"),
+        ("not json", "a readable JSON text"),
+        ("[1]", "a JSON object; received list"),
         ('{"format": "tf_medyate.report", "version": 99}', "version 99"),
-        ('{"format": "tf_medyate.report", "version": 1}', "a damaged one: KeyError"),
+        ('{"format": "tf_medyate.report", "version": 1}', "TrainingReport with budget, cost"),
     ],
 )
 def test_other_json_is_refused_with_a_remedy(text, received):

@@ -192,8 +192,9 @@ def test_files_of_other_nets_or_damaged_ones_are_refused(model, tmp_path):
         with pytest.raises(errors.OptionError, match=match):
             load_ranking(path, specs)
 
-    refused(text[:-9], "a readable JSON file")
-    refused("[]", "tf_medyate ranking")
+    refused(text[:-9], r"a readable ranking\.json")
+    refused("[]", "a JSON object")
+    refused("{}", "tf_medyate ranking")
     refused(content | {"version": 9}, "version 1")
     refused(content | {"layers": content["layers"][1:]}, "layers beside the head")
     refused(content | {"layers": 3}, "a list of layers")

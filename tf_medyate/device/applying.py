@@ -7,7 +7,6 @@ Example:
 
 from __future__ import annotations
 
-import json
 import pathlib
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ import numpy as np
 from tf_medyate.device.delta import DeltaError, SparseDelta
 from tf_medyate.errors import PlanError
 from tf_medyate.exporter.write.region import RegionLayout, WeightPlace
+from tf_medyate.json_values import build, read_object
 from tf_medyate.kernel_order import as_keras, channel_first
 
 if TYPE_CHECKING:
@@ -31,16 +31,13 @@ def read_layout(path: str | pathlib.Path) -> RegionLayout:
         DeltaError: There is no such file, or it says something else.
     """
     try:
-        entries = json.loads(pathlib.Path(path).read_text())
-        places = tuple(WeightPlace(**place) for place in entries["places"])
-        layout = RegionLayout(int(entries["model_hash"], 16), int(entries["weights"]), places)
-        numbers = [n for p in places for n in (p.kernel_offset, p.bias_offset)]
-        if not all(isinstance(number, int) for number in numbers) or not (
-            0 <= layout.model_hash < 1 << 64 and 0 <= layout.weights <= _MOST_WEIGHTS
-        ):
+        entries = read_object(pathlib.Path(path))
+        entries["model_hash"] = int(str(entries.get("model_hash")), 16)
+        layout = build(RegionLayout, entries)
+        if not (0 <= layout.model_hash < 1 << 64 and 0 <= layout.weights <= _MOST_WEIGHTS):
             raise ValueError("numbers out of range")
         return layout
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except ValueError as error:
         remedy = "Give the layout that was written along with the firmware."
         raise DeltaError("layout", "a weights layout", f"{path}: {error}", remedy) from None
 

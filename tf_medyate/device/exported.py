@@ -9,7 +9,6 @@ Example:
 from __future__ import annotations
 
 import dataclasses
-import json
 import pathlib
 import zlib
 
@@ -46,15 +45,16 @@ def read_export(path: str | pathlib.Path) -> Exported:
     layout_file = path if path.suffix == ".json" else path / LAYOUT_FILE
     layout = read_layout(layout_file)
     remedy = "Name the folder that `medyate export` wrote for this firmware, or export again."
+    expected = f"factory weights beside {layout_file}"
+    if layout.factory is None:
+        raise DeltaError("export", expected, "none", remedy)
     try:
-        entry = json.loads(layout_file.read_text())["factory"]
-        file = layout_file.parent / pathlib.PurePath(entry["file"]).name
+        file = layout_file.parent / pathlib.PurePath(layout.factory.file).name
         # A file of another size is not read.
         data = file.read_bytes() if file.stat().st_size == 4 * layout.weights else b""
-        crc = int(entry["crc32"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        expected = f"factory weights beside {layout_file}"
+    except (OSError, ValueError) as error:
         raise DeltaError("export", expected, f"{type(error).__name__}: {error}", remedy) from None
+    crc = layout.factory.crc32
     if len(data) != 4 * layout.weights or zlib.crc32(data) != crc:
         expected = f"{4 * layout.weights:,} bytes of factory weights with CRC-32 {crc:#010x}"
         received = f"{len(data):,} bytes with {zlib.crc32(data):#010x}"

@@ -12,13 +12,12 @@ import dataclasses
 import hashlib
 import json
 import pathlib
-import types
-import typing
-from typing import Any
+from typing import Any, NoReturn
 
 from tf_medyate.errors import MedyateError
 from tf_medyate.exporter.ir.values import SOFTMAX_CROSS_ENTROPY
 from tf_medyate.exporter.ops import schema as op_schema
+from tf_medyate.json_values import JsonError, build, read_object, require
 
 FORMAT = "tf_medyate plan"
 FORMAT_VERSION = 2
@@ -184,7 +183,7 @@ class Manifest:
 
 def write_manifest(manifest: Manifest, path: str | pathlib.Path) -> None:
     """Writes plan.json, with a digest of its own content."""
-    content = {"format": FORMAT, "format_version": FORMAT_VERSION, **dataclasses.asdict(manifest)}
+    content = _marked(dataclasses.asdict(manifest))
     content["digest"] = _digest(content)
     pathlib.Path(path).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
@@ -196,25 +195,18 @@ def read_manifest(path: str | pathlib.Path) -> Manifest:
         BundleError: It is missing, damaged, or of a version that this package does not read.
     """
     path = pathlib.Path(path)
-    content = _load(path)
-    found = (content.pop("format", None), content.get("format_version"))
-    if found != (FORMAT, FORMAT_VERSION):
-        _refuse(
-            path,
-            f'"{FORMAT}", version {FORMAT_VERSION}',
-            f"{found[0]!r}, version {found[1]!r}",
-            "Export the model again with this version of tf_medyate.",
-        )
-    digest = content.pop("digest", None)
-    if digest != _digest({"format": FORMAT, **content}):
-        _refuse(
-            path,
-            "content that its digest fits",
-            "another",
-            "It was damaged or edited: export the model again.",
-        )
-    del content["format_version"]
-    manifest = _build(Manifest, content, path, PLAN_FILE)
+    remedy = "Name a folder that medyate export wrote."
+    try:
+        content = read_object(path)
+        remedy = "Export the model again with this version of tf_medyate."
+        require(content, format=FORMAT, format_version=FORMAT_VERSION)
+        remedy = "It was damaged or edited: export the model again."
+        digest = content.pop("digest", None)
+        if digest != _digest(_marked(content)):
+            raise JsonError("content that its digest fits", "another")
+        manifest = build(Manifest, content)
+    except JsonError as error:
+        raise BundleError(str(path), error.expected, error.received, remedy) from error
     if manifest.op_schema_version != op_schema.VERSION:
         _refuse(
             path,
@@ -250,15 +242,8 @@ def file_entry(data: bytes) -> FileEntry:
     return FileEntry(hashlib.sha256(data).hexdigest(), len(data))
 
 
-def _load(path: pathlib.Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        remedy = "Name a folder that medyate export wrote."
-        raise BundleError(str(path), "a readable plan.json", str(error), remedy) from error
-    if not isinstance(content, dict):
-        _refuse(path, "a JSON object", type(content).__name__, "Export the model again.")
-    return content
+def _marked(content: dict[str, Any]) -> dict[str, Any]:
+    return {"format": FORMAT, "format_version": FORMAT_VERSION, **content}
 
 
 def _digest(content: dict[str, Any]) -> str:
@@ -266,44 +251,5 @@ def _digest(content: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _build(kind: Any, value: Any, path: pathlib.Path, where: str) -> Any:
-    """A value of a type of this module, checked against it."""
-    origin = typing.get_origin(kind)
-    if dataclasses.is_dataclass(kind):
-        return _build_dataclass(kind, value, path, where)
-    if origin in (typing.Union, types.UnionType):
-        matching = [k for k in typing.get_args(kind) if _matches(k, value)]
-        if matching:
-            return _build(matching[0], value, path, where)
-    elif _matches(kind, value):
-        arguments = typing.get_args(kind)
-        if origin is list:
-            items = enumerate(value)
-            return [_build(arguments[0], item, path, f"{where}[{i}]") for i, item in items]
-        if origin is dict:
-            return {k: _build(arguments[1], v, path, f"{where}.{k}") for k, v in value.items()}
-        return value
-    return _refuse(path, f"{where} of type {kind}", type(value).__name__, "Export again.")
-
-
-def _build_dataclass(kind: Any, value: Any, path: pathlib.Path, where: str) -> Any:
-    hints = typing.get_type_hints(kind)
-    if not isinstance(value, dict) or set(value) != set(hints):
-        received = sorted(value) if isinstance(value, dict) else type(value).__name__
-        _refuse(path, f"{where} with {sorted(hints)}", str(received), "Export the model again.")
-    return kind(**{n: _build(h, value[n], path, f"{where}.{n}") for n, h in hints.items()})
-
-
-def _matches(kind: Any, value: Any) -> bool:
-    if kind is Any:
-        return True
-    plain = typing.get_origin(kind) or kind
-    if plain is float:
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
-    if plain is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    return isinstance(value, plain)
-
-
-def _refuse(path: pathlib.Path, expected: str, received: str, remedy: str) -> typing.NoReturn:
+def _refuse(path: pathlib.Path, expected: str, received: str, remedy: str) -> NoReturn:
     raise BundleError(str(path), expected, received, remedy)

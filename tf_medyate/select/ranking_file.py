@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 
 from tf_medyate.errors import OptionError
 from tf_medyate.files import check_file, write_text
+from tf_medyate.json_values import JsonError, read_object, require
 from tf_medyate.select.gradients import ChannelGradients, LayerGradient
 from tf_medyate.spec import LayerSpec
 
@@ -112,12 +113,10 @@ def _is_measure(value: Any) -> bool:
 
 def _read(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     try:
-        content = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        _refuse(path, "a readable JSON file", str(error))
-    known = isinstance(content, dict) and content.get("format") == FORMAT
-    if not known or content.get("version") != VERSION:
-        _refuse(path, f'"{FORMAT}", version {VERSION}', "another format or version")
+        content = read_object(pathlib.Path(path))
+        require(content, format=FORMAT, version=VERSION)
+    except JsonError as error:
+        _refuse(path, error.expected, error.received)
     layers = content.get("layers")
     if not isinstance(layers, list) or not all(isinstance(entry, dict) for entry in layers):
         _refuse(path, "a list of layers", type(layers).__name__)

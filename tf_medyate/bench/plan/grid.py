@@ -67,20 +67,6 @@ class Run:
         """As plain values, for JSON."""
         return dataclasses.asdict(self) | {"format": FORMAT}
 
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Run:
-        """Reads what `to_dict` wrote.
-
-        Raises:
-            KeyError, TypeError, ValueError: Written by another version, or damaged.
-        """
-        values = dict(values)
-        if (version := values.pop("format")) != FORMAT:
-            raise ValueError(f"format {version} where {FORMAT} is expected")
-        budget = values.pop("budget")
-        recipe = FineTuneRecipe(**values.pop("recipe"))
-        return cls(**values, budget=budget and Budget(**budget), recipe=recipe)
-
     def __str__(self) -> str:
         budget = f" at {self.budget}" if self.budget else ""
         return (

@@ -10,9 +10,9 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping
-from typing import Any
 
-from tf_medyate.bench.plan.grid import Run
+from tf_medyate.bench.plan.grid import FORMAT, Run
+from tf_medyate.json_values import build, read_object, require
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,17 +86,14 @@ class Result:
         Raises:
             ValueError: The text is no such JSON, of another version, or does not agree with itself.
         """
-        try:
-            values: dict[str, Any] = json.loads(text)
-            key = values.pop("key")
-            run = Run.from_dict(values.pop("run"))
-            curve = {name: tuple(numbers) for name, numbers in values.pop("curve").items()}
-            result = cls(run=run, curve=curve, **values)
-            accuracies = (result.accuracy_before, result.accuracy_after)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"not a result of this version: {error!r}") from error
-        if key != run.key:
-            raise ValueError(f"key {key} does not belong to the run, whose key is {run.key}")
-        if not all(isinstance(a, float) and 0 <= a <= 1 for a in accuracies):
+        values = read_object(text)
+        key, run = values.pop("key", None), values.get("run")
+        if isinstance(run, dict):
+            require(run, format=FORMAT)
+        result = build(cls, values)
+        if key != result.run.key:
+            raise ValueError(f"key {key} does not belong to the run, whose key is {result.run.key}")
+        accuracies = (result.accuracy_before, result.accuracy_after)
+        if not all(0 <= a <= 1 for a in accuracies):
             raise ValueError(f"accuracies {accuracies} are not shares from 0 to 1")
         return result

@@ -40,6 +40,14 @@ class WeightPlace:
 
 
 @dataclasses.dataclass(frozen=True)
+class FactoryFile:
+    """The weights that a device leaves the factory with: a file beside the layout, its CRC-32."""
+
+    file: str
+    crc32: int
+
+
+@dataclasses.dataclass(frozen=True)
 class RegionLayout:
     """The weights region of an export: what lies where. Floats that nobody owns are 0.
 
@@ -47,11 +55,13 @@ class RegionLayout:
         model_hash: Of the export, 64 bits.
         weights: Floats of the region.
         places: The layers in it.
+        factory: Where its first content lies; None of a layout without.
     """
 
     model_hash: int
     weights: int
     places: tuple[WeightPlace, ...]
+    factory: FactoryFile | None = None
 
     @classmethod
     def of(cls, cpp: CppModel, layers: Iterable[LayerEntry]) -> RegionLayout:
@@ -85,6 +95,5 @@ def write_layout(layout: RegionLayout, factory: np.ndarray, path: str | pathlib.
     path = pathlib.Path(path)
     data = np.ascontiguousarray(factory, "<f4").tobytes()
     path.with_suffix(".bin").write_bytes(data)
-    entries = json.loads(layout.to_json())
-    factory_entry = {"file": path.with_suffix(".bin").name, "crc32": zlib.crc32(data)}
-    path.write_text(json.dumps({**entries, "factory": factory_entry}, indent=1) + "\n")
+    entry = FactoryFile(path.with_suffix(".bin").name, zlib.crc32(data))
+    path.write_text(dataclasses.replace(layout, factory=entry).to_json() + "\n")

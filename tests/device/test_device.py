@@ -166,7 +166,7 @@ def test_errors_teach(start):
             board.step(np.zeros(6), 0)
         with pytest.raises(NonFiniteDataError):
             board.predict(np.full((2, 3), np.nan))
-        for label in (4, -1, 0.5):
+        for label in (4, -1, 0.5, [0.5, 0.5, 0, 0]):
             with pytest.raises(LabelError, match="from 0 to 3"):
                 board.step(np.zeros((2, 3)), label)
         board.enrol("a")

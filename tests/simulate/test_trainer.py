@@ -189,10 +189,20 @@ def test_wrong_samples_and_labels_are_refused_and_change_nothing(exported):
     broken[0, 0, 0] = np.nan
     with pytest.raises(NonFiniteDataError, match="NaN"):
         trainer.step(broken, 0)
-    for label in (-1, CLASSES, 1.0, [0, 1], "1"):
+    mixtures = ([0, 0.5, 0.5, 0], [1, 1, 0, 0], [0, 0, 0, 0], [0, 2, 0, 0], [[0], [1], [0], [0]])
+    for label in (-1, CLASSES, 1.0, [0, 1], "1", *mixtures, [0, np.nan, 1, 0]):
         with pytest.raises(LabelError, match="label: expected a class from 0 to 3"):
             trainer.step(sample, label)
     np.testing.assert_array_equal(trainer.predict(sample), before)
+
+
+def test_a_one_hot_label_is_its_class(exported):
+    case, bundle = exported
+    numbers, rows = TFLMTrainer(bundle), TFLMTrainer(bundle)
+    y = np.eye(CLASSES)[case.y]
+    for sample, label, row in zip(case.x[:8], case.y, y, strict=False):
+        assert numbers.step(sample, label) == rows.step(sample, row)
+    assert numbers.accuracy(case.x, case.y) == rows.accuracy(case.x, y)
 
 
 def test_a_loss_that_is_not_finite_changes_nothing(tmp_path):

@@ -24,7 +24,8 @@ from tf_medyate.device.link import DeviceError, Link
 from tf_medyate.device.names import read_names
 from tf_medyate.device.protocol import DeviceStatus, Region, RequestKind
 from tf_medyate.device.transport import BAUD_RATE, LinkError, Transport, open_transport
-from tf_medyate.errors import DataError, LabelError, NonFiniteDataError, OptionError
+from tf_medyate.errors import NonFiniteDataError, OptionError
+from tf_medyate.lesson import check_label, check_sample
 from tf_medyate.names import check_name
 
 TIMEOUT_S = 3.0
@@ -130,7 +131,8 @@ class DeviceClient:
 
         Args:
             sample: [...], the shape of `info.sample_shape`; any number dtype.
-            label: The class, or the target [outputs] of a model without classes.
+            label: The class, as a number or a one-hot row; or the target [outputs] of a model
+                without classes.
 
         Returns:
             The sample's loss before the update.
@@ -321,39 +323,11 @@ class DeviceClient:
         return _checked(kind, self.link.request(kind, request))
 
     def _sample(self, sample: Any) -> bytes:
-        shape = self.info.sample_shape
-        x = np.asarray(sample)
-        if x.shape not in (shape, (1, *shape)) or x.dtype.kind not in "biuf":
-            raise DataError(
-                "sample",
-                f"numbers of shape {shape}",
-                f"{x.dtype} of shape {x.shape}",
-                "Pass one sample, preprocessed as the model's training data were.",
-            )
-        return _floats("sample", x)
+        return check_sample(sample, self.info.sample_shape).astype("<f4").tobytes()
 
     def _label(self, label: Any) -> bytes:
-        y = np.asarray(label)
-        if not self.info.classes:
-            if y.size != self.info.outputs or y.dtype.kind not in "biuf":
-                remedy = "Pass what the model's output should be."
-                expected = f"a target of {self.info.outputs} numbers"
-                raise DataError("label", expected, f"{y.dtype} of shape {y.shape}", remedy)
-            return _floats("label", y)
-        whole = y.size == 1 and y.dtype.kind in "iu"
-        if not whole or not 0 <= int(y.reshape(-1)[0]) < self.info.classes:
-            remedy = "Number the classes as for the model's training."
-            expected = f"a class from 0 to {self.info.classes - 1}"
-            raise LabelError("label", expected, repr(label), remedy)
-        return int(y.reshape(-1)[0]).to_bytes(4, "little")
-
-
-def _floats(argument: str, values: np.ndarray) -> bytes:
-    floats = values.astype("<f4")
-    if not np.isfinite(floats).all():
-        remedy = "Leave this sample out."
-        raise NonFiniteDataError(argument, "finite numbers", "NaN or infinity", remedy)
-    return floats.tobytes()
+        y = check_label(label, self.info.classes, self.info.outputs)
+        return y.to_bytes(4, "little") if isinstance(y, int) else y.astype("<f4").tobytes()
 
 
 def _checked(kind: RequestKind, answer: Frame) -> bytes:

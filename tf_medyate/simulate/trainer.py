@@ -36,8 +36,8 @@ from tf_medyate.exporter.ops import schema as op_schema
 from tf_medyate.exporter.ops.schema import Command, StateWord
 from tf_medyate.files import check_file, replacing
 from tf_medyate.kernel_order import as_keras
+from tf_medyate.lesson import check_label, check_sample
 from tf_medyate.select.strategies import ALL
-from tf_medyate.simulate.checks import check_label, check_sample
 from tf_medyate.simulate.interpreter import (
     ArenaUse,
     Interpreter,
@@ -108,7 +108,8 @@ class TFLMTrainer:
 
         Args:
             sample: [...] or [1, ...], the shape of the model's input; any number dtype.
-            label: The class, or the target [n] of a mean squared error.
+            label: The class, as a number or a one-hot row; or the target [n] of a mean squared
+                error.
 
         Returns:
             The sample's loss before the update.
@@ -117,8 +118,7 @@ class TFLMTrainer:
             DataError: Wrong shape or dtype; NonFiniteDataError, LabelError likewise.
             NonFiniteLossError: The loss is not finite; nothing was updated.
         """
-        x = check_sample(sample, self.manifest)
-        y = check_label(label, self.manifest)
+        x, y = self._sample(sample), self._label(label)
         optimizer = self.manifest.optimizer
         full = self._pending + 1 >= optimizer.batch_size
         steps = full and not optimizer.clip_norm
@@ -322,7 +322,7 @@ class TFLMTrainer:
 
     def predict(self, sample: Any) -> np.ndarray:
         """The model's output for one sample, [classes] or [n]: probabilities after a softmax."""
-        x = check_sample(sample, self.manifest)
+        x = self._sample(sample)
         [logits] = self._run(Command.PREDICT, x, outputs=1)
         shaped = logits.reshape(self.manifest.output_shape)
         if not self.manifest.ends_in_softmax:
@@ -331,11 +331,12 @@ class TFLMTrainer:
         return powers / powers.sum()
 
     def accuracy(self, x: Iterable[Any], y: Iterable[Any]) -> float:
-        """Share of samples whose class is predicted."""
-        right = [
-            int(self.predict(sample).argmax()) == int(label)
-            for sample, label in zip(x, y, strict=True)
-        ]
+        """Share of samples whose class is predicted; of targets, their largest number is it."""
+        right = []
+        for sample, label in zip(x, y, strict=True):
+            wanted = self._label(label)
+            number = wanted[0] if self.manifest.takes_class else wanted.argmax()
+            right.append(self.predict(sample).argmax() == number)
         return float(np.mean(right))
 
     @property
@@ -423,6 +424,16 @@ class TFLMTrainer:
         y = self._zero_label if label is None else label
         rate = np.array([self._rate(self.samples)], np.float32)
         return x, y, rate, np.array([command], np.int32)
+
+    def _sample(self, sample: Any) -> np.ndarray:
+        return check_sample(sample, self.manifest.input_shape)[None]
+
+    def _label(self, label: Any) -> np.ndarray:
+        """As the graph takes it: int32 [1], or float32 [n]."""
+        outputs = self.manifest.output_shape
+        classes = outputs[-1] if self.manifest.takes_class else 0
+        y = check_label(label, classes, int(np.prod(outputs)))
+        return np.array([y], np.int32) if classes else np.asarray(y)
 
     @property
     def _zero_sample(self) -> np.ndarray:

@@ -288,6 +288,23 @@ def test_a_loss_that_turns_nan_stops_and_keeps_the_last_good_weights():
     assert all(np.isfinite(value).all() for value in weights(model) if value.dtype != bool)
 
 
+def test_discard_drops_what_was_learned_since_the_epoch_began():
+    model = compiled(keras.optimizers.SGD(0.05, momentum=0.9))
+    x, y = random_data(model, 12)
+    medyate = md.MeDyate(BUDGET, calibration=(x, y), verbose=0)
+    medyate.set_model(model)
+    for learns in (True, False):
+        medyate.begin_epoch()
+        before = weights(model)
+        model.train_on_batch(x, y)
+        assert any((a != b).any() for a, b in zip(before, weights(model), strict=True))
+        if learns:
+            medyate.end_epoch()
+            before = weights(model)
+        medyate.discard()  # after the epoch's end nothing is left to drop
+        same(weights(model), before)
+
+
 def test_non_finite_weights_in_a_loop_of_ones_own_are_undone():
     model = compiled()
     x, y = random_data(model, 12)

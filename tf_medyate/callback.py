@@ -35,7 +35,7 @@ from tf_medyate.prepared import host_memory
 from tf_medyate.prepared.folding import require_prepared
 from tf_medyate.prepared.model import PreparedModel
 from tf_medyate.prepared.slots import check_decay
-from tf_medyate.prepared.update import ChannelUpdater
+from tf_medyate.prepared.update import ChannelUpdater, Snapshot
 from tf_medyate.report import EpochRecord, TrainingReport
 from tf_medyate.select.planner import Batches, Planner, calibration_batches
 from tf_medyate.select.sampling import check_seed
@@ -128,6 +128,7 @@ class MeDyate(keras.callbacks.Callback):
         self._shift: int | None = None
         self._traced = False
         self._records: list[EpochRecord] = []
+        self._snapshot: Snapshot | None = None
         self.plan: UpdatePlan | None = None
 
     # --- attaching
@@ -177,7 +178,7 @@ class MeDyate(keras.callbacks.Callback):
         updater.attach(planner.pool_elements(), optimizer)
         updater.set_importance(importance)
         self._updater, self.plan, self._records, self._epoch = updater, None, [], -1
-        self._traced, self._done = False, -1
+        self._traced, self._done, self._snapshot = False, -1, None
 
     @property
     def attached_model(self) -> PreparedModel | None:
@@ -272,14 +273,24 @@ class MeDyate(keras.callbacks.Callback):
         updater.model.commit()
         self._done = self._epoch
         assert self.plan is not None
+        self._snapshot = None
         seconds = time.perf_counter() - self._started
         self._records.append(EpochRecord(self._epoch, self.plan, dict(logs or {}), seconds))
 
-    def _undo(self, found: str):
+    def discard(self):
+        """Drops what was learned since `begin_epoch`; after `end_epoch` nothing is left to drop.
+
+        Raises:
+            NotPreparedError: The callback has not seen a model yet.
+        """
         updater = self._require_updater()
-        updater.restore(self._snapshot)
-        updater.model.commit()
-        updater.model.stop_training = True
+        if self._snapshot is not None:
+            updater.restore(self._snapshot)
+            updater.model.commit()
+
+    def _undo(self, found: str):
+        self.discard()
+        self._require_updater().model.stop_training = True
         raise NonFiniteLossError(
             "loss",
             "a finite loss and finite weights",

@@ -72,8 +72,9 @@ def main(args: argparse.Namespace) -> int:
     except (MedyateError, OSError) as error:
         print(f"medyate {args.command}: {visible(str(error))}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print(f"medyate {args.command}: stopped.", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        how = f" {visible(str(stop))}" if str(stop) else ""
+        print(f"medyate {args.command}: stopped{how}.", file=sys.stderr)
         return 130
     return 0
 

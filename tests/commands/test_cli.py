@@ -1,6 +1,7 @@
 """The command line, as a newcomer types it."""
 
 import io
+import signal
 
 import keras
 import numpy as np
@@ -11,7 +12,7 @@ from random_models import random_data, small_net
 
 import tf_medyate as md
 from tf_medyate import cli
-from tf_medyate.commands import screen
+from tf_medyate.commands import screen, training
 from tf_medyate.commands.class_names import names_beside
 from tf_medyate.commands.dataset import read_data
 from tf_medyate.commands.losses import keras_loss, score
@@ -190,6 +191,37 @@ def test_a_loss_that_becomes_infinite_leaves_the_last_good_epoch(files, monkeypa
     assert medyate(*words) == 2
     assert "Lower the learning rate" in capsys.readouterr().err
     assert not (files / "t.keras").exists()
+
+
+@pytest.mark.parametrize(
+    ("epoch", "times", "said"),
+    [
+        (2, 1, "stopped after epoch 2 of 3; {} holds the model of that epoch."),
+        (0, 1, "stopped in the first epoch; nothing was written."),
+        (1, 2, "stopped at once; nothing was written."),
+    ],
+)
+def test_ctrl_c_leaves_the_last_whole_epoch(files, monkeypatch, capsys, epoch, times, said):
+    rate = training.cosine
+
+    def pressed(*args):
+        for _ in range(times if args[1] == epoch / 3 else 0):
+            signal.raise_signal(signal.SIGINT)
+        return rate(*args)
+
+    monkeypatch.setattr(training, "cosine", pressed)
+    words = ["--model", files / "model.keras", "--data", files / "data.npz", "--epochs", 3]
+    out, report = files / "t.keras", files / "r.txt"
+    words += ["--budget", "12KiB", "--out", out, "--report", report]
+    assert medyate("finetune", *words) == 130
+    printed = capsys.readouterr().err
+    assert said.format(out) in printed
+    assert "Traceback" not in printed
+    assert out.exists() == report.exists() == (epoch == 2)
+    if epoch == 2:
+        assert "2 epochs in" in report.read_text()
+        keras.models.load_model(out)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 L = keras.layers

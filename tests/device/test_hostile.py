@@ -1,6 +1,7 @@
 """Boards and files that are broken or mean harm: clear errors, bounded memory and time."""
 
 import json
+import signal
 import zlib
 
 import numpy as np
@@ -255,6 +256,25 @@ def test_string_labels_go_by_the_names_of_the_board(board, medyate_device, tmp_p
     assert enrolled == ["jump"]
     assert sorted(labels) == [0] * 4 + [1] * 4 + [2] * 4
     assert "33.3% before, 33.3% after" in printed
+
+
+def test_ctrl_c_drops_the_epoch_that_it_interrupts(board, medyate_device, tmp_path):
+    done = []
+    for kind in (RequestKind.END_EPOCH, RequestKind.DISCARD):
+        board.answers[kind] = lambda _, kind=kind: done.append(kind) or (0, b"")
+
+    def step(_):
+        if done:  # in the second epoch, in the middle of a request
+            signal.raise_signal(signal.SIGINT)
+        return 0, protocol.STEP_ANSWER.pack(loss=0.5)
+
+    board.answers[RequestKind.STEP] = step
+    np.savez(tmp_path / "d.npz", x=np.zeros((15, 2)), y=np.arange(15) % 2)
+    status, printed = medyate_device("train", tmp_path / "d.npz", "--epochs", 3)
+    assert status == 130
+    assert "in epoch 2 of 3, which was dropped; what earlier epochs taught stays." in printed
+    assert "Traceback" not in printed
+    assert done == [RequestKind.END_EPOCH, RequestKind.DISCARD]
 
 
 # --- files

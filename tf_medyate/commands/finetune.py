@@ -7,6 +7,7 @@ from pathlib import Path
 from tf_medyate import files
 from tf_medyate.commands import common
 from tf_medyate.commands.class_names import save_names
+from tf_medyate.commands.interrupts import held_back
 from tf_medyate.commands.losses import score
 from tf_medyate.commands.screen import metric, out, score_text
 from tf_medyate.commands.training import train
@@ -37,7 +38,9 @@ def run(args):
     _check_outputs(args)
     base, data, loss = common.load(args)
     before = score(base, data.x_val, data.y_val, data.kind)
-    model, medyate, after = train(base, data, loss, args, args.strategy, args.strategy)
+    with held_back("nothing was written") as stop:
+        name = args.strategy
+        model, medyate, after = train(base, data, loss, args, name, name, stop=stop)
     report = medyate.report()
     files.save_keras(strip(model), args.out)
     names = save_names(args.out, data.names)
@@ -47,6 +50,9 @@ def run(args):
     out.say("{} on the validation data: {} before, {} after.".format(metric(data.kind), *texts))
     beside = f"   Names of the classes: {names}" if names else ""
     out.say(f"Model: {args.out}   Report: {args.report}{beside}", style="bold")
+    if stop.asked and len(report.epochs) < args.epochs:
+        done = f"after epoch {len(report.epochs)} of {args.epochs}"
+        raise KeyboardInterrupt(f"{done}; {args.out} holds the model of that epoch")
 
 
 def _check_outputs(args):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tf_medyate.commands.dataset import CLASSES, Dataset
+from tf_medyate.commands.interrupts import held_back
 from tf_medyate.commands.screen import column, epoch_progress, metric, score_text
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ def learn(
 
     Returns:
         How many epochs the trainer dropped.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C was pressed; what was not yet committed is dropped.
     """
     import numpy as np
 
@@ -44,7 +48,8 @@ def learn(
     name, value = score() if score else ("", "")
     columns = (column(f"{name} {{task.fields[score]}}"),) if score else ()
     dropped, shown = 0, float("nan")
-    with epoch_progress(epochs, *columns) as bar:
+    kept = "what earlier epochs taught stays"
+    with held_back(kept) as stop, epoch_progress(epochs, *columns) as bar:
         task = bar.add_task(text, total=len(x) * epochs, epoch=1, loss=shown, score=value)
         for epoch in range(epochs):
             bar.update(task, epoch=epoch + 1)
@@ -52,6 +57,10 @@ def learn(
                 loss = trainer.step(x[index], y[index])
                 shown = loss if shown != shown else shown + _NEWEST * (loss - shown)
                 bar.update(task, advance=1, loss=shown)
+                if stop.asked:
+                    trainer.discard()
+                    number = f"in epoch {epoch + 1} of {epochs}"
+                    raise KeyboardInterrupt(f"{number}, which was dropped; {kept}")
             dropped += not trainer.end_epoch()
             if score:
                 bar.update(task, score=score()[1])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tf_medyate.commands import losses
 from tf_medyate.commands.dataset import Dataset
+from tf_medyate.commands.interrupts import Stop
 from tf_medyate.commands.screen import epoch_progress
 from tf_medyate.errors import NonFiniteLossError
 from tf_medyate.falling_rate import cosine
@@ -17,7 +18,14 @@ if TYPE_CHECKING:
 
 
 def train(
-    base: keras.Model, data: Dataset, loss: Any, args, name: str, text: str, calibration: Any = None
+    base: keras.Model,
+    data: Dataset,
+    loss: Any,
+    args,
+    name: str,
+    text: str,
+    calibration: Any = None,
+    stop: Stop | None = None,
 ):
     """Fine-tunes a copy of a model.
 
@@ -29,13 +37,16 @@ def train(
         name: The strategy.
         text: Stands before the progress bar.
         calibration: As for `MeDyate`.
+        stop: Ends training once it is asked for.
 
     Returns:
         The prepared model, the callback, and the score on the validation data: those of the last
-        good epoch if the loss became infinite, with a warning.
+        whole epoch if training was stopped, of the last good one if the loss became infinite,
+        with a warning.
 
     Raises:
         NonFiniteLossError: The loss became infinite in the first epoch.
+        KeyboardInterrupt: Stopped in the first epoch, or at once.
     """
     import keras
 
@@ -64,17 +75,23 @@ def train(
                 batch_size=args.batch_size,
                 epochs=args.epochs,
                 validation_data=(data.x_val, data.y_val),
-                callbacks=[medyate, rates, _on(bar, text, args.epochs)],
+                callbacks=[medyate, rates, _on(bar, text, args.epochs, stop or Stop())],
                 verbose=0,
             )
     except NonFiniteLossError as error:
         if not medyate.report().epochs:
             raise
         warnings.warn(f"{name} stopped early: {error}", stacklevel=2)
+    except KeyboardInterrupt:
+        if stop is None or stop.at_once:
+            raise
+        if not medyate.report().epochs:
+            raise KeyboardInterrupt("in the first epoch; nothing was written") from None
+        medyate.discard()
     return model, medyate, losses.score(model, data.x_val, data.y_val, data.kind)
 
 
-def _on(bar: Progress, text: str, epochs: int):
+def _on(bar: Progress, text: str, epochs: int, stop: Stop):
     """A callback that moves a bar on over all batches of a fit, with the loss."""
     import keras
 
@@ -88,6 +105,8 @@ def _on(bar: Progress, text: str, epochs: int):
 
         def on_train_batch_end(self, batch, logs=None):
             bar.update(self.task, advance=1, loss=(logs or {}).get("loss", float("nan")))
+            if stop.asked:
+                raise KeyboardInterrupt
 
     return OnBar()
 

@@ -26,6 +26,8 @@ from tf_medyate.prepared.slots import Slots, renew
 from tf_medyate.prepared.tensors import assign, read
 from tf_medyate.spec import MEAN, RUNNING, LayerDraw, LayerSpec, UpdatePlan
 
+Snapshot = list[tuple[keras.Variable, np.ndarray]]
+
 
 def pool_elements(specs: Sequence[LayerSpec], cost: CostModel, capacity: int) -> int:
     """The most weights that any draw within `capacity` can hold, in elements.
@@ -257,7 +259,7 @@ class ChannelUpdater:
         if self.model.training_state.pool is not None:
             self._load_importance()
 
-    def snapshot(self) -> list[tuple[keras.Variable, np.ndarray]]:
+    def snapshot(self) -> Snapshot:
         """Everything that training changes, to go back to with `restore`."""
         variables = [*self.model.trainable_variables, *(v.importance for v in self.kept_layers)]
         if self.model.training_state.pool is not None:
@@ -268,7 +270,7 @@ class ChannelUpdater:
         return [(variable, read(variable)) for variable in variables]
 
     @staticmethod
-    def restore(snapshot: list[tuple[keras.Variable, np.ndarray]]):
+    def restore(snapshot: Snapshot):
         """Puts a snapshot back."""
         for variable, value in snapshot:
             assign(variable, value)

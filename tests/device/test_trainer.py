@@ -3,46 +3,22 @@
 import keras
 import numpy as np
 import pytest
-from trainer_board import Board, build_board, build_library
+from trainer_board import (
+    NAMES,
+    Board,
+    build_board,
+    build_library,
+    exported,
+    medyate_device,
+    samples,
+)
 
 import tf_medyate as md
-from tf_medyate import cli
 from tf_medyate.device import DeltaError, DeviceClient, DeviceError, Region
 from tf_medyate.device.applying import region_of
 from tf_medyate.errors import OptionError
 
 L = keras.layers
-NAMES = ["rest", "walk", "jump"]
-SPARE = 2
-
-
-def samples(n, seed, classes=4):
-    """Vectors around one centre for each class; the model was trained on the first three."""
-    rng = np.random.default_rng(seed)
-    centres = np.random.default_rng(0).normal(0, 2, (classes, 6))
-    y = np.arange(n) % classes
-    return (centres[y] + rng.normal(0, 0.5, (n, 6))).astype(np.float32), y
-
-
-def exported(folder, factory_copy, seed=3):
-    """A small classifier with two spare classes, its firmware's sources and its Keras file."""
-    keras.utils.set_random_seed(seed)
-    base = keras.Sequential(
-        [L.Input((6,)), L.Dense(12, activation="relu"), L.Dense(3, activation="softmax")]
-    )
-    x, y = samples(96, 1, 3)
-    base.compile("adam", "sparse_categorical_crossentropy")
-    base.fit(x, y, epochs=12, batch_size=8, verbose=0)
-    wider = md.add_spare_classes(base, SPARE)
-    folder.mkdir()
-    wider.save(folder / "base.keras")
-    model = md.prepare(wider)
-    model.compile(keras.optimizers.SGD(0.05), "sparse_categorical_crossentropy")
-    plan = md.MeDyate("2KiB", calibration=(x, y), verbose=0)
-    plan.set_model(model)
-    options = md.FirmwareOptions(class_names=NAMES, spare_classes=SPARE, factory_copy=factory_copy)
-    md.export(model, folder, plan, firmware=options)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -68,11 +44,6 @@ def data(tmp_path):
     x, y = samples(64, 2)
     np.savez(tmp_path / "data.npz", x=x, y=y)
     return tmp_path / "data.npz"
-
-
-def medyate_device(port, *words):
-    args = cli.parse(["device", "--port", port, *map(str, words)])
-    args.run(args)
 
 
 def scores(board, x):

@@ -5,10 +5,60 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import keras
+import numpy as np
+
+import tf_medyate as md
+from tf_medyate import cli
+
 ROOT = Path(__file__).resolve().parents[2]
 _FLAGS = ("-std=c++14", "-O1", "-Wall", "-Wextra", "-Werror", "-fno-exceptions", "-fno-rtti")
 _ROOMS = ("draw", "store", "trainer")
-_DEVICE = ("framing", "session", "class_names", "trainer_handler", "trainer_handler_status")
+_DEVICE = (
+    *("framing", "session", "class_names", "trainer_handler", "trainer_handler_status"),
+    *("sha256", "signed_handler"),
+)
+
+L = keras.layers
+NAMES = ["rest", "walk", "jump"]
+SPARE = 2
+
+
+def samples(n, seed, classes=4):
+    """Vectors around one centre for each class; the model was trained on the first three."""
+    rng = np.random.default_rng(seed)
+    centres = np.random.default_rng(0).normal(0, 2, (classes, 6))
+    y = np.arange(n) % classes
+    return (centres[y] + rng.normal(0, 0.5, (n, 6))).astype(np.float32), y
+
+
+def exported(folder, factory_copy, seed=3, key=""):
+    """A small classifier with two spare classes, its firmware's sources and its Keras file."""
+    keras.utils.set_random_seed(seed)
+    base = keras.Sequential(
+        [L.Input((6,)), L.Dense(12, activation="relu"), L.Dense(3, activation="softmax")]
+    )
+    x, y = samples(96, 1, 3)
+    base.compile("adam", "sparse_categorical_crossentropy")
+    base.fit(x, y, epochs=12, batch_size=8, verbose=0)
+    wider = md.add_spare_classes(base, SPARE)
+    folder.mkdir()
+    wider.save(folder / "base.keras")
+    model = md.prepare(wider)
+    model.compile(keras.optimizers.SGD(0.05), "sparse_categorical_crossentropy")
+    plan = md.MeDyate("2KiB", calibration=(x, y), verbose=0)
+    plan.set_model(model)
+    options = md.FirmwareOptions(
+        class_names=NAMES, spare_classes=SPARE, factory_copy=factory_copy, device_key=key
+    )
+    md.export(model, folder, plan, firmware=options)
+    return folder
+
+
+def medyate_device(port, *words):
+    """The command."""
+    args = cli.parse(["device", "--port", port, *map(str, words)])
+    args.run(args)
 
 
 def build_library(folder):

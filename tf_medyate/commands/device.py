@@ -9,6 +9,7 @@ from tf_medyate import files
 from tf_medyate.commands import common, device_train
 from tf_medyate.commands.class_names import names_file, save_names
 from tf_medyate.commands.screen import out, progress
+from tf_medyate.device_key import read_key
 from tf_medyate.errors import OptionError
 
 _LEARNED = "learned.delta"
@@ -19,6 +20,7 @@ _EXAMPLES = (
     "device --port /dev/ttyACM0 train data.npz --epochs 10",
     "device --port /dev/ttyACM0 --export out pull learned.delta --out tuned.keras",
     "device --port /dev/ttyACM1 --export out push learned.delta",
+    "device --port /dev/ttyACM1 --device_key board.key reset   # a board that was built with a key",
 )
 
 
@@ -31,6 +33,9 @@ def add(commands):
     parser.add_argument("--baud_rate", type=common.count, default=115200, help="of a serial port")
     parser.add_argument(
         "--timeout", type=common.positive, default=3.0, help="seconds before a request is repeated"
+    )
+    parser.add_argument(
+        "--device_key", default="", metavar="FILE", help="of a board that was built with one"
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     _add_train(actions)
@@ -108,11 +113,12 @@ def run(args):
     from tf_medyate import device
 
     _check(args)
+    key = read_key(args.device_key) if args.device_key else None
     exported = device.read_export(args.export) if args.export else None
     # A board with another model is found out before it has trained for hours.
     expected = device.Expected(exported.layout.model_hash if exported else 0)
     with device.DeviceClient.open(
-        args.port, expected, args.baud_rate, timeout_s=args.timeout
+        args.port, expected, args.baud_rate, timeout_s=args.timeout, key=key
     ) as board:
         args.do(board, exported, args)
 

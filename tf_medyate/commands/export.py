@@ -73,6 +73,12 @@ def _firmware_flags(parser):
         help="save flash: the board cannot forget by itself what it learned",
     )
     group.add_argument(
+        "--device_key",
+        default="",
+        metavar="FILE",
+        help="32 secret bytes: the board takes push, reset and new classes only from their owner",
+    )
+    group.add_argument(
         "--rate_hz",
         type=common.positive,
         default=50.0,
@@ -99,9 +105,9 @@ def _firmware_options(args, class_names):
     import tf_medyate as md
 
     if not (args.cpp or args.arduino or args.tflm):
-        if args.spare_classes or args.class_names:
+        if args.spare_classes or args.class_names or args.device_key:
             remedy = "Add --cpp or --arduino, or leave them out."
-            flags = "--class_names, --spare_classes"
+            flags = "--class_names, --spare_classes, --device_key"
             raise OptionError(flags, "a board to write for", "none", remedy)
         return None
     return md.FirmwareOptions(
@@ -113,6 +119,7 @@ def _firmware_options(args, class_names):
         class_names=tuple(name.strip() for name in class_names),
         spare_classes=args.spare_classes,
         factory_copy=not args.no_factory_copy,
+        device_key=args.device_key,
         rate_hz=args.rate_hz,
         input_offset=_numbers("--input_offset", args.input_offset),
         input_scale=_numbers("--input_scale", args.input_scale),

@@ -23,6 +23,7 @@ from tf_medyate.device.info import DeviceCounters, DeviceInfo, Expected, refusal
 from tf_medyate.device.link import DeviceError, Link
 from tf_medyate.device.names import read_names
 from tf_medyate.device.protocol import DeviceStatus, Region, RequestKind
+from tf_medyate.device.ticket import ticket
 from tf_medyate.device.transport import BAUD_RATE, LinkError, Transport, open_transport
 from tf_medyate.errors import NonFiniteDataError, OptionError
 from tf_medyate.lesson import check_label, check_sample
@@ -47,6 +48,7 @@ class DeviceClient:
         timeout_s: Before a request is sent again; slow ones wait longer.
         slow_timeout_s: The same for what writes flash.
         attempts: How often a request is sent before LinkError.
+        key: Of a board that was built with one, 32 bytes; pushes, resets and enrolments are signed.
 
     Attributes:
         info: What runs on the device.
@@ -65,6 +67,7 @@ class DeviceClient:
         timeout_s: float = TIMEOUT_S,
         slow_timeout_s: float = SLOW_TIMEOUT_S,
         attempts: int = ATTEMPTS,
+        key: bytes | None = None,
     ):
         if timeout_s <= 0 or slow_timeout_s <= 0 or attempts < 1:
             raise OptionError(
@@ -76,6 +79,7 @@ class DeviceClient:
         self._transport = transport
         self._expected = expected or Expected()
         self._slow_timeout_s = slow_timeout_s
+        self._key = key
         self.link = Link(transport, timeout_s, attempts)
         self.info: DeviceInfo = self.connect()
 
@@ -187,6 +191,7 @@ class DeviceClient:
 
     def reset(self) -> None:
         """Forgets all that was ever learned: back to the factory weights."""
+        self._sign(RequestKind.RESET)
         self._slow(RequestKind.RESET)
 
     def enrol(self, name: str) -> int:
@@ -196,7 +201,9 @@ class DeviceClient:
             OptionError: It is too long, or has control characters.
             DeviceError, LinkError: As `step`.
         """
-        answer = self._slow(RequestKind.ENROL, check_name("name", name).encode())
+        data = check_name("name", name).encode()
+        self._sign(RequestKind.ENROL, data)
+        answer = self._slow(RequestKind.ENROL, data)
         label = int(protocol.ENROL_ANSWER.unpack(answer)["label"])
         if label >= self.info.classes:
             expected = f"a label below {self.info.classes}"
@@ -287,6 +294,10 @@ class DeviceClient:
         Raises:
             DeviceError: The device refuses it: PUSH_OF_OTHER_SIZE and others.
         """
+        self._sign(RequestKind.PUSH, data, region)
+        self._push(data, region, progress)
+
+    def _push(self, data: bytes, region: int, progress: Callable[[int, int], object] | None = None):
         room = self.info.request_bytes - protocol.PUSH_REQUEST.size_bytes
         crc = zlib.crc32(data)
         for offset in range(0, max(len(data), 1), room):
@@ -299,6 +310,24 @@ class DeviceClient:
                 progress(offset + len(part), len(data))
 
     # --- checks and plumbing
+
+    def _sign(self, kind: RequestKind, data: bytes = b"", region: int = 0):
+        """Hands the board a ticket for what comes next, if there is a key."""
+        if self._key is None:
+            return
+        counter = self.status().commits
+        try:
+            made = ticket(self._key, kind, self.info.model_hash, counter, data, region)
+            self._push(made, Region.TICKET)
+        except DeviceError as error:
+            if error.status != DeviceStatus.NO_SUCH_REGION:
+                raise
+            raise OptionError(
+                "device_key",
+                "a board whose firmware asks for a key",
+                "one that takes pushes from anybody",
+                "Leave the key out, or export with it and flash that firmware.",
+            ) from None
 
     def _slow(self, kind: RequestKind, payload: bytes = b"") -> bytes:
         return _checked(kind, self.link.request(kind, payload, self._slow_timeout_s))

@@ -26,6 +26,9 @@ CHECKSUM_BYTES = 4
 ANSWER_BIT = 0x80
 """Set in the kind of whatever the device sends."""
 
+TICKET_MAGIC = 0x4B59444D
+"""First word of a ticket, "MDYK"."""
+
 MAX_RANK = 6
 """Most sides of a sample."""
 
@@ -82,11 +85,14 @@ class Region(enum.IntEnum):
     WEIGHTS  the weights region as it was last committed, float32; pushed, NAMES may follow
              it, and both count together
     NAMES    the classes that have a name, UTF-8, a line "label<tab>name" for each
+    TICKET   pushed alone: a host's leave for the one push, reset or enrolment that comes next, for
+             boards that were built with a key
     """
 
     DELTA = 0
     WEIGHTS = 1
     NAMES = 2
+    TICKET = 3
 
 
 class DeviceStatus(enum.IntEnum):
@@ -122,6 +128,9 @@ class DeviceStatus(enum.IntEnum):
     PUSH_OF_OTHER_SIZE = 43
     NEEDS_PRESENCE = 44
     TOO_SOON = 45
+    NEEDS_KEY = 46
+    BAD_TAG = 47
+    OLD_COUNTER = 48
     # From training, as TrainerStatus.
     NOT_INITIALIZED = 64
     SAMPLE_NOT_FINITE = 65
@@ -257,6 +266,20 @@ PULL_REQUEST = _payload("PullRequest", "asks for a part", (_REGION, _OFFSET))
 PULL_ANSWER = _payload("PullAnswer", "the part follows", (_TOTAL, _CRC, _OFFSET))
 PUSH_REQUEST = _payload("PushRequest", "the part follows", (_REGION, _TOTAL, _CRC, _OFFSET))
 ENROL_ANSWER = _payload("EnrolAnswer", "of ENROL", (_word("label", "of the class from now on"),))
+TICKET = _payload(
+    "Ticket",
+    "region TICKET",
+    (
+        _word("magic", "kTicketMagic", default=TICKET_MAGIC),
+        _word("request", "a RequestKind: PUSH, ENROL or RESET"),
+        _word("region", "of a PUSH; else 0"),
+        _HASH,
+        _word("counter", "the device's `commits`, which each of these requests raises"),
+        _word("bytes", "of the region or name"),
+        _word("digest", "SHA-256 of the region or name", count=8),
+        _word("tag", "HMAC-SHA-256 of all words before, with the device's key", count=8),
+    ),
+)
 ERROR_ANSWER = _payload(
     "ErrorAnswer",
     "of any request but HELLO whose status is not kOk",
@@ -274,6 +297,7 @@ PAYLOADS = (
     PULL_ANSWER,
     PUSH_REQUEST,
     ENROL_ANSWER,
+    TICKET,
     ERROR_ANSWER,
 )
 """Everything that goes over the line in words."""

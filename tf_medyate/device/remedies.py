@@ -31,6 +31,12 @@ REMEDIES: dict[DeviceStatus, str] = {
     _S.NO_SPARE_CLASS: "Export with more spare outputs.",
     _S.NEEDS_PRESENCE: "Hold the board's button while you ask for it: its firmware wants that.",
     _S.TOO_SOON: "Wait, then ask again: the firmware limits how often its flash is written.",
+    _S.NEEDS_KEY: "Its firmware was built with a key: pass --device_key FILE, or key= to "
+    "DeviceClient. New classes are enrolled by name first.",
+    _S.BAD_TAG: "Use the key that this board's firmware was built with. If it is the one, what "
+    "was sent was changed on its way.",
+    _S.OLD_COUNTER: "It was signed for a state that the board has left: sign it again (medyate "
+    "device does that each time).",
     _S.PUSH_OF_OTHER_SIZE: "Push the whole region: the hello says how many floats it has.",
     _S.NOT_INITIALIZED: "The firmware's trainer did not start: read its log.",
     _S.SAMPLE_NOT_FINITE: "Leave this sample out.",

@@ -18,6 +18,7 @@ import pathlib
 import tempfile
 
 from tf_medyate.cpp_sources import source_root
+from tf_medyate.device_key import KEY_HEADER
 from tf_medyate.emulator import toolchain
 from tf_medyate.emulator.toolchain import EmulatorError
 from tf_medyate.exporter.write.cpp_text import HEADER_FILE, MODEL_FILE, WEIGHTS_FILE
@@ -115,7 +116,7 @@ def build_image(
 
     Args:
         export: Folder that `md.export` wrote with C++ (`cpp/` in it), or one with the three C++
-            files themselves.
+            files themselves. With a device key there, the firmware asks for it.
         out: Folder for `board.elf` and `board.bin`, made if need be.
         guard_bytes: Memory for samples that the board holds back to judge epochs by; 0: no guard.
         hold_every: Every which sample it holds back then.
@@ -131,7 +132,7 @@ def build_image(
     model, out = _model_folder(pathlib.Path(export)), pathlib.Path(out)
     out.mkdir(parents=True, exist_ok=True)
     options = (f"-DMEDYATE_GUARD_BYTES={guard_bytes}", f"-DMEDYATE_HOLD_EVERY={hold_every}")
-    objects = _compile(model, options)
+    objects = _compile(model, out, options)
     elf, binary = out / "board.elf", out / "board.bin"
     script = source_root() / "tflm_ops/emulator/board.ld"
     inputs = [*map(str, objects), f"-T{script}"]
@@ -162,7 +163,9 @@ def _model_folder(export: pathlib.Path) -> pathlib.Path:
 # --- objects
 
 
-def _compile(model: pathlib.Path, options: tuple[str, ...]) -> list[pathlib.Path]:
+def _compile(
+    model: pathlib.Path, out: pathlib.Path, options: tuple[str, ...]
+) -> list[pathlib.Path]:
     """Objects of all sources; those that there are not yet are compiled, several at a time."""
     root = source_root()
     sources = [path for path in device_sources() if path.suffix == ".cc"]
@@ -171,21 +174,24 @@ def _compile(model: pathlib.Path, options: tuple[str, ...]) -> list[pathlib.Path
     headers += sorted((root / "tflm_ops/emulator").glob("*.h"))
     common = _digest(toolchain.FLAGS, (_compiler_version(),), headers)
     of_model = _digest(options, (), [model / HEADER_FILE])
-    jobs = [(path, common, ()) for path in sources]
-    jobs += [(path, common + of_model, options) for path in emulator]
-    jobs += [(model / name, common + of_model, ()) for name in (MODEL_FILE, WEIGHTS_FILE)]
+    key = [path for path in (model / KEY_HEADER,) if path.exists()]
+    # Objects with a key in them do not go into the cache.
+    firmware, place = (_digest(options, (), key), out / "objects") if key else (b"", _cache())
+    jobs = [(path, common, (), _cache()) for path in sources]
+    jobs += [(path, common + of_model + firmware, options, place) for path in emulator]
+    jobs += [(model / name, common + of_model, (), _cache()) for name in (MODEL_FILE, WEIGHTS_FILE)]
     compile_one = functools.partial(_compile_one, (f"-I{root}", f"-I{model}"))
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         return list(pool.map(compile_one, jobs))
 
 
 def _compile_one(
-    includes: tuple[str, ...], job: tuple[pathlib.Path, bytes, tuple[str, ...]]
+    includes: tuple[str, ...], job: tuple[pathlib.Path, bytes, tuple[str, ...], pathlib.Path]
 ) -> pathlib.Path:
-    source, digest, options = job
+    source, digest, options, place = job
     key = hashlib.sha256(digest + source.read_bytes()).hexdigest()[:20]
     # board.ld goes by the name of the folder and, for the model, of the file.
-    target = _cache() / key / source.parent.name / f"{source.stem}.o"
+    target = place / key / source.parent.name / f"{source.stem}.o"
     if target.exists():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)

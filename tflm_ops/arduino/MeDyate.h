@@ -22,6 +22,7 @@
 #include "tflm_ops/arduino/line_reader.h"
 #include "tflm_ops/arduino/serial_sink.h"
 #include "tflm_ops/device/session.h"
+#include "tflm_ops/device/signed_handler.h"
 #include "tflm_ops/device/trainer_handler.h"
 #include "tflm_ops/trainer/trainer.h"
 

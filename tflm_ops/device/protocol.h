@@ -11,6 +11,7 @@ namespace medyate {
 
 constexpr uint32_t kProtocolVersion = 2;
 constexpr uint32_t kProtocolMagic = 0x5059444du;
+constexpr uint32_t kTicketMagic = 0x4b59444du;
 constexpr uint32_t kFrameHeaderBytes = 12;
 constexpr uint32_t kFrameChecksumBytes = 4;
 constexpr uint8_t kAnswerBit = 0x80;
@@ -40,6 +41,7 @@ enum class Region : uint32_t {
   kDelta = 0,
   kWeights = 1,
   kNames = 2,
+  kTicket = 3,
 };
 
 enum class DeviceStatus : uint8_t {
@@ -70,6 +72,9 @@ enum class DeviceStatus : uint8_t {
   kPushOfOtherSize = 43,
   kNeedsPresence = 44,
   kTooSoon = 45,
+  kNeedsKey = 46,
+  kBadTag = 47,
+  kOldCounter = 48,
   kNotInitialized = 64,
   kSampleNotFinite = 65,
   kLabelOutOfRange = 66,
@@ -170,6 +175,12 @@ inline const char* DeviceStatusName(DeviceStatus status) {
       return "kNeedsPresence";
     case DeviceStatus::kTooSoon:
       return "kTooSoon";
+    case DeviceStatus::kNeedsKey:
+      return "kNeedsKey";
+    case DeviceStatus::kBadTag:
+      return "kBadTag";
+    case DeviceStatus::kOldCounter:
+      return "kOldCounter";
     case DeviceStatus::kNotInitialized:
       return "kNotInitialized";
     case DeviceStatus::kSampleNotFinite:
@@ -459,6 +470,36 @@ struct EnrolAnswer {
 
 static_assert(sizeof(EnrolAnswer) == 4, "EnrolAnswer");
 static_assert(offsetof(EnrolAnswer, label) == 0, "label");
+
+// Region TICKET.
+struct Ticket {
+  // KTicketMagic.
+  uint32_t magic;
+  // A RequestKind: PUSH, ENROL or RESET.
+  uint32_t request;
+  // Of a PUSH; else 0.
+  uint32_t region;
+  // Low half first; a hello of 0, 0 takes any model.
+  uint32_t model_hash[2];
+  // The device's `commits`, which each of these requests raises.
+  uint32_t counter;
+  // Of the region or name.
+  uint32_t bytes;
+  // SHA-256 of the region or name.
+  uint32_t digest[8];
+  // HMAC-SHA-256 of all words before, with the device's key.
+  uint32_t tag[8];
+};
+
+static_assert(sizeof(Ticket) == 92, "Ticket");
+static_assert(offsetof(Ticket, magic) == 0, "magic");
+static_assert(offsetof(Ticket, request) == 4, "request");
+static_assert(offsetof(Ticket, region) == 8, "region");
+static_assert(offsetof(Ticket, model_hash) == 12, "model_hash");
+static_assert(offsetof(Ticket, counter) == 20, "counter");
+static_assert(offsetof(Ticket, bytes) == 24, "bytes");
+static_assert(offsetof(Ticket, digest) == 28, "digest");
+static_assert(offsetof(Ticket, tag) == 60, "tag");
 
 // Of any request but HELLO whose status is not kOk.
 struct ErrorAnswer {

@@ -57,23 +57,23 @@ DeviceStatus MeteredHandler::Count(DeviceStatus status, uint32_t ticks) {
 
 DeviceStatus MeteredHandler::Step(const float* sample, uint32_t label, float* loss) {
   const uint32_t ticks = clock_->Ticks();
-  return Count(TrainerHandler::Step(sample, label, loss), ticks);
+  return Count(KeyedHandler::Step(sample, label, loss), ticks);
 }
 
 DeviceStatus MeteredHandler::StepTarget(const float* sample, const float* target, float* loss) {
   const uint32_t ticks = clock_->Ticks();
-  return Count(TrainerHandler::StepTarget(sample, target, loss), ticks);
+  return Count(KeyedHandler::StepTarget(sample, target, loss), ticks);
 }
 
 DeviceStatus MeteredHandler::Predict(const float* sample, float* scores) {
   const uint32_t ticks = clock_->Ticks();
-  const DeviceStatus status = TrainerHandler::Predict(sample, scores);
+  const DeviceStatus status = KeyedHandler::Predict(sample, scores);
   predict_instructions_ = InstructionsSince(ticks);
   return status;
 }
 
 void MeteredHandler::Report(StatusAnswer* status) {
-  TrainerHandler::Report(status);
+  KeyedHandler::Report(status);
   Line line("measured");
   line.Add("step", step_instructions_);
   line.Add("steps", steps_);

@@ -3,10 +3,26 @@
 
 #include <stdint.h>
 
-#include "tflm_ops/device/trainer_handler.h"
+#include "tflm_ops/device/signed_handler.h"
 #include "tflm_ops/emulator/clock.h"
+// Of an export with a key.
+#if __has_include("medyate_key.h")
+#include "medyate_key.h"
+#define MEDYATE_HAS_KEY 1
+#else
+#define MEDYATE_HAS_KEY 0
+#endif
 
 namespace medyate {
+
+#if MEDYATE_HAS_KEY
+class KeyedHandler : public SignedHandler {
+ public:
+  explicit KeyedHandler(Trainer* trainer) : SignedHandler(trainer, medyate_key::kKey) {}
+};
+#else
+typedef TrainerHandler KeyedHandler;
+#endif
 
 // Counts what training steps and predictions take, and writes it into the emulator's log whenever
 // the host asks for the status:
@@ -15,12 +31,12 @@ namespace medyate {
 //
 // Instructions of the last step, steps so far and their thousands of instructions, instructions of
 // the last prediction, bytes of stack that were ever used, bytes of variables.
-class MeteredHandler final : public TrainerHandler {
+class MeteredHandler final : public KeyedHandler {
  public:
   // Args:
   //   counts: whether the clock goes by instructions; else they are given as 0.
   MeteredHandler(Trainer* trainer, const Clock* clock, bool counts)
-      : TrainerHandler(trainer), clock_(clock), counts_(counts) {}
+      : KeyedHandler(trainer), clock_(clock), counts_(counts) {}
 
   void Report(StatusAnswer* status) override;
   DeviceStatus Step(const float* sample, uint32_t label, float* loss) override;

@@ -3,7 +3,7 @@
 //
 //   c++ -std=c++14 -O2 -I. -Iout/cpp tests/tflm_ops/device/trainer_host.cc out/cpp/*.cc
 //     tflm_ops/math/*.cc tflm_ops/kernels/*.cc tflm_ops/draw/*.cc tflm_ops/trainer/*.cc
-//     tflm_ops/store/*.cc tflm_ops/device/{framing,session,class_names,trainer_handler}.cc
+//     tflm_ops/store/*.cc tflm_ops/device/*.cc
 //     -o trainer_host
 //   trainer_host FLASH [HOLD_EVERY]     prints its port; one host after the other
 //
@@ -23,7 +23,14 @@
 #include "medyate_model.h"
 #include "tests/tflm_ops/device/tcp_line.h"
 #include "tflm_ops/device/nano33ble.h"
-#include "tflm_ops/device/trainer_handler.h"
+#include "tflm_ops/device/signed_handler.h"
+// Of an export with a key.
+#if __has_include("medyate_key.h")
+#include "medyate_key.h"
+#define MEDYATE_HAS_KEY 1
+#else
+#define MEDYATE_HAS_KEY 0
+#endif
 
 namespace {
 
@@ -118,7 +125,11 @@ int main(int argc, char** argv) {
     status = trainer.SetGuard({guard_memory, kGuardWords, hold_every, 0.1f});
   }
   fprintf(stderr, "%s\n", medyate::TrainerStatusName(status));
+#if MEDYATE_HAS_KEY
+  medyate::SignedHandler handler(&trainer, medyate_key::kKey);
+#else
   medyate::TrainerHandler handler(&trainer);
+#endif
   SocketSink sink;
   uint32_t request[kWords], answer[kWords];
   medyate::Session session(&handler, &sink, request, kWords, answer, kWords);

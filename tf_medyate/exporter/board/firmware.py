@@ -9,12 +9,14 @@ Example:
 from __future__ import annotations
 
 import dataclasses
+import os
 import pathlib
 from collections.abc import Sequence
 from typing import Any
 
 from tf_medyate.boards.board import Board
 from tf_medyate.boards.registry import get_board
+from tf_medyate.device_key import KEY_HEADER, read_key, write_key_header
 from tf_medyate.errors import OptionError
 from tf_medyate.exporter.board.cycles import step_cycles
 from tf_medyate.exporter.board.estimate import BoardEstimate, FlashLife, estimate, flash_life
@@ -50,6 +52,8 @@ class FirmwareOptions:
             what it learned without a host.
         board: What it shall fit: a name of `tf_medyate.boards.registry.BOARDS`, a `Board`, or None
             for any other board.
+        device_key: A file of 32 secret bytes. The firmware then takes pushes, resets and new
+            classes only from a host that has it, see docs/security.md; empty: from anybody.
         rate_hz, input_offset, input_scale: How a sensor's readings become the model's input, for
             the library's example; as `SensorInput`.
         samples_per_epoch, commits_per_day: For the estimates of time, energy and wear.
@@ -61,6 +65,7 @@ class FirmwareOptions:
     spare_classes: int = 0
     factory_copy: bool = True
     board: Board | str | None = "nano33ble"
+    device_key: str | os.PathLike = ""
     rate_hz: float = arduino_export.DEFAULT_RATE_HZ
     input_offset: Sequence[float] = ()
     input_scale: Sequence[float] = ()
@@ -109,6 +114,7 @@ class FirmwarePlan:
         options: What was asked for.
         sources: The model in C++.
         fit, time, life: As `Firmware`.
+        key: The board's secret; never printed.
     """
 
     options: FirmwareOptions
@@ -116,6 +122,7 @@ class FirmwarePlan:
     fit: BoardFit | None
     time: BoardEstimate | None
     life: FlashLife | None
+    key: bytes | None = dataclasses.field(default=None, repr=False)
 
     def write(self, manifest: Manifest, folder: pathlib.Path) -> Firmware:
         """Writes cpp/, weights.json, weights.bin and the libraries into a draft of the bundle."""
@@ -123,12 +130,16 @@ class FirmwarePlan:
         layout = RegionLayout.of(cpp, manifest.layers)
         write_layout(layout, cpp.region, folder / LAYOUT_FILE)
         libraries, note = [], ""
+        if self.key:
+            write_key_header(self.key, folder / CPP_FOLDER)
         if self.options.arduino:
             sensor = _sensor(self.options, manifest.input_shape)
             target = folder / ARDUINO_FOLDER / arduino_export.LIBRARY
             library = arduino_export.write_arduino(folder / CPP_FOLDER, target, sensor)
             libraries.append(self._at_home(library, folder))
             notes = []
+            if self.key:
+                write_key_header(self.key, target / "examples" / arduino_export.STREAM_EXAMPLE)
             if sensor.is_imu:
                 windows = format_bytes(sensor.imu_windows_bytes)
                 notes = [f"the example {arduino_export.IMU_EXAMPLE} takes {windows} of RAM besides"]
@@ -159,7 +170,8 @@ def is_firmware(place: pathlib.PurePath) -> bool:
     layout = pathlib.PurePath(LAYOUT_FILE)
     cpp = pathlib.PurePath(CPP_FOLDER)
     ours = [layout, layout.with_suffix(".bin")]
-    return place in [*ours, *(cpp / name for name in (HEADER_FILE, MODEL_FILE, WEIGHTS_FILE))]
+    names = (HEADER_FILE, MODEL_FILE, WEIGHTS_FILE, KEY_HEADER)
+    return place in [*ours, *(cpp / name for name in names)]
 
 
 def plan_firmware(
@@ -173,7 +185,7 @@ def plan_firmware(
 
     Raises:
         OptionError: Class names or sensor do not fit the model; its learning rate's schedule has no
-            twin on the device.
+            twin on the device; there is no key.
         BoardError: The model does not fit the board.
         OptionError: Another library lies where one is to be written.
     """
@@ -184,15 +196,16 @@ def plan_firmware(
         check_library(folder / ARDUINO_FOLDER / arduino_export.LIBRARY, arduino_export.LIBRARY)
     if options.tflm:
         check_library(folder / TFLM_FOLDER / tflm_library.LIBRARY, tflm_library.LIBRARY)
+    key = read_key(options.device_key) if options.device_key else None
     board = get_board(options.board) if isinstance(options.board, str) else options.board
     if board is None:
-        return FirmwarePlan(options, sources, None, None, None)
+        return FirmwarePlan(options, sources, None, None, None, key)
     model = sources.model
     fit = _fit(board, model)
     life = flash_life(board, model.weight_pages, options.commits_per_day, model.importance_floats)
     cycles = step_cycles(training.graph)
     time = estimate(board, cycles, options.samples_per_epoch, life.commit_s)
-    return FirmwarePlan(options, sources, fit, time, life)
+    return FirmwarePlan(options, sources, fit, time, life, key)
 
 
 def _sensor(options: FirmwareOptions, shape: Sequence[int]) -> arduino_export.SensorInput:

@@ -8,6 +8,15 @@
 
 #include <MeDyate.h>
 
+// Written beside this sketch by `medyate export --device_key`: push, reset and new classes only from
+// a computer that has the key.
+#if __has_include("medyate_key.h")
+#include "medyate_key.h"
+#define MEDYATE_HAS_KEY 1
+#else
+#define MEDYATE_HAS_KEY 0
+#endif
+
 // A button from this pin to GND that has to be held for push, reset and new classes; -1: none. See
 // docs/security.md of tf_medyate.
 #ifndef MEDYATE_PRESENCE_PIN
@@ -26,7 +35,11 @@ medyate::Trainer trainer(medyate_model::kModel, arena, sizeof(arena), flash.plac
 // The line to the computer.
 static uint32_t request[256], answer[256];
 medyate::SerialSink line(&Serial);
+#if MEDYATE_HAS_KEY
+medyate::SignedHandler handler(&trainer, medyate_key::kKey);
+#else
 medyate::TrainerHandler handler(&trainer);
+#endif
 medyate::Session session(&handler, &line, request, 256, answer, 256);
 
 bool IsPresent(void*) { return digitalRead(MEDYATE_PRESENCE_PIN) == LOW; }

@@ -8,6 +8,7 @@ import pytest
 from arduino_build import SENSOR, STAND_INS, Built, export, run, sketch_source, undefined
 from cpp_build import CORTEX_M4F, ROOT, symbol
 
+from tf_medyate.device_key import write_key_header
 from tf_medyate.errors import OptionError
 from tf_medyate.exporter.board.fit import CODE_BYTES, STATIC_BYTES
 from tf_medyate.exporter.write.arduino import SensorInput, write_arduino
@@ -204,6 +205,15 @@ def image(library, built, tmp_path_factory):
     files = [*map(str, [*objects, *arm.objects]), "-lgcc", "-o", str(folder / "sketch.elf")]
     run([CORTEX_M4F.compiler, *options, script, *files])
     return folder / "sketch.elf"
+
+
+def test_the_sketch_takes_the_key_that_lies_beside_it(library, built, image, tmp_path):
+    ino = library.folder / "examples/StreamTrainer/StreamTrainer.ino"
+    write_key_header(bytes(range(32)), tmp_path)
+    keyed = built(CORTEX_M4F).compile(sketch_source(ino, tmp_path / "sketch.cpp"))
+    wanted = "medyate::SignedHandler"
+    assert any(name.startswith(wanted) for name in undefined((keyed,), NM))
+    assert wanted not in run([NM, "-C", str(image)]), "and none without one"
 
 
 def test_weights_lie_on_flash_pages_and_the_vectors_stay_in_front(image, bundle):

@@ -304,9 +304,17 @@ def test_a_model_that_is_all_frozen_is_refused_before_it_trains(strategy):
 def test_a_budget_that_is_too_small_advises_only_what_there_is():
     model, (x, y) = tiny(), data()
     compile_(model)
-    with pytest.raises(errors.BudgetTooSmallError, match=r'strategy="head"') as caught:
-        model.fit(x, y, verbose=0, callbacks=[md.MeDyate(500, "medyate-calibrated", verbose=0)])
-    assert "allow_empty" not in str(caught.value)
+    head = md.CostModel().fixed(md.layer_specs(model), ())
+    for budget, strategy, said in (
+        (head, "medyate", 'train the head alone: strategy="head"'),
+        (head - 1, "medyate", f"The head alone needs {head} bytes: raise the budget"),
+        (head - 1, "head", f"The head alone needs {head} bytes: raise the budget"),
+    ):
+        with pytest.raises(errors.BudgetTooSmallError, match=said) as caught:
+            model.fit(x, y, verbose=0, callbacks=[md.MeDyate(budget, strategy, verbose=0)])
+        assert "allow_empty" not in str(caught.value)
+        assert ("strategy=" in str(caught.value)) == (budget == head)
+    model.fit(x, y, verbose=0, callbacks=[md.MeDyate(head, "head", verbose=0)])
 
 
 def test_loss_and_optimizer_of_an_own_loop_are_checked():

@@ -288,13 +288,20 @@ class Planner:
                 allow_empty=not s.needs_budget,
             )
         except BudgetTooSmallError as error:
-            remedy = (
-                "Raise the budget, name fewer `layers`, take an optimizer of fewer slots or a "
-                'smaller device_batch, or train the head alone: strategy="head".'
-            )
             values = error.argument, error.expected, error.received
-            raise BudgetTooSmallError(*values, remedy) from None
+            raise BudgetTooSmallError(*values, self._remedy()) from None
         return full_plan(self.specs, self.cost, plan) if s.trains_all else plan
+
+    def _remedy(self) -> str:
+        """What helps against a budget that is too small."""
+        leaner = "take an optimizer of fewer slots or a smaller device_batch"
+        head = self.cost.fixed(self.specs, ())
+        if head > self.budget.amount:
+            return f"The head alone needs {self.budget.format(head)}: raise the budget, or {leaner}."
+        return (
+            f"Raise the budget, name fewer `layers`, {leaner}, or train the head alone: "
+            'strategy="head".'
+        )
 
     def empty_plan(self, draw: int) -> UpdatePlan:
         """A plan without channels, to be filled with those that a checkpoint holds."""

@@ -70,6 +70,25 @@ def test_a_model_without_a_dense_head_gets_no_spare_classes():
         md.add_spare_classes(keras.Sequential([L.Dense(3)]), 1)
 
 
+def two_heads(join=None):
+    inputs = keras.Input((6,))
+    x = L.Dense(5, activation="relu")(inputs)
+    heads = [L.ReLU()(L.Dense(2, name="first")(x)), L.Dense(2, name="second")(x)]
+    heads = heads[:: -1 if join == "reversed" else 1]
+    outputs = L.Add()(heads) if join == "added" else L.Concatenate()(heads)
+    return keras.Model(inputs, L.Softmax()(outputs))
+
+
+def test_spare_classes_of_several_heads_are_refused(tmp_path):
+    for join in ("added", "reversed"):
+        with pytest.raises(OptionError, match="outputs are those of its head 'second'"):
+            md.add_spare_classes(two_heads(join), 1)
+    # The last one may be widened, but a board cannot tell its biases from all classes'.
+    model, medyate, _ = ready(md.add_spare_classes(two_heads(), 1))
+    with pytest.raises(OptionError, match="a bias for each of the 5 classes; received 3 in"):
+        md.export(model, tmp_path, medyate, firmware=md.FirmwareOptions(spare_classes=1))
+
+
 def exported(folder, spare=0, base=None, **options):
     base = base or small_net()
     model, medyate, _ = ready(md.add_spare_classes(base, spare) if spare else base)

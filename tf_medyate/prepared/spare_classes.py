@@ -52,7 +52,10 @@ def add_spare_classes(model: keras.Model, count: int) -> keras.Model:
             config["units"] += count
         return layer.__class__.from_config(config)
 
-    wider: Any = keras.models.clone_model(model, clone_function=widen)
+    try:
+        wider: Any = keras.models.clone_model(model, clone_function=widen)
+    except ValueError as error:  # something after the head needs the old shape
+        raise _not_the_outputs(head, f"layers after it that fail: {error}") from error
     for old, new in zip(model.layers, wider.layers, strict=True):
         values = old.get_weights()
         if old is head:
@@ -62,7 +65,30 @@ def add_spare_classes(model: keras.Model, count: int) -> keras.Model:
                 np.pad(bias, (0, count), constant_values=SPARE_BIAS),
             ]
         new.set_weights(values)
+    _check_promise(model, wider, head)
     return wider
+
+
+def _check_promise(model: Any, wider: Any, head: keras.layers.Dense):
+    """Raises OptionError unless the classes that there were are the first, and answer as before."""
+    batch = keras.tree.map_structure(
+        lambda x: np.random.default_rng(0).uniform(-1, 1, (1, *(d or 8 for d in x.shape[1:]))),
+        model.inputs[0] if isinstance(model, keras.Sequential) else model.input,
+    )
+    old, new = (keras.tree.flatten(each(batch, training=False)) for each in (model, wider))
+    if len(old) > 1:
+        raise _not_the_outputs(head, f"{len(old)} outputs")
+    before, after = np.asarray(old[0]), np.asarray(new[0])
+    classes = before.shape[-1]
+    same_shape = after.shape[:-1] == before.shape[:-1] and after.shape[-1] > classes
+    if not same_shape or not np.allclose(after[..., :classes], before, atol=1e-4, equal_nan=True):
+        raise _not_the_outputs(head, "outputs that are made of more than this layer")
+
+
+def _not_the_outputs(head: keras.layers.Dense, received: str) -> OptionError:
+    expected = f"a model whose outputs are those of its head '{head.name}'"
+    remedy = "Give it one Dense head for all classes, before md.prepare."
+    return OptionError("model", expected, received, remedy)
 
 
 def _head(model: keras.Model) -> keras.layers.Dense:

@@ -297,7 +297,9 @@ class Planner:
         leaner = "take an optimizer of fewer slots or a smaller device_batch"
         head = self.cost.fixed(self.specs, ())
         if head > self.budget.amount:
-            return f"The head alone needs {self.budget.format(head)}: raise the budget, or {leaner}."
+            return (
+                f"The head alone needs {self.budget.format(head)}: raise the budget, or {leaner}."
+            )
         return (
             f"Raise the budget, name fewer `layers`, {leaner}, or train the head alone: "
             'strategy="head".'

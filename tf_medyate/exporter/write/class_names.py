@@ -29,7 +29,7 @@ def check_classes(training: TrainingGraph, device: DeviceParts) -> None:
         remedy = "Widen the head by add_spare_classes, and say here by how many."
         received = f"{device.spare_classes}"
         raise OptionError("spare_classes", f"0 to {classes - 1}", received, remedy)
-    _check_spare(training, device.spare_classes)
+    _check_spare(training, device.spare_classes, classes)
     if device.class_names:
         _check_names(device.class_names, classes - device.spare_classes)
 
@@ -47,8 +47,15 @@ def _classes(training: TrainingGraph) -> int:
     return training.graph.tensor(LOGITS).elements
 
 
-def _check_spare(training: TrainingGraph, count: int) -> None:
+def _check_spare(training: TrainingGraph, count: int, classes: int) -> None:
     head = training.layout.layers[-1]
+    if count and head.biases not in (0, classes):
+        raise OptionError(
+            "spare_classes",
+            f"one head with a bias for each of the {classes} classes",
+            f"{head.biases} in '{head.spec.name}', the last of several",
+            "Give the model one Dense head for all classes.",
+        )
     bias = training.graph.tensor(training.biases[head.spec.name]) if head.biases else None
     spare = bias.data.reshape(-1)[-count:] if bias is not None and bias.data is not None else []
     if count and (len(spare) < count or not np.all(spare == np.float32(SPARE_BIAS))):

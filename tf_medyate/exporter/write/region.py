@@ -55,13 +55,13 @@ class RegionLayout:
         model_hash: Of the export, 64 bits.
         weights: Floats of the region.
         places: The layers in it.
-        factory: Where its first content lies; None of a layout without.
+        factory: Where its first content lies; None if that is not written yet.
     """
 
     model_hash: int
     weights: int
     places: tuple[WeightPlace, ...]
-    factory: FactoryFile | None = None
+    factory: FactoryFile | None = dataclasses.field(default=None, compare=False)
 
     @classmethod
     def of(cls, cpp: CppModel, layers: Iterable[LayerEntry]) -> RegionLayout:

@@ -122,6 +122,13 @@ def test_int8_agrees_with_keras_and_runs_in_tflm(tmp_path):
     np.testing.assert_allclose(tflm, got[:20], atol=4 * outgoing["quantization"][0])
 
 
+def test_names_that_no_saved_model_takes_are_written(tmp_path):
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="_first")])
+    x = np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32)
+    write_inference(model, tmp_path / "m.tflite", x, int8=True)
+    assert (tmp_path / "m.tflite").exists()
+
+
 def test_representative_data_may_be_a_data_set_or_a_function(tmp_path):
     model = random_models.small_net()
     x, y = random_models.random_data(model, 8)

@@ -13,5 +13,6 @@ model          the prepared model: fit, its commit
 update         loads a plan into the model
 slots          what an optimizer keeps for each weight
 host_memory    gives freed pages back
+scope_names    names that TensorFlow cannot compute under
 spare_classes  outputs that a device names later
 """

@@ -22,6 +22,7 @@ from tf_medyate.prepared.graph import ModelGraph, Node, rebuild, trace
 from tf_medyate.prepared.layers import MaskedConv2D, MaskedDepthwiseConv2D
 from tf_medyate.prepared.legacy import from_tf_keras
 from tf_medyate.prepared.model import PreparedModel
+from tf_medyate.prepared.scope_names import check_scope_names
 from tf_medyate.prepared.supported import (
     TWINS,
     check_methods,
@@ -72,6 +73,7 @@ def prepare(base: keras.Model) -> PreparedModel:
         NotPreparedError: `base` is prepared already.
     """
     base = from_tf_keras(base)
+    check_scope_names(base)
     model, left_out = _fold_model(base)
     if left_out:
         warnings.warn(

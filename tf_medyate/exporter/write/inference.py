@@ -86,7 +86,22 @@ def _plain(model: keras.Model) -> keras.Model:
     from tf_medyate.prepared.folding import prepare, strip
     from tf_medyate.prepared.model import PreparedModel
 
-    return strip(model if isinstance(model, PreparedModel) else prepare(model))
+    return _renamed(strip(model if isinstance(model, PreparedModel) else prepare(model)))
+
+
+def _renamed(model: keras.Model) -> keras.Model:
+    """The same with "layer_name" for "_name": no variable of a SavedModel may begin like that."""
+    import keras
+
+    def copy(layer: Any) -> Any:
+        name = layer.name if layer.name[0].isalnum() else f"layer{layer.name}"
+        return type(layer).from_config(layer.get_config() | {"name": name})
+
+    if all(layer.name[0].isalnum() for layer in model.layers):
+        return model
+    renamed: Any = keras.models.clone_model(model, clone_function=copy)
+    renamed.set_weights(model.get_weights())
+    return renamed
 
 
 def _arrays(model: keras.Model, data: Any) -> list[np.ndarray]:

@@ -212,7 +212,7 @@ def test_the_sketch_takes_the_key_that_lies_beside_it(library, built, image, tmp
     write_key_header(bytes(range(32)), tmp_path)
     keyed = built(CORTEX_M4F).compile(sketch_source(ino, tmp_path / "sketch.cpp"))
     wanted = "medyate::SignedHandler"
-    assert any(name.startswith(wanted) for name in undefined((keyed,), NM))
+    assert any(wanted in name for name in undefined((keyed,), NM))
     assert wanted not in run([NM, "-C", str(image)]), "and none without one"
 
 

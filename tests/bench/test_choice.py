@@ -11,7 +11,8 @@ import pytest
 from tf_medyate import cli
 from tf_medyate.bench.plan.budgets import Budget
 from tf_medyate.bench.plan.choice import changed, choose
-from tf_medyate.bench.plan.suites import OWN, SUITES, get_suite
+from tf_medyate.bench.plan.grid import grid
+from tf_medyate.bench.plan.suites import FIRST, OWN, SUITES, get_suite
 from tf_medyate.errors import BudgetError, OptionError
 
 DOCUMENT = pathlib.Path(__file__).parents[2] / "docs" / "extending.md"
@@ -133,3 +134,20 @@ def test_a_newcomer_follows_the_document_and_gets_a_report(tmp_path):
     report = (tmp_path / "runs" / "mine" / "report.md").read_text()
     assert "lenet5 on rings" in report
     assert len(list((tmp_path / "runs" / "mine" / "results").iterdir())) == 2  # one for each fold
+
+
+def test_published_schemes_are_run_where_they_were_published():
+    suite = get_suite("imagenet")
+    runs = grid(suite, suite.strategies, seeds=[0])
+    with_schemes = {run.network for run in runs if run.strategy == "su"}
+    assert with_schemes == {"mobilenet_v2_035_folded", "mcunet_in1_folded"}
+    assert {run.network for run in runs if run.strategy == "su-like"} > with_schemes
+    with pytest.raises(OptionError, match=r"'su'.*none in this suite.*su-like"):
+        grid(get_suite("tiny"), ["medyate", "su"], seeds=[0])
+
+
+def test_what_claims_need_comes_first_in_a_grid():
+    for name in ("paper", "imagenet", "tiny"):
+        strategies = get_suite(name).strategies
+        firsts = [one for one in FIRST if one in strategies]
+        assert list(strategies[: len(firsts)]) == firsts

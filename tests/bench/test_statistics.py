@@ -135,6 +135,34 @@ def test_claims_are_judged_both_ways_and_not_at_all():
     assert "s-topk-random" in missing.text
 
 
+@pytest.mark.parametrize(("behind", "verdict"), [(0.005, claims.HOLDS), (0.02, claims.REFUTED)])
+def test_near_is_judged_by_its_bound_and_stays_out_of_the_correction(behind, verdict):
+    key = ("medyate against lara-prob-raw", "all")
+    found = judged({"medyate": 0.0, "lara-prob-raw": behind}, datasets=FOUR)
+    assert found[key].verdict == verdict
+    both = found[key].comparison
+    assert both is not None
+    assert f"lower bound {both.low:+.2f}" in found[key].text
+    with_rival = judged(
+        {"medyate": 0.0, "lara-prob-raw": behind, "prev-medyate": 0.01}, datasets=FOUR
+    )
+    rival = with_rival["medyate against prev-medyate", "all"]
+    assert rival.comparison is not None
+    assert rival.p == rival.comparison.p  # the only test
+
+
+def test_near_is_not_shown_by_blocks_that_disagree():
+    accuracies = {"medyate": (0.5, 0.5, 0.5), "lara-prob-raw": (0.53, 0.47, 0.51)}
+    results = [
+        fake_result(fake_run(name, 0.05, fold, 0), value)
+        for name, values in accuracies.items()
+        for fold, value in enumerate(values)
+    ]
+    measured = "medyate against lara-prob-raw"
+    verdict = next(v for v in claims.judge(Panel(results)) if v.measured == measured)
+    assert verdict.verdict == claims.OPEN
+
+
 def test_many_folds_of_few_data_sets_show_nothing_of_others():
     """One data set of four decides: 32 pairs look sure, four data sets do not."""
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from tf_medyate.bench.plan.budgets import Budget
 from tf_medyate.bench.plan.grid import parse_strategy
 from tf_medyate.bench.plan.recipe import FineTuneRecipe
-from tf_medyate.bench.plan.suites import OWN, PEERS, TWINS, Case, Suite, get_suite
+from tf_medyate.bench.plan.suites import OWN, PEERS, Case, Suite, get_suite
 from tf_medyate.errors import OptionError
 
 _MOST_FOLDS = 5
@@ -79,7 +79,7 @@ def _own(networks: Sequence[str], datasets: Sequence[str]) -> Suite:
     )
     packages = tuple(dict.fromkeys(one.needs for one in data))
     summary = f"{', '.join(networks)} on {', '.join(datasets)}"
-    return Suite(OWN, summary, cases, (*PEERS, *TWINS), packages=packages)
+    return Suite(OWN, summary, cases, PEERS, packages=packages)
 
 
 def _recipe(trained: bool) -> FineTuneRecipe:

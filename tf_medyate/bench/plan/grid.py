@@ -25,7 +25,7 @@ from tf_medyate.errors import OptionError
 from tf_medyate.select.strategies import Strategy, strategy
 from tf_medyate.spec import LayerSpec
 
-FORMAT = 4  # raised whenever `execute`, or a preset, changes what a run means
+FORMAT = 5  # raised whenever `execute`, or a preset, changes what a run means
 ZERO_SHOT = "zero-shot"
 FIRST_LAYER = "first_layer"
 _TRUTH = {"True": True, "False": False}
@@ -169,7 +169,8 @@ def has_budget(text: str) -> bool:
 def grid(suite: Suite, strategies: Sequence[str], seeds: Sequence[int]) -> tuple[Run, ...]:
     """Every run of a suite, strategy by strategy: what comes first is complete first.
 
-    Within a strategy runs that can use the same traced model follow each other.
+    Within a strategy runs that can use the same traced model follow each other. A strategy by
+    published schemes is run on the nets that have them.
 
     Args:
         suite: What to run on.
@@ -177,11 +178,17 @@ def grid(suite: Suite, strategies: Sequence[str], seeds: Sequence[int]) -> tuple
         seeds: Seeds of each run.
 
     Raises:
-        OptionError: An unknown strategy.
+        OptionError: An unknown strategy; one by published schemes, and no net has them.
     """
     runs: dict[str, Run] = {}
     for name in strategies:
-        for case in suite.cases:
+        cases = suite.cases
+        if preset_of(name).takes_scheme:
+            cases = tuple(case for case in cases if case.is_published)
+            if not cases:
+                expected, remedy = "a net that it was published for", "Take su-like for others."
+                raise OptionError(f"strategy {name!r}", expected, "none in this suite", remedy)
+        for case in cases:
             for run in _of_case(case, name, seeds):
                 runs.setdefault(run.key, run)
     return tuple(runs.values())

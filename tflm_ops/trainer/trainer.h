@@ -109,7 +109,7 @@ class Trainer {
   TrainerStatus Predict(const float* sample, float* scores);
 
   // Writes what was learned since the last commit into flash. In the middle of an epoch, too; a
-  // start from there redraws channels.
+  // start from there does the draw in force again, by the importances of now: other channels.
   TrainerStatus Commit();
 
   // Drops what was learned since the last commit.

@@ -283,5 +283,91 @@ TEST(WeightStoreCutsTest, AnywhereInAModelUpdateNeverMixes) {
   }
 }
 
+// The same model is flashed again after a commit was cut off anywhere: only a commit of every page
+// that had its mark is completed. All else is refused, until what was learned is dropped.
+TEST(WeightStoreCutsTest, TheSameImageInTheMiddleOfACommitIsNeverMixed) {
+  for (const bool changes_all : {false, true}) {
+    World base(Plan(), 340);
+    const std::vector<float> factory = base.weights;
+    base.config.has_factory_crc = true;
+    base.config.factory_crc = Crc32(0, factory.data(), 4 * factory.size());
+    {
+      WeightStore store = base.Start();
+      ASSERT_EQ(store.Open(ForeignState::kRefuse), StoreStatus::kOk);
+      const Work first = base.DrawWork(2);
+      ASSERT_EQ(base.Commit(&store, first), StoreStatus::kOk);
+      base.TakeOver(first);
+    }
+    Work work = base.DrawWork(2);
+    if (changes_all) {
+      const uint32_t floats = static_cast<uint32_t>(factory.size());
+      work.runs = {{0, 0, floats}};
+      work.pool = base.random.Floats(static_cast<int>(floats));
+    }
+    const std::vector<float> after = base.After(work);
+    const uint64_t operations = OperationsOf(base, work);
+    int completed = 0;
+    for (uint64_t at = 0; at < operations && !HasFailure(); at += 7) {
+      SCOPED_TRACE(testing::Message() << changes_all << " operation " << at);
+      World world = base;
+      world.Reseed(static_cast<uint32_t>(at));
+      {
+        WeightStore store = world.Start();
+        ASSERT_EQ(store.Open(ForeignState::kRefuse), StoreStatus::kOk);
+        world.flash.CutAt(at);
+        world.Commit(&store, work);
+        world.flash.Restart();
+      }
+      world.flash.Program(world.config.weights_offset, World::Words(factory));
+      WeightStore store = world.Start();
+      const StoreStatus found = store.Open(ForeignState::kRefuse);
+      if (found == StoreStatus::kOk) {
+        ++completed;
+        EXPECT_TRUE(world.Holds(after));
+        EXPECT_EQ(World::Counter(store), work.counter);
+        continue;
+      }
+      EXPECT_EQ(found, StoreStatus::kWeightsChanged);
+      EXPECT_TRUE(world.Holds(factory));
+      WeightStore next = world.Start();
+      EXPECT_EQ(next.Open(ForeignState::kDropLearned), StoreStatus::kOk);
+      EXPECT_TRUE(world.Holds(factory));
+      EXPECT_EQ(World::Counter(next), 0u);
+    }
+    EXPECT_EQ(completed > 0, changes_all);
+  }
+}
+
+// Recoveries of one commit are counted as long as its head has room for notes. Those after that
+// are not: the count is too low by one each.
+TEST(WeightStoreCutsTest, RecoveriesOfOneCommitAreCountedWhileThereIsRoomForNotes) {
+  const int kLeastNotes = 8;
+  for (const int most_cuts : {kLeastNotes - 2, 300}) {
+    World world(Plan(), 350);
+    {
+      WeightStore store = world.Start();
+      ASSERT_EQ(store.Open(ForeignState::kRefuse), StoreStatus::kOk);
+      const Work work = world.DrawWork(3);
+      world.flash.CutAt(OperationsOf(world, work) - 200);  // While pages are put in place.
+      world.Commit(&store, work);
+      ASSERT_TRUE(world.flash.is_cut());
+      world.flash.Restart();
+    }
+    int cuts = 0;
+    world.Recover(most_cuts, 60, &cuts);
+    ASSERT_GT(cuts, most_cuts / 2);
+    WeightStore store = world.Start();
+    ASSERT_EQ(store.Open(ForeignState::kRefuse), StoreStatus::kOk);
+    const std::vector<uint32_t> real = world.Erases();
+    const uint32_t* counts = store.EraseCounts();
+    uint32_t missed = 0;
+    for (uint32_t p = 0; p < world.plan.weight_pages; ++p) {
+      if (real[p] > counts[p]) missed = std::max(missed, real[p] - counts[p]);
+    }
+    EXPECT_LE(missed, static_cast<uint32_t>(std::max(0, cuts - kLeastNotes)));
+    EXPECT_EQ(missed > 0, most_cuts > kLeastNotes);
+  }
+}
+
 }  // namespace
 }  // namespace medyate

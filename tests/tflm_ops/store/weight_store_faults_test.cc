@@ -79,6 +79,9 @@ TEST(WeightStoreFaultsTest, AFailingWeightPageKeepsTheNewEpochInTheJournal) {
       const uint64_t before = world.flash.operations();
       EXPECT_EQ(world.Commit(&store, work), StoreStatus::kWeightsFailed);
       EXPECT_EQ(world.flash.operations(), before);
+      // Each try has erased it, and is counted.
+      EXPECT_GE(world.flash.erases(page), 3u);
+      EXPECT_GE(store.EraseCounts()[bad], world.flash.erases(page));
       WeightStore next = world.Start();
       EXPECT_EQ(next.Open(ForeignState::kRefuse), StoreStatus::kWeightsFailed);
       Repair(&world, page);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include <functional>
+#include <limits>
 #include <set>
 
 #include "gtest/gtest.h"
@@ -535,6 +536,205 @@ TEST(WeightStoreWayOutTest, WeightsCanBeReplacedWhateverOpenFinds) {
   }
 }
 
+// --- precautions, each alone
+
+// Of word `word` in journal page `page`.
+uint32_t JournalBit(const World& world, uint32_t page, uint32_t word, uint32_t bit) {
+  return 8 * (world.config.journal_offset + page * kPageBytes + 4 * word) + bit;
+}
+
+Device FreshOf(uint32_t weight_pages, uint32_t seed) {
+  Plan plan;
+  plan.weight_pages = weight_pages;
+  Device device(plan, seed);
+  Fresh(&device);
+  return device;
+}
+
+// A head that was mended is written again: a second bit of the same page does no harm.
+TEST(WeightStorePrecautionTest, AMendedHeadGivesWayToAnother) {
+  Device device = FreshOf(2, 300);
+  Flip(&device.world, JournalBit(device.world, 0, 5, 3));
+  {
+    WeightStore store = Opened(&device.world);
+    EXPECT_EQ(store.mended(), 1u);
+    EXPECT_EQ(store.sequence(), 2u);
+  }
+  Flip(&device.world, JournalBit(device.world, 0, 20, 9));
+  EXPECT_EQ(Opened(&device.world).sequence(), 2u);
+}
+
+// A bit has decayed in a page that stays, in the middle of a commit.
+TEST(WeightStorePrecautionTest, ACommitIsCompletedBesideADecayedPage) {
+  Device device = FreshOf(3, 301);
+  const float one = 1.0f;
+  Work work;
+  work.runs = {{0, 0, 1}};  // The first page alone.
+  work.pool = {one};
+  work.counter = 7;
+  CutBeforeItsEnd(&device.world, work, 40);
+  device.world.TakeOver(work);
+  Flip(&device.world, 8 * (device.world.config.weights_offset + kPageBytes) + 100);
+  Opened(&device.world);
+  EXPECT_TRUE(device.world.Holds(device.world.weights));
+}
+
+// An image is lost in more than one bit, but its page is in place: nothing is missing.
+TEST(WeightStorePrecautionTest, ALostImageIsNotMissedWhereItsPageIsRight) {
+  Device device = FreshOf(2, 302);
+  const Work work = device.world.DrawWork(1);
+  CutBeforeItsEnd(&device.world, work, 4);  // The done marks.
+  device.world.TakeOver(work);
+  ASSERT_TRUE(device.world.Holds(device.world.weights));
+  Flip(&device.world, JournalBit(device.world, 2, 10, 1));
+  Flip(&device.world, JournalBit(device.world, 2, 11, 1));
+  Opened(&device.world);
+  EXPECT_TRUE(device.world.Holds(device.world.weights));
+}
+
+// The sign of a zero is a bit like any other.
+TEST(WeightStorePrecautionTest, APageThatIsMendedKeepsItsNegativeZeros) {
+  Device device(Plan(), 303);
+  World* world = &device.world;
+  for (size_t i = 0; i < world->weights.size(); i += kPageFloats) world->weights[i] = -0.0f;
+  world->flash.Program(world->config.weights_offset, World::Words(world->weights));
+  Fresh(&device);
+  Flip(world, 8 * world->config.weights_offset + 100);
+  Opened(world);
+  EXPECT_TRUE(world->Holds(world->weights));
+}
+
+// Heads that could not be read when what was learned was replaced or dropped do not come back when
+// they can be read again.
+TEST(WeightStorePrecautionTest, LostHeadsStayDeadWhenTheyCanBeReadAgain) {
+  for (const bool drops : {false, true}) {
+    Device device = FreshOf(2, 309);
+    World* world = &device.world;
+    {
+      WeightStore store = Opened(world);
+      for (int i = 0; i < 6; ++i) Commit(&device, &store, 0);  // Heads in pages 1 to 6.
+    }
+    const std::vector<uint32_t> weights = World::Words(world->weights);
+    const auto flip = [&](uint32_t first) {
+      for (uint32_t page = first; page < 7; ++page) {
+        Flip(world, JournalBit(*world, page, 2, 20));
+        Flip(world, JournalBit(*world, page, 3, 20));
+      }
+    };
+    flip(2);
+    {
+      WeightStore store = world->Start();
+      ASSERT_EQ(store.Open(ForeignState::kRefuse), StoreStatus::kJournalDamaged);
+      ASSERT_EQ(drops ? store.Open(ForeignState::kDropLearned) : Reset(world, &store),
+                StoreStatus::kOk);
+    }
+    flip(5);  // Those before were overwritten.
+    WeightStore store = Opened(world);
+    EXPECT_EQ(World::Counter(store), 0u);
+    EXPECT_EQ(world->flash.Contents(world->config.weights_offset, 2 * kPageFloats),
+              drops ? weights : Factory(*world));
+  }
+}
+
+// What stays in a page is checked, too: else its image could pass for a head.
+TEST(WeightStorePrecautionTest, APageWithANumberThatIsNoneIsNotCommitted) {
+  Device device(Plan(), 305);
+  World* world = &device.world;
+  world->weights[9] = std::numeric_limits<float>::infinity();
+  world->flash.Program(world->config.weights_offset, World::Words(world->weights));
+  WeightStore store = Opened(world);
+  Work work;
+  work.runs = {{0, 0, 1}};
+  work.pool = {1.0f};
+  EXPECT_EQ(world->Commit(&store, work), StoreStatus::kNotFinite);
+  EXPECT_TRUE(world->Holds(world->weights));
+}
+
+// Bulk data that cannot be read any more do not stand in the way of a commit that leaves them.
+TEST(WeightStorePrecautionTest, LostBulkDataAreDropped) {
+  Device device(Plan().WithBulk(20), 306);
+  World* world = &device.world;
+  Fresh(&device);
+  Work work = world->DrawWork(1);
+  work.runs.clear();
+  work.bulk = world->DrawBulk(20);
+  {
+    WeightStore store = Opened(world);
+    ASSERT_EQ(world->Commit(&store, work), StoreStatus::kOk);
+    ASSERT_TRUE(World::HasBulk(store, work.bulk));
+  }
+  Flip(world, JournalBit(*world, 2, 3, 1));
+  Flip(world, JournalBit(*world, 2, 4, 1));
+  WeightStore store = Opened(world);
+  ASSERT_FALSE(World::HasBulk(store, work.bulk));
+  Work next = world->DrawWork(1);
+  next.bulk.clear();
+  EXPECT_EQ(world->Commit(&store, next), StoreStatus::kOk);
+}
+
+// Bulk data that are dropped must survive until the commit counts: they need their room.
+TEST(WeightStorePrecautionTest, DroppedBulkDataNeedRoomOnceMore) {
+  Plan plan;
+  plan.journal_pages = 8;
+  Device device(plan, 307);
+  World* world = &device.world;
+  WeightStore store = Opened(world);
+  const std::vector<uint32_t> data(kPageFloats + 1, 1);
+  const Bulk two_pages = {data.data(), kPageFloats + 1}, none = {nullptr, 0};
+  ASSERT_EQ(store.Commit({nullptr, RunMode::kAdd, nullptr, 0, nullptr, 0, &two_pages}),
+            StoreStatus::kOk);
+  const WeightRun run = {0, 0, plan.weight_pages * kPageFloats};
+  const ArrayRuns runs(&run, 1);
+  const std::vector<float> pool(run.length, 1.0f);
+  EXPECT_EQ(store.Commit({&runs, RunMode::kSet, pool.data(), run.length, nullptr, 0, &none}),
+            StoreStatus::kJournalTooSmall);
+  EXPECT_EQ(store.detail().journal_bytes, 9 * kPageBytes);
+}
+
+// Records never take the room that a commit of all pages needs.
+TEST(WeightStorePrecautionTest, TheLongestRecordLeavesRoomForAllPages) {
+  Device device(Plan(), 308);
+  World* world = &device.world;
+  WeightStore store = Opened(world);
+  const std::vector<uint8_t> data(kPageBytes, 1);
+  uint32_t bytes = 0;
+  StoreStatus status = StoreStatus::kOk;
+  while (status == StoreStatus::kOk) {
+    const RecordChange record = {"r", data.data(), ++bytes};
+    status = store.Commit({nullptr, RunMode::kAdd, nullptr, 0, &record, 1, nullptr});
+  }
+  ASSERT_EQ(status, StoreStatus::kHeadFull);
+  const WeightRun run = {0, 0, world->plan.weight_pages * kPageFloats};
+  const ArrayRuns runs(&run, 1);
+  const std::vector<float> pool(run.length, 1.0f);
+  EXPECT_EQ(store.Commit({&runs, RunMode::kSet, pool.data(), run.length, nullptr, 0, nullptr}),
+            StoreStatus::kOk);
+}
+
+// No commit mark can be written, but for a bit that stays; later that bit decays. What was reported
+// as failed does not come back.
+TEST(WeightStorePrecautionTest, AFailedCommitMarkIsNeverWhole) {
+  Device device = FreshOf(2, 304);
+  World* world = &device.world;
+  const uint32_t first = kPageFloats - kMarkWords * (kNextSlots + 2 * kSlots);
+  const auto stick = [&](uint32_t bits) {
+    for (uint32_t slot = 0; slot < kSlots; ++slot) {
+      const uint32_t word = first + kMarkWords * slot + 1;
+      world->flash.StickAtOne(world->config.journal_offset + kPageBytes + 4 * word, bits);
+    }
+  };
+  stick(0x80000000u);
+  {
+    WeightStore store = Opened(world);
+    ASSERT_EQ(world->Commit(&store, world->DrawWork(1)), StoreStatus::kJournalFailed);
+  }
+  stick(0);
+  Flip(world, JournalBit(*world, 1, first + 1, 31));
+  WeightStore store = Opened(world);
+  EXPECT_TRUE(world->Holds(world->weights));
+  EXPECT_EQ(World::Counter(store), 0u);
+}
+
 // --- wear
 
 // Pushes that are given up are counted, however many they are and whatever state the store is in.
@@ -555,9 +755,14 @@ TEST(WeightStoreWearTest, PushesThatAreGivenUpCannotWearAPageOut) {
     int pushes = 0;
     for (; status == StoreStatus::kOk && pushes < 20000; ++pushes) {
       WeightStore store = world->Start();
-      store.Open(ForeignState::kRefuse);
+      const StoreStatus opened = store.Open(ForeignState::kRefuse);
+      // Of a blocked journal's placeholders, too: what they say of the weights fits none.
+      ASSERT_EQ(opened == StoreStatus::kOk, blocked == 0) << opened << " after " << pushes;
       status = store.BeginReplace();
       if (status == StoreStatus::kOk) status = store.Replace(words.data(), 1);
+      if (blocked > 0) {  // What was found stays, also after a placeholder.
+        ASSERT_EQ(store.Commit({}), opened);
+      }
     }
     EXPECT_EQ(status, StoreStatus::kWornOut);
     EXPECT_GT(pushes, 100);

@@ -165,6 +165,9 @@ TEST(WeightStoreTest, RefusesAnUnsoundConfig) {
   world.config = good;
   world.config.weight_pages = 0x01000000u;
   EXPECT_EQ(open(), StoreStatus::kBadConfig);
+  WeightStore store = world.Start();
+  EXPECT_EQ(store.Open(ForeignState::kDropLearned), StoreStatus::kBadConfig);
+  EXPECT_EQ(store.BeginReplace(), StoreStatus::kBadConfig);
   EXPECT_EQ(world.flash.operations(), 0u);
 }
 

@@ -122,6 +122,12 @@ TEST(Trainer, ACommitInTheMiddleOfAnEpochIsGoneOnFrom) {
   EXPECT_TRUE(SameBits(found.scores, committed.scores));
   EXPECT_TRUE(SameBits(found.importance, committed.importance));
   EXPECT_EQ(found.progress, (std::vector<uint32_t>{9, 5, 1, 1}));
+  // The draw in force is done again, from the importances of now: other channels than those that
+  // the epoch began with, the same ones at every start.
+  EXPECT_NE(found.selection, committed.selection);
+  TestDevice again(model, &flash);
+  ASSERT_EQ(again.trainer.Begin(), Status::kOk);
+  EXPECT_TRUE(again.Describe() == found);
   restarted.Steps(9, 2);
   EXPECT_EQ(restarted.trainer.EndEpoch(), Status::kOk);
   EXPECT_EQ(restarted.trainer.step().draw(), 2);

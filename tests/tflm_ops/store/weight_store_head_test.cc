@@ -289,6 +289,15 @@ TEST_F(HeadPageTest, RefusesOrMendsADamagedHead) {
   EXPECT_FALSE(head_.is_mended());
 }
 
+// A head whose CRC is right, but that names a page which its journal does not have.
+TEST_F(HeadPageTest, WhatNoHeadCanSayIsNone) {
+  std::vector<uint32_t> words = flash_.Contents(0, kPageFloats);
+  words[offsetof(HeadHeader, previous_page) / 4] = 4;
+  HeaderFitsItsCrc(&words);
+  flash_.Program(0, words);
+  EXPECT_FALSE(HeadPage(&flash_, 0).Load());
+}
+
 // Whatever the words of a page of weights are, it is neither a head nor has it a mark.
 TEST_F(HeadPageTest, FiniteNumbersAreNoHead) {
   ASSERT_TRUE(head_.AddCommit());

@@ -242,6 +242,27 @@ TEST(WeightStoreTest, RefusesOrDropsAnotherModelsState) {
   EXPECT_EQ(world.Start().Open(ForeignState::kRefuse), StoreStatus::kOk);
 }
 
+// Erase counts of a journal with other pages are nobody's.
+TEST(WeightStoreTest, CountsOfOtherPagesAreNotTakenOver) {
+  World world(Plan(), 52);
+  {
+    WeightStore store = world.Start();
+    ASSERT_EQ(store.Open(ForeignState::kRefuse), StoreStatus::kOk);
+    for (int i = 0; i < 9; ++i) {
+      ASSERT_EQ(world.Commit(&store, world.DrawWork(1)), StoreStatus::kOk);
+    }
+  }
+  world.config.weight_pages -= 2;
+  WeightStore store = world.Start();
+  ASSERT_EQ(store.Open(ForeignState::kDropLearned), StoreStatus::kOk);
+  const uint32_t* counts = store.EraseCounts();
+  uint32_t sum = 0;
+  for (uint32_t i = 0; i < world.config.weight_pages + world.plan.journal_pages; ++i) {
+    sum += counts[i];
+  }
+  EXPECT_EQ(sum, 1u) << "that of the new head";
+}
+
 TEST(WeightStoreTest, NoticesWeightsThatAreNotItsOwn) {
   World world(Plan(), 51);
   world.config.has_factory_crc = true;

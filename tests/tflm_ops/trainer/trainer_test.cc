@@ -427,6 +427,31 @@ TEST_F(TrainerGuard, DropsAnEpochWithAnAbsurdLearningRate) {
   EXPECT_TRUE(SameBits(flash_.mapped(), model_.factory()));
 }
 
+// Losses and weights are what an epoch is judged by. One whose last update leaves finite weights
+// that make an output overflow is committed, unless held samples tell.
+TEST(Trainer, AnEpochOfFiniteWeightsCountsThoughOutputsOverflow) {
+  for (const bool has_guard : {false, true}) {
+    const TestModel model;
+    MappedFlash flash(model);
+    TestDevice device(model, &flash);
+    ASSERT_EQ(device.trainer.Begin(), Status::kOk);
+    uint32_t memory[35];
+    if (has_guard) {
+      ASSERT_EQ(device.trainer.SetGuard({memory, 35, 0, 0.5f}), Status::kOk);
+      ASSERT_EQ(device.trainer.Hold(Sample(300).data(), 0), Status::kOk);
+    }
+    device.trainer.SetSchedule(ConstantRate(1e30f));
+    device.Steps(0, 2);  // A batch.
+    ASSERT_TRUE(device.trainer.step().is_sound());
+    std::vector<float> scores(kOutputs);
+    device.trainer.Predict(Sample(5).data(), scores.data());
+    EXPECT_FALSE(math::IsFinite(scores[0] + scores[1] + scores[2])) << scores[0];
+    EXPECT_EQ(device.trainer.EndEpoch(), has_guard ? Status::kEpochDiscarded : Status::kOk);
+    EXPECT_EQ(SameBits(flash.mapped(), model.factory()), has_guard);
+    for (float weight : flash.mapped()) ASSERT_TRUE(math::IsFinite(weight));
+  }
+}
+
 TEST_F(TrainerGuard, SlackAllowsForSomeHarm) {
   ASSERT_EQ(SetGuard(4, 0, 100.0f), Status::kOk);
   HoldSome(300, 4, 1);

@@ -47,6 +47,18 @@ def layer_table(run: Run) -> str:
     return "\n".join([*lines, "", "| element by element | per element |", "|---|---|", *elements])
 
 
+def int8_table(folder: pathlib.Path) -> str:
+    """Instructions and cycles of the int8 layers: per multiply-accumulate, or as a row says."""
+    program = ROOT / "benchmarks/cortex_m/int8_layers.cc"
+    run = trace(build(folder / "int8_layers.elf", (program, *sources("math"))))
+    lines = ["| int8 layer | forward |", "|---|---|"]
+    for line, cost in zip(run.output.splitlines(), run.regions, strict=True):
+        layer, count, _ = line.split("|")
+        per = f"{cost.instructions / int(count):.2f} / {cost.cycles / int(count):.2f}"
+        lines.append(f"| {layer} | {per} |")
+    return "\n".join(lines)
+
+
 def step_table(folder: pathlib.Path) -> str:
     """Instructions, cycles, memory and code of whole training steps."""
     from cortex_m.nets import NETS, measure_step
@@ -105,7 +117,9 @@ def main():
         folder = pathlib.Path(name)
         if not options.steps:
             tables["layers"] = layer_table(measure_layers(folder))
-            print(f"instructions / cycles per multiply-accumulate\n\n{tables['layers']}\n")
+            tables["int8"] = int8_table(folder)
+            print("instructions / cycles per multiply-accumulate\n")
+            print(f"{tables['layers']}\n\n{tables['int8']}\n")
         if not options.layers:
             tables["steps"] = step_table(folder)
             print(tables["steps"])

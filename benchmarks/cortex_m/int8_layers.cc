@@ -5,7 +5,9 @@
 #include <stdio.h>
 
 #include "benchmarks/cortex_m/region.h"
-#include "tflm_ops/math/int8.h"
+#include "tflm_ops/math/int8_conv2d.h"
+#include "tflm_ops/math/int8_depthwise_conv2d.h"
+#include "tflm_ops/math/int8_elementwise.h"
 
 namespace medyate {
 namespace math {

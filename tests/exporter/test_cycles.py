@@ -86,7 +86,7 @@ def test_a_step_costs_more_the_more_is_trained(seed):
 
 
 def test_the_op_kinds_all_cost_something():
-    known = {*cycles._WEIGHTED, *cycles._ELEMENTWISE}
+    known = {*cycles._WEIGHTED, *cycles._ELEMENTWISE, *cycles._INT8}
     free = {op.name for op in op_schema.OPS} - known
     assert free == {
         op_schema.CONTROL.name,

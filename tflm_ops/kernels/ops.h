@@ -25,14 +25,21 @@
   op(DepthwiseConv2d)              \
   op(DepthwiseConv2dInputGradient) \
   op(DepthwiseConv2dUpdate)        \
+  op(Dequantize)                   \
   op(GateGradient)                 \
   op(HardSwish)                    \
   op(HardSwishGradient)            \
+  op(Int8Add)                      \
+  op(Int8AveragePool2d)            \
+  op(Int8Conv2d)                   \
+  op(Int8DepthwiseConv2d)          \
+  op(Int8MaxPool2d)                \
   op(MaxPool2d)                    \
   op(MaxPool2dGradient)            \
   op(MeanSquaredError)             \
   op(Pad)                          \
   op(PadGradient)                  \
+  op(Quantize)                     \
   op(SoftmaxCrossEntropy)          \
   op(Stash)
 
@@ -55,14 +62,21 @@ tflm::Registration RegisterDenseUpdate();
 tflm::Registration RegisterDepthwiseConv2d();
 tflm::Registration RegisterDepthwiseConv2dInputGradient();
 tflm::Registration RegisterDepthwiseConv2dUpdate();
+tflm::Registration RegisterDequantize();
 tflm::Registration RegisterGateGradient();
 tflm::Registration RegisterHardSwish();
 tflm::Registration RegisterHardSwishGradient();
+tflm::Registration RegisterInt8Add();
+tflm::Registration RegisterInt8AveragePool2d();
+tflm::Registration RegisterInt8Conv2d();
+tflm::Registration RegisterInt8DepthwiseConv2d();
+tflm::Registration RegisterInt8MaxPool2d();
 tflm::Registration RegisterMaxPool2d();
 tflm::Registration RegisterMaxPool2dGradient();
 tflm::Registration RegisterMeanSquaredError();
 tflm::Registration RegisterPad();
 tflm::Registration RegisterPadGradient();
+tflm::Registration RegisterQuantize();
 tflm::Registration RegisterSoftmaxCrossEntropy();
 tflm::Registration RegisterStash();
 

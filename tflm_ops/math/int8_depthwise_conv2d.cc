@@ -1,3 +1,5 @@
+#include "tflm_ops/math/int8_depthwise_conv2d.h"
+
 #include "tflm_ops/math/int8_inline.h"
 
 namespace medyate {

@@ -1,3 +1,5 @@
+#include "tflm_ops/math/int8_elementwise.h"
+
 #include "tflm_ops/math/int8_inline.h"
 
 namespace medyate {

@@ -36,6 +36,13 @@ constexpr char kPadName[] = "MEDYATE_PAD";
 constexpr char kPadGradientName[] = "MEDYATE_PAD_GRADIENT";
 constexpr char kSoftmaxCrossEntropyName[] = "MEDYATE_SOFTMAX_CROSS_ENTROPY";
 constexpr char kMeanSquaredErrorName[] = "MEDYATE_MEAN_SQUARED_ERROR";
+constexpr char kQuantizeName[] = "MEDYATE_QUANTIZE";
+constexpr char kDequantizeName[] = "MEDYATE_DEQUANTIZE";
+constexpr char kInt8Conv2dName[] = "MEDYATE_INT8_CONV_2D";
+constexpr char kInt8DepthwiseConv2dName[] = "MEDYATE_INT8_DEPTHWISE_CONV_2D";
+constexpr char kInt8AddName[] = "MEDYATE_INT8_ADD";
+constexpr char kInt8AveragePool2dName[] = "MEDYATE_INT8_AVERAGE_POOL_2D";
+constexpr char kInt8MaxPool2dName[] = "MEDYATE_INT8_MAX_POOL_2D";
 
 constexpr uint32_t kOptionsVersion = 3;
 constexpr int kSelectionHeaderWords = 2;
@@ -455,6 +462,75 @@ struct LossOptions {
 static_assert(sizeof(LossOptions) == 8, "LossOptions");
 static_assert(offsetof(LossOptions, version) == 0, "version");
 static_assert(offsetof(LossOptions, gradient_scale) == 4, "gradient_scale");
+
+struct QuantizationOptions {
+  // KOptionsVersion.
+  uint32_t version;
+  // Above 0.
+  float scale;
+  // A zero point.
+  int32_t zero;
+};
+
+static_assert(sizeof(QuantizationOptions) == 12, "QuantizationOptions");
+static_assert(offsetof(QuantizationOptions, version) == 0, "version");
+static_assert(offsetof(QuantizationOptions, scale) == 4, "scale");
+static_assert(offsetof(QuantizationOptions, zero) == 8, "zero");
+
+struct Int8Conv2dOptions {
+  // KOptionsVersion.
+  uint32_t version;
+  // 1 to kMaxChannels.
+  int32_t input_channels;
+  // 1 to kMaxChannels.
+  int32_t output_channels;
+  // Height and width of the input.
+  int32_t input_size[2];
+  // Height and width of the output.
+  int32_t output_size[2];
+  // Height and width, 1 to 255.
+  int32_t kernel_size[2];
+  // Down and across, 1 to 255.
+  int32_t stride[2];
+  // Down and across, 1 to 255.
+  int32_t dilation[2];
+  // Positions before the first, top and left.
+  int32_t padding[2];
+  // A zero point.
+  int32_t input_zero;
+  // A zero point.
+  int32_t output_zero;
+};
+
+static_assert(sizeof(Int8Conv2dOptions) == 68, "Int8Conv2dOptions");
+static_assert(offsetof(Int8Conv2dOptions, version) == 0, "version");
+static_assert(offsetof(Int8Conv2dOptions, input_channels) == 4, "input_channels");
+static_assert(offsetof(Int8Conv2dOptions, output_channels) == 8, "output_channels");
+static_assert(offsetof(Int8Conv2dOptions, input_size) == 12, "input_size");
+static_assert(offsetof(Int8Conv2dOptions, output_size) == 20, "output_size");
+static_assert(offsetof(Int8Conv2dOptions, kernel_size) == 28, "kernel_size");
+static_assert(offsetof(Int8Conv2dOptions, stride) == 36, "stride");
+static_assert(offsetof(Int8Conv2dOptions, dilation) == 44, "dilation");
+static_assert(offsetof(Int8Conv2dOptions, padding) == 52, "padding");
+static_assert(offsetof(Int8Conv2dOptions, input_zero) == 60, "input_zero");
+static_assert(offsetof(Int8Conv2dOptions, output_zero) == 64, "output_zero");
+
+struct Int8AddOptions {
+  // KOptionsVersion.
+  uint32_t version;
+  // Zero points of a, b and the sum.
+  int32_t zero[3];
+  // In Q31, of a, b and the sum.
+  int32_t multiplier[3];
+  // To the right, of a, b and the sum.
+  int32_t shift[3];
+};
+
+static_assert(sizeof(Int8AddOptions) == 40, "Int8AddOptions");
+static_assert(offsetof(Int8AddOptions, version) == 0, "version");
+static_assert(offsetof(Int8AddOptions, zero) == 4, "zero");
+static_assert(offsetof(Int8AddOptions, multiplier) == 16, "multiplier");
+static_assert(offsetof(Int8AddOptions, shift) == 28, "shift");
 
 }  // namespace medyate
 

@@ -85,6 +85,32 @@ class Builder {
 
   int Bytes(int n) { return Add(tflm::kUInt8, {n}); }
 
+  int Int8s(const std::vector<int>& dims) {
+    const int index = Add(tflm::kInt8, dims);
+    std::vector<int8_t> values(std::max<int64_t>(BytesOf(call_.tensors[index]), 0));
+    for (int8_t& value : values) value = static_cast<int8_t>(random_->Int(-128, 127));
+    SetContent(index, values.data(), values.size());
+    return index;
+  }
+
+  int ConstantInt8s(const std::vector<int>& dims) { return Keep(Int8s(dims)); }
+
+  // [3][channels]: bias, multiplier, shift, some of them odd if the call is to be wild.
+  int Requantization(int channels) {
+    const int n = Clamp(channels, 0, kMaxChannels);
+    std::vector<int32_t> words;
+    for (int i = 0; i < n; ++i) words.push_back(random_->Int(-100000, 100000));
+    for (int i = 0; i < n; ++i) words.push_back((1 << 30) + random_->Int(0, 1 << 29));
+    for (int i = 0; i < n; ++i) words.push_back(random_->Int(1, 31));
+    if (n > 0 && Extreme()) {
+      int32_t* word = &words[random_->Int(0, 3 * n - 1)];
+      *word = static_cast<int32_t>(OddWord(random_, static_cast<uint32_t>(*word)));
+    }
+    const int index = Add(tflm::kInt32, {3, channels});
+    SetContent(index, words.data(), words.size() * sizeof(int32_t));
+    return Keep(index);
+  }
+
   int Command() { return Ints({random_->Int(kCommandPredict, kCommandDiscard)}); }
 
   int Rate() {
@@ -367,6 +393,79 @@ Call DrawConvDepthwise(Builder* b) {
                    {y, b->Floats({Product({rows, options.middle_size[1], middle})})});
 }
 
+Call DrawInt8Convolution(Builder* b, bool is_depthwise) {
+  Random& random = b->random();
+  Conv2dOptions axes = {};
+  for (int i = 0; i < 2; ++i) DrawConvolutionAxis(&random, i, &axes);
+  Int8Conv2dOptions options = {};
+  options.version = kOptionsVersion;
+  options.input_channels = random.Int(1, 9);
+  options.output_channels =
+      is_depthwise ? options.input_channels * random.Int(1, 2) : random.Int(1, 9);
+  for (int i = 0; i < 2; ++i) {
+    options.input_size[i] = axes.input_size[i];
+    options.output_size[i] = axes.output_size[i];
+    options.kernel_size[i] = axes.kernel_size[i];
+    options.stride[i] = axes.stride[i];
+    options.dilation[i] = axes.dilation[i];
+    options.padding[i] = axes.padding[i];
+  }
+  options.input_zero = random.Int(-128, 127);
+  options.output_zero = random.Int(-128, 127);
+  b->Perturb(&options);
+  b->SetOptions(options);
+  const int* kernel = options.kernel_size;
+  const int x = b->Int8s(
+      {1, Product({options.input_size[0], options.input_size[1], options.input_channels})});
+  const int first = is_depthwise ? 1 : options.output_channels;
+  const int last = is_depthwise ? options.output_channels : options.input_channels;
+  const int weights = b->ConstantInt8s({first, kernel[0], kernel[1], last});
+  const int table = b->Requantization(options.output_channels);
+  const int y = b->Int8s(
+      {Product({options.output_size[0], options.output_size[1], options.output_channels})});
+  std::vector<int> outputs = {y};
+  if (!is_depthwise) {
+    const int64_t depth = Product({kernel[0], kernel[1], options.input_channels});
+    outputs.push_back(b->Bytes(Clamp((depth + 3) / 4 * 20, 0, kMostElements)));
+  }
+  return b->Finish({x, weights, table}, outputs);
+}
+
+Call DrawInt8Conv(Builder* b) { return DrawInt8Convolution(b, false); }
+Call DrawInt8Depthwise(Builder* b) { return DrawInt8Convolution(b, true); }
+
+Call DrawInt8Add(Builder* b) {
+  Random& random = b->random();
+  Int8AddOptions options = {};
+  options.version = kOptionsVersion;
+  for (int i = 0; i < 3; ++i) {
+    options.zero[i] = random.Int(-128, 127);
+    options.multiplier[i] = (1 << 30) + random.Int(0, 1 << 29);
+    options.shift[i] = random.Int(0, 31);
+  }
+  b->Perturb(&options);
+  b->SetOptions(options);
+  const int n = random.Int(1, 40);
+  const int first = b->Int8s({n}), second = b->Int8s({n});
+  return b->Finish({first, second}, {b->Int8s({n})});
+}
+
+Call DrawQuantization(Builder* b, bool to_int8) {
+  Random& random = b->random();
+  QuantizationOptions options = {};
+  options.version = kOptionsVersion;
+  options.scale = 0.001f + static_cast<float>(random.Int(0, 1000)) * 0.001f;
+  options.zero = random.Int(-128, 127);
+  b->Perturb(&options);
+  b->SetOptions(options);
+  const int n = random.Int(1, 40);
+  const int x = to_int8 ? b->Floats({n}) : b->Int8s({n});
+  return b->Finish({x}, {to_int8 ? b->Int8s({n}) : b->Floats({n})});
+}
+
+Call DrawQuantize(Builder* b) { return DrawQuantization(b, true); }
+Call DrawDequantize(Builder* b) { return DrawQuantization(b, false); }
+
 Call DrawDense(Builder* b, Role role) {
   Random& random = b->random();
   DenseOptions options = {};
@@ -542,6 +641,11 @@ Call DrawMaxPoolGradient(Builder* b, bool wild) {
 Call DrawAveragePool(Builder* b) {
   const PoolPlan plan = DrawPool(b, 0);
   return b->Finish({b->Floats({plan.inputs})}, {b->Floats({plan.outputs})});
+}
+
+Call DrawInt8Pool(Builder* b) {
+  const PoolPlan plan = DrawPool(b, 0);
+  return b->Finish({b->Int8s({plan.inputs})}, {b->Int8s({plan.outputs})});
 }
 
 Call DrawAveragePoolGradient(Builder* b) {
@@ -750,6 +854,13 @@ const std::map<std::string, Draw>& Draws() {
       {kAveragePool2dName, DrawAveragePool},
       {kAveragePool2dGradientName, DrawAveragePoolGradient},
       {kAddName, DrawAdd},
+      {kQuantizeName, DrawQuantize},
+      {kDequantizeName, DrawDequantize},
+      {kInt8Conv2dName, DrawInt8Conv},
+      {kInt8DepthwiseConv2dName, DrawInt8Depthwise},
+      {kInt8AddName, DrawInt8Add},
+      {kInt8AveragePool2dName, DrawInt8Pool},
+      {kInt8MaxPool2dName, DrawInt8Pool},
       {kConcatenationName, DrawConcatenation},
       {kConcatenationGradientName, DrawConcatenationGradient},
       {kPadName, DrawPad},

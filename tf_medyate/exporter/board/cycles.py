@@ -21,6 +21,7 @@ import numpy as np
 from tf_medyate.exporter.ir.graph import Graph
 from tf_medyate.exporter.ir.nodes import OpNode
 from tf_medyate.exporter.lower.state import POOL
+from tf_medyate.exporter.ops import int8_schema
 from tf_medyate.exporter.ops import schema as op_schema
 
 
@@ -61,8 +62,21 @@ CYCLES_PER_ELEMENT: Mapping[str, float] = {
     "importance": 4.5,
     "pool": 9.2,
     "add": 11.0,
+    "int8_add": 50.0,
+    "int8_pool": 27.1,
+    "quantize": 58.0,
+    "dequantize": 14.0,
 }
-"""Of what is done element by element; "update" is an SGD step, "importance" the norm before it."""
+"""Of what is done element by element, a pooling by its input; "update" is an SGD step, "importance"
+the norm before it."""
+
+INT8_CYCLES_PER_MAC: Mapping[str, float] = {
+    "pointwise": 2.3,
+    "conv": 2.9,
+    "one_channel": 5.4,
+    "depthwise": 8.6,
+}
+"""Of the forward passes on int8 values, by the same kinds."""
 
 _CONVS = (op_schema.CONV_2D, op_schema.CONV_2D_INPUT_GRADIENT, op_schema.CONV_2D_UPDATE)
 _DEPTHWISE = (
@@ -72,6 +86,10 @@ _DEPTHWISE = (
 )
 _DENSE = (op_schema.DENSE, op_schema.DENSE_INPUT_GRADIENT, op_schema.DENSE_UPDATE)
 _WEIGHTED = {op.name: step for ops in (_CONVS, _DEPTHWISE, _DENSE) for step, op in enumerate(ops)}
+_INT8 = {
+    int8_schema.INT8_CONV_2D.name: op_schema.CONV_2D.name,
+    int8_schema.INT8_DEPTHWISE_CONV_2D.name: op_schema.DEPTHWISE_CONV_2D.name,
+}
 _FORWARD, _INPUT_GRADIENT, _UPDATE = range(3)
 _ELEMENTWISE = {op.name: op.element_cost for op in op_schema.OPS if op.element_cost}
 _OPTIONS = {op.name: op.options for op in op_schema.OPS}
@@ -127,10 +145,18 @@ def _op_cycles(graph: Graph, op: OpNode, shares: Mapping[int, float]) -> float:
         options = _options(op)
         drawn = options["channels"] * shares[options["selection_offset"]]
         return drawn * options["pixels"] * CYCLES_PER_ELEMENT["stash"]
+    if op.kind in _INT8:
+        return _int8(op)
     if op.kind in _ELEMENTWISE:
         largest = max(graph.tensor(name).elements for name in (*op.reads, *op.outputs))
         return largest * CYCLES_PER_ELEMENT[_ELEMENTWISE[op.kind]]
     return 0.0
+
+
+def _int8(op: OpNode) -> float:
+    options, like = _options(op), _INT8[op.kind]
+    macs, _, _ = _size(like, options)
+    return macs * INT8_CYCLES_PER_MAC[_kind(like, options)]
 
 
 def _weighted(graph: Graph, op: OpNode, shares: Mapping[int, float]) -> float:

@@ -4,11 +4,12 @@ from tf_medyate.exporter.ops.structs import VERSION, Field, OptionsStruct
 from tf_medyate.exporter.ops.words import MAX_CHANNELS, NO_BIAS_DELTA, NO_IMPORTANCE
 
 
-def _channels(name: str, meaning: str = "1 to kMaxChannels") -> Field:
+def channels(name: str, meaning: str = "1 to kMaxChannels") -> Field:
+    """A number of channels."""
     return Field(name, "int32_t", meaning, limits=(1, MAX_CHANNELS))
 
 
-def _sides(name: str, meaning: str, most: int = 65535) -> Field:
+def sides(name: str, meaning: str, most: int = 65535) -> Field:
     """A height and a width."""
     return Field(name, "int32_t", meaning, count=2, limits=(1, most))
 
@@ -36,13 +37,13 @@ CONV_2D_OPTIONS = OptionsStruct(
     "Conv2dOptions",
     (
         _VERSION,
-        _channels("input_channels"),
-        _channels("output_channels"),
-        _sides("input_size", "height and width of the input"),
-        _sides("output_size", "height and width of the output"),
-        _sides("kernel_size", "height and width, 1 to 255", 255),
-        _sides("stride", "down and across, 1 to 255", 255),
-        _sides("dilation", "down and across, 1 to 255", 255),
+        channels("input_channels"),
+        channels("output_channels"),
+        sides("input_size", "height and width of the input"),
+        sides("output_size", "height and width of the output"),
+        sides("kernel_size", "height and width, 1 to 255", 255),
+        sides("stride", "down and across, 1 to 255", 255),
+        sides("dilation", "down and across, 1 to 255", 255),
         Field("padding", "int32_t", "positions before the first, top and left", count=2),
         *_ACTIVATION,
         _GATES,
@@ -55,21 +56,21 @@ CONV_DEPTHWISE_OPTIONS = OptionsStruct(
     "ConvDepthwiseOptions",
     (
         _VERSION,
-        _channels("input_channels", "of the convolution, 1 to kMaxChannels"),
-        _channels("middle_channels", "between the two, 1 to kMaxChannels"),
-        _channels("output_channels", "a multiple of middle_channels, to kMaxChannels"),
-        _sides("input_size", "height and width of the input"),
-        _sides("middle_size", "height and width between the two"),
-        _sides("output_size", "height and width of the output"),
-        _sides("conv_kernel_size", "height and width, 1 to 255", 255),
-        _sides("conv_stride", "down and across, 1 to 255", 255),
-        _sides("conv_dilation", "down and across, 1 to 255", 255),
+        channels("input_channels", "of the convolution, 1 to kMaxChannels"),
+        channels("middle_channels", "between the two, 1 to kMaxChannels"),
+        channels("output_channels", "a multiple of middle_channels, to kMaxChannels"),
+        sides("input_size", "height and width of the input"),
+        sides("middle_size", "height and width between the two"),
+        sides("output_size", "height and width of the output"),
+        sides("conv_kernel_size", "height and width, 1 to 255", 255),
+        sides("conv_stride", "down and across, 1 to 255", 255),
+        sides("conv_dilation", "down and across, 1 to 255", 255),
         Field("conv_padding", "int32_t", "positions before the first, top and left", count=2),
         Field("conv_activation", "int32_t", "an Activation", default=0),
         Field("conv_negative_slope", "float", "LeakyReLU's; 0 for the others", default=0.0),
-        _sides("depthwise_kernel_size", "height and width, 1 to 255", 255),
-        _sides("depthwise_stride", "down and across, 1 to 255", 255),
-        _sides("depthwise_dilation", "down and across, 1 to 255", 255),
+        sides("depthwise_kernel_size", "height and width, 1 to 255", 255),
+        sides("depthwise_stride", "down and across, 1 to 255", 255),
+        sides("depthwise_dilation", "down and across, 1 to 255", 255),
         Field("depthwise_padding", "int32_t", "positions before the first, top and left", count=2),
         Field("depthwise_activation", "int32_t", "an Activation", default=0),
         Field("depthwise_negative_slope", "float", "LeakyReLU's; 0 for the others", default=0.0),
@@ -79,8 +80,8 @@ DENSE_OPTIONS = OptionsStruct(
     "DenseOptions",
     (
         _VERSION,
-        _channels("inputs"),
-        _channels("units"),
+        channels("inputs"),
+        channels("units"),
         *_ACTIVATION,
         _GATES,
         *_SLOT,
@@ -93,7 +94,7 @@ STASH_OPTIONS = OptionsStruct(
     (
         _VERSION,
         Field("pixels", "int32_t", "positions of the input: height * width; 1 for dense"),
-        _channels("channels", "channels of the input, 1 to kMaxChannels"),
+        channels("channels", "channels of the input, 1 to kMaxChannels"),
         Field("delta_elements", "int32_t", "weights of one channel"),
         *_SLOT,
     ),
@@ -103,11 +104,11 @@ POOL_OPTIONS = OptionsStruct(
     "PoolOptions",
     (
         _VERSION,
-        _channels("channels"),
-        _sides("input_size", "height and width of the input"),
-        _sides("output_size", "height and width of the output"),
-        _sides("window", "height and width, 1 to 65535"),
-        _sides("stride", "down and across, 1 to 65535"),
+        channels("channels"),
+        sides("input_size", "height and width of the input"),
+        sides("output_size", "height and width of the output"),
+        sides("window", "height and width, 1 to 65535"),
+        sides("stride", "down and across, 1 to 65535"),
         Field("padding", "int32_t", "positions before the first, top and left", count=2),
         Field("keeps_choices", "int32_t", "1: a max-pool writes its choices; 0: not", default=0),
     ),
@@ -127,8 +128,8 @@ PAD_OPTIONS = OptionsStruct(
     "PadOptions",
     (
         _VERSION,
-        _channels("channels"),
-        _sides("input_size", "height and width of the input"),
+        channels("channels"),
+        sides("input_size", "height and width of the input"),
         Field("before", "int32_t", "zeros above and left", count=2),
         Field("after", "int32_t", "zeros below and right", count=2),
     ),

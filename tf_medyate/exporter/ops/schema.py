@@ -11,9 +11,11 @@ Example:
     >>> schema.DENSE.options.unpack(options)["units"]
     4
 
-`words` says what lies in the variables, `option_structs` what the options are.
+`words` says what lies in the variables, `option_structs` what the options are, `int8_schema` what
+there is for int8 values.
 """
 
+from tf_medyate.exporter.ops.int8_schema import INT8_OPS
 from tf_medyate.exporter.ops.option_structs import (
     CONCATENATION_OPTIONS,
     CONTROL_OPTIONS,
@@ -396,6 +398,7 @@ OPS = (
     PAD_GRADIENT,
     SOFTMAX_CROSS_ENTROPY,
     MEAN_SQUARED_ERROR,
+    *INT8_OPS,
 )
 
 

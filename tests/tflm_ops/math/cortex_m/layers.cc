@@ -111,6 +111,8 @@ void Layers() {
 }  // namespace math
 }  // namespace medyate
 
+int Int8Failures();  // int8.cc
+
 int main() {
   using medyate::math::failures;
   static medyate::math::Digest digest;
@@ -118,6 +120,7 @@ int main() {
   printf("digest %08lx, host %08lx\n", static_cast<unsigned long>(got),
          static_cast<unsigned long>(medyate::math::kDigest));
   if (got != medyate::math::kDigest) ++failures;
+  failures += Int8Failures();
   for (uint16_t c = 0; c < medyate::math::kDrawn; ++c) medyate::math::channels[c] = c;
   printf("instructions per multiply-accumulate\n");
   medyate::math::Layers();

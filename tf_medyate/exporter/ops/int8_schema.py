@@ -1,0 +1,133 @@
+"""Our ops on int8 values, for what is never trained: TensorFlow Lite's arithmetic, bit for bit.
+
+real = scale * (stored - zero point). Weights are symmetric, with a scale for each output channel; a
+layer's constant `requantization` [3, outputs] (int32) holds what brings a sum of products back to
+8 bits: the bias, a multiplier in Q31 and a shift to the right, 1 to 31.
+
+Example:
+    >>> from tf_medyate.exporter.ops import int8_schema
+    >>> len(int8_schema.QUANTIZE.options.pack(scale=0.5, zero=-128))
+    12
+"""
+
+from tf_medyate.exporter.ops.option_structs import POOL_OPTIONS, channels, sides
+from tf_medyate.exporter.ops.structs import VERSION, Field, OpSpec, OptionsStruct
+
+LOWEST, HIGHEST = -128, 127
+HIGHEST_SHIFT = 31
+ADD_SHIFT = 20
+"""Fractional bits of the terms of a sum."""
+
+_VERSION = Field("version", "uint32_t", "kOptionsVersion", default=VERSION)
+
+
+def _zero(name: str) -> Field:
+    return Field(name, "int32_t", "a zero point", limits=(LOWEST, HIGHEST))
+
+
+QUANTIZATION_OPTIONS = OptionsStruct(
+    "QuantizationOptions",
+    (_VERSION, Field("scale", "float", "above 0"), _zero("zero")),
+)
+INT8_CONV_2D_OPTIONS = OptionsStruct(
+    "Int8Conv2dOptions",
+    (
+        _VERSION,
+        channels("input_channels"),
+        channels("output_channels"),
+        sides("input_size", "height and width of the input"),
+        sides("output_size", "height and width of the output"),
+        sides("kernel_size", "height and width, 1 to 255", 255),
+        sides("stride", "down and across, 1 to 255", 255),
+        sides("dilation", "down and across, 1 to 255", 255),
+        Field("padding", "int32_t", "positions before the first, top and left", count=2),
+        _zero("input_zero"),
+        _zero("output_zero"),
+    ),
+)
+INT8_ADD_OPTIONS = OptionsStruct(
+    "Int8AddOptions",
+    (
+        _VERSION,
+        Field("zero", "int32_t", "zero points of a, b and the sum", count=3),
+        Field("multiplier", "int32_t", "in Q31, of a, b and the sum", count=3),
+        Field("shift", "int32_t", "to the right, of a, b and the sum", count=3),
+    ),
+)
+
+QUANTIZE = OpSpec(
+    "Quantize",
+    "MEDYATE_QUANTIZE",
+    QUANTIZATION_OPTIONS,
+    ("input",),
+    ("output",),
+    "float32 to int8, rounded half away from zero.",
+    "quantize",
+)
+DEQUANTIZE = OpSpec(
+    "Dequantize",
+    "MEDYATE_DEQUANTIZE",
+    QUANTIZATION_OPTIONS,
+    ("input",),
+    ("output",),
+    "int8 to float32.",
+    "dequantize",
+)
+INT8_CONV_2D = OpSpec(
+    "Int8Conv2d",
+    "MEDYATE_INT8_CONV_2D",
+    INT8_CONV_2D_OPTIONS,
+    ("input", "weights", "requantization"),
+    ("output", "patches"),
+    "Weights [O][KH][KW][I]. Patches (uint8, scratch) of int8_patch_bytes().",
+)
+INT8_DEPTHWISE_CONV_2D = OpSpec(
+    "Int8DepthwiseConv2d",
+    "MEDYATE_INT8_DEPTHWISE_CONV_2D",
+    INT8_CONV_2D_OPTIONS,
+    ("input", "weights", "requantization"),
+    ("output",),
+    "Weights [1][KH][KW][O], with output_channels a multiple of input_channels.",
+)
+INT8_ADD = OpSpec(
+    "Int8Add",
+    "MEDYATE_INT8_ADD",
+    INT8_ADD_OPTIONS,
+    ("a", "b"),
+    ("sum",),
+    "As many elements each; the sum may lie where a or b does.",
+    "int8_add",
+)
+INT8_AVERAGE_POOL_2D = OpSpec(
+    "Int8AveragePool2d",
+    "MEDYATE_INT8_AVERAGE_POOL_2D",
+    POOL_OPTIONS,
+    ("input",),
+    ("output",),
+    "Rounded half away from zero, at the input's scale. Padding is not counted.",
+    "int8_pool",
+)
+INT8_MAX_POOL_2D = OpSpec(
+    "Int8MaxPool2d",
+    "MEDYATE_INT8_MAX_POOL_2D",
+    POOL_OPTIONS,
+    ("input",),
+    ("output",),
+    "At the input's scale; keeps no choices.",
+    "int8_pool",
+)
+
+INT8_OPS = (
+    QUANTIZE,
+    DEQUANTIZE,
+    INT8_CONV_2D,
+    INT8_DEPTHWISE_CONV_2D,
+    INT8_ADD,
+    INT8_AVERAGE_POOL_2D,
+    INT8_MAX_POOL_2D,
+)
+
+
+def int8_patch_bytes(depth: int) -> int:
+    """Bytes of the scratch of INT8_CONV_2D, for `depth` weights of an output channel."""
+    return (depth + 3) // 4 * 4 * 5

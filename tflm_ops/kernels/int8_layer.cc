@@ -1,0 +1,77 @@
+#include "tflm_ops/kernels/int8_layer.h"
+
+#include "tflm_ops/kernels/layer.h"
+
+namespace medyate {
+namespace {
+
+constexpr int64_t kSumLimit = int64_t{1} << 30;
+
+// Every channel's bias, multiplier and shift.
+bool RequireRequantization(const OpCall& call, const math::Requantization& to, int channels,
+                           int64_t products) {
+  const int64_t room = kSumLimit - 1 - math::SumLimit(products);
+  if (!call.RequireRange("weights of an output channel", products, 1, kSumLimit / (255 * 128)) ||
+      !call.RequireThat(to.bias, "requantization to be a constant")) {
+    return false;
+  }
+  for (int o = 0; o < channels; ++o) {
+    if (!call.RequireRange("bias", to.bias[o], -room, room) ||
+        !call.RequireRange("multiplier", to.multiplier[o], 0, 0x7fffffff) ||
+        !call.RequireRange("shift", to.shift[o], 1, math::kHighestShift)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+bool ReadInt8Layer(const OpCall& call, const Int8Conv2dOptions& options, bool is_depthwise,
+                   Int8Layer* layer) {
+  Conv2dOptions frozen = {};
+  frozen.version = options.version;
+  frozen.input_channels = options.input_channels;
+  frozen.output_channels = options.output_channels;
+  for (int i = 0; i < 2; ++i) {
+    frozen.input_size[i] = options.input_size[i];
+    frozen.output_size[i] = options.output_size[i];
+    frozen.kernel_size[i] = options.kernel_size[i];
+    frozen.stride[i] = options.stride[i];
+    frozen.dilation[i] = options.dilation[i];
+    frozen.padding[i] = options.padding[i];
+  }
+  frozen.selection_offset = kStateWords;
+  frozen.bias_offset = kNoBiasDelta;
+  frozen.importance_offset = kNoImportance;
+  layer->input_zero = options.input_zero;
+  layer->output_zero = options.output_zero;
+  Slot slot;
+  return call.RequireRange("input_zero", options.input_zero, -128, 127) &&
+         call.RequireRange("output_zero", options.output_zero, -128, 127) &&
+         (is_depthwise ? ReadDepthwiseConv2d(call, frozen, &layer->shape, &slot)
+                       : ReadConv2d(call, frozen, &layer->shape, &slot));
+}
+
+bool RequireInt8Layer(const OpCall& call, const Int8Layer& layer, int64_t products) {
+  const math::ConvShape& s = layer.shape;
+  const int table[] = {3, s.out_channels};
+  return call.Require(call.inputs() == kInt8LayerInputs, "inputs", kInt8LayerInputs,
+                      call.inputs()) &&
+         call.RequireElements(call.Input(kInt8Input), "input", tflm::kInt8,
+                              s.h.in * s.w.in * s.in_channels) &&
+         call.RequireShape(call.Input(kInt8Requantization), "requantization", tflm::kInt32,
+                           table) &&
+         call.RequireElements(call.Output(0), "output", tflm::kInt8,
+                              s.h.out * s.w.out * s.out_channels) &&
+         RequireRequantization(call, RequantizationOf(call, layer), s.out_channels, products);
+}
+
+math::Requantization RequantizationOf(const OpCall& call, const Int8Layer& layer) {
+  const int32_t* table = call.InputData<const int32_t>(kInt8Requantization);
+  if (!table) return {nullptr, nullptr, nullptr, layer.output_zero};
+  const int n = layer.shape.out_channels;
+  return {table, table + n, table + 2 * n, layer.output_zero};
+}
+
+}  // namespace medyate

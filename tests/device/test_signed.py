@@ -112,6 +112,38 @@ def test_what_was_signed_once_counts_once(board, keys):
         assert "sign it again" in refused(error, DeviceStatus.OLD_COUNTER)
 
 
+def test_a_counter_that_the_board_has_not_proven_is_not_signed(board, keys, monkeypatch):
+    key = read_key(keys[0])
+    with DeviceClient.open(board.name, key=key) as client:
+        asked, pushed = [], client._push
+        # Somebody in the middle answers with an old proof, another counter, another nonce.
+        monkeypatch.setattr(
+            client, "_push", lambda data, *args: asked.append(data) or pushed(data, *args)
+        )
+        client.enrol("first")
+        [question, _] = asked
+        old = client.pull
+        pushed(question, Region.TICKET)
+        proof = client.pull(Region.TICKET)
+        counter = bytearray(proof)
+        counter[20] += 1
+        for forged in (proof, bytes(counter), proof[:-1], b""):
+            monkeypatch.setattr(client, "pull", lambda region, forged=forged: forged)
+            asked.clear()
+            with pytest.raises(DeviceError) as error:
+                client.enrol("second")
+            refused(error, DeviceStatus.BAD_TAG)
+            assert len(asked) == 1, "the challenge alone"
+        monkeypatch.setattr(client, "pull", old)
+        # Nor does a proof serve as a ticket.
+        with pytest.raises(DeviceError):
+            pushed(proof[:4] + bytes([RequestKind.RESET]) + proof[5:], Region.TICKET)
+        with pytest.raises(DeviceError) as error:
+            client._slow(RequestKind.RESET)
+        refused(error, DeviceStatus.NEEDS_KEY)
+        assert client.status().named_classes == 4
+
+
 def test_a_key_for_a_board_without_one_is_refused(firmware, keys, tmp_path):
     with Board(firmware[1][1], tmp_path / "flash") as board:
         with pytest.raises(OptionError, match=r"device_key: .*takes pushes from anybody"):

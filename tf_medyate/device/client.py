@@ -11,6 +11,7 @@ Example:
 from __future__ import annotations
 
 import math
+import secrets
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -23,7 +24,7 @@ from tf_medyate.device.info import DeviceCounters, DeviceInfo, Expected, refusal
 from tf_medyate.device.link import DeviceError, Link
 from tf_medyate.device.names import read_names
 from tf_medyate.device.protocol import DeviceStatus, Region, RequestKind
-from tf_medyate.device.ticket import ticket
+from tf_medyate.device.ticket import challenge, proven_counter, ticket
 from tf_medyate.device.transport import BAUD_RATE, LinkError, Transport, open_transport
 from tf_medyate.errors import NonFiniteDataError, OptionError
 from tf_medyate.lesson import check_label, check_sample
@@ -315,10 +316,10 @@ class DeviceClient:
         """Hands the board a ticket for what comes next, if there is a key."""
         if self._key is None:
             return
-        counter = self.status().commits
+        # What the line says of the counter is not believed: a ticket for a later one could be kept.
+        nonce, model_hash = secrets.token_bytes(32), self.info.model_hash
         try:
-            made = ticket(self._key, kind, self.info.model_hash, counter, data, region)
-            self._push(made, Region.TICKET)
+            self._push(challenge(nonce), Region.TICKET)
         except DeviceError as error:
             if error.status != DeviceStatus.NO_SUCH_REGION:
                 raise
@@ -328,6 +329,8 @@ class DeviceClient:
                 "one that takes pushes from anybody",
                 "Leave the key out, or export with it and flash that firmware.",
             ) from None
+        counter = proven_counter(self._key, model_hash, nonce, self.pull(Region.TICKET))
+        self._push(ticket(self._key, kind, model_hash, counter, data, region), Region.TICKET)
 
     def _slow(self, kind: RequestKind, payload: bytes = b"") -> bytes:
         return _checked(kind, self.link.request(kind, payload, self._slow_timeout_s))

@@ -85,6 +85,8 @@ class DeviceInfo:
         """How small and how large a region can be."""
         if region == Region.WEIGHTS:
             return 4 * self.weights_floats, 4 * self.weights_floats
+        if region == Region.TICKET:
+            return protocol.TICKET.size_bytes, protocol.TICKET.size_bytes
         if region == Region.NAMES:
             return 0, (self.classes + 1) * (MOST_NAME_BYTES + _LABEL_BYTES)
         return 0, (self.weights_floats + 4) * _DELTA_BYTES

@@ -29,6 +29,9 @@ ANSWER_BIT = 0x80
 TICKET_MAGIC = 0x4B59444D
 """First word of a ticket, "MDYK"."""
 
+PROOF_MAGIC = 0x5059444E
+"""First word of a board's answer to a challenge: no tag of one serves as the other's."""
+
 MAX_RANK = 6
 """Most sides of a sample."""
 
@@ -86,7 +89,8 @@ class Region(enum.IntEnum):
              it, and both count together
     NAMES    the classes that have a name, UTF-8, a line "label<tab>name" for each
     TICKET   pushed alone: a host's leave for the one push, reset or enrolment that comes next, for
-             boards that were built with a key
+             boards that were built with a key. Or a challenge; pulled then: the proof that the
+             board has the key, and its counter
     """
 
     DELTA = 0
@@ -270,13 +274,13 @@ TICKET = _payload(
     "Ticket",
     "region TICKET",
     (
-        _word("magic", "kTicketMagic", default=TICKET_MAGIC),
-        _word("request", "a RequestKind: PUSH, ENROL or RESET"),
+        _word("magic", "kTicketMagic; of a proof kProofMagic", default=TICKET_MAGIC),
+        _word("request", "a RequestKind: PUSH, ENROL or RESET; STATUS of a challenge and proof"),
         _word("region", "of a PUSH; else 0"),
         _HASH,
         _word("counter", "the device's `commits`, which each of these requests raises"),
         _word("bytes", "of the region or name"),
-        _word("digest", "SHA-256 of the region or name", count=8),
+        _word("digest", "SHA-256 of the region or name; the host's random number", count=8),
         _word("tag", "HMAC-SHA-256 of all words before, with the device's key", count=8),
     ),
 )

@@ -23,6 +23,7 @@ def header() -> str:
         f"constexpr uint32_t kProtocolVersion = {protocol.VERSION};",
         f"constexpr uint32_t kProtocolMagic = 0x{protocol.MAGIC:08x}u;",
         f"constexpr uint32_t kTicketMagic = 0x{protocol.TICKET_MAGIC:08x}u;",
+        f"constexpr uint32_t kProofMagic = 0x{protocol.PROOF_MAGIC:08x}u;",
         f"constexpr uint32_t kFrameHeaderBytes = {protocol.HEADER_BYTES};",
         f"constexpr uint32_t kFrameChecksumBytes = {protocol.CHECKSUM_BYTES};",
         f"constexpr uint8_t kAnswerBit = {protocol.ANSWER_BIT:#x};",

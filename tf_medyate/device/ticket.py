@@ -13,9 +13,11 @@ import hmac
 import struct
 
 from tf_medyate.device import protocol
-from tf_medyate.device.protocol import RequestKind
+from tf_medyate.device.link import DeviceError
+from tf_medyate.device.protocol import DeviceStatus, RequestKind
 
 _HALF = 0xFFFFFFFF
+_COUNTER_AT = protocol.TICKET.offsets()["counter"]
 
 
 def ticket(
@@ -46,6 +48,50 @@ def ticket(
         tag=_words(bytes(32)),
     )[:-32]
     return signed + hmac.digest(key, signed, "sha256")
+
+
+def challenge(nonce: bytes) -> bytes:
+    """Asks a board for a proof of its counter.
+
+    Args:
+        nonce: 32 random bytes, never used before.
+    """
+    return protocol.TICKET.pack(
+        request=RequestKind.STATUS,
+        region=0,
+        model_hash=(0, 0),
+        counter=0,
+        bytes=0,
+        digest=_words(nonce),
+        tag=_words(bytes(32)),
+    )
+
+
+def proven_counter(key: bytes, model_hash: int, nonce: bytes, proof: bytes) -> int:
+    """The counter of a board that knows the key; whoever only says so is refused.
+
+    Args:
+        key: The board's.
+        model_hash: Of the model that it said it runs.
+        nonce: That of the challenge.
+        proof: What was pulled.
+
+    Raises:
+        DeviceError: BAD_TAG: another key, another board's answer or an old one.
+    """
+    signed = protocol.TICKET.pack(
+        magic=protocol.PROOF_MAGIC,
+        request=RequestKind.STATUS,
+        region=0,
+        model_hash=(model_hash & _HALF, model_hash >> 32),
+        counter=int.from_bytes(proof[_COUNTER_AT : _COUNTER_AT + 4], "little"),
+        bytes=0,
+        digest=_words(nonce),
+        tag=_words(bytes(32)),
+    )[:-32]
+    if not hmac.compare_digest(signed + hmac.digest(key, signed, "sha256"), proof):
+        raise DeviceError("device_key", DeviceStatus.BAD_TAG)
+    return int(protocol.TICKET.unpack(proof)["counter"])
 
 
 def _words(digest: bytes) -> tuple[int, ...]:

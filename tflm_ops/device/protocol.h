@@ -12,6 +12,7 @@ namespace medyate {
 constexpr uint32_t kProtocolVersion = 2;
 constexpr uint32_t kProtocolMagic = 0x5059444du;
 constexpr uint32_t kTicketMagic = 0x4b59444du;
+constexpr uint32_t kProofMagic = 0x5059444eu;
 constexpr uint32_t kFrameHeaderBytes = 12;
 constexpr uint32_t kFrameChecksumBytes = 4;
 constexpr uint8_t kAnswerBit = 0x80;
@@ -473,9 +474,9 @@ static_assert(offsetof(EnrolAnswer, label) == 0, "label");
 
 // Region TICKET.
 struct Ticket {
-  // KTicketMagic.
+  // KTicketMagic; of a proof kProofMagic.
   uint32_t magic;
-  // A RequestKind: PUSH, ENROL or RESET.
+  // A RequestKind: PUSH, ENROL or RESET; STATUS of a challenge and proof.
   uint32_t request;
   // Of a PUSH; else 0.
   uint32_t region;
@@ -485,7 +486,7 @@ struct Ticket {
   uint32_t counter;
   // Of the region or name.
   uint32_t bytes;
-  // SHA-256 of the region or name.
+  // SHA-256 of the region or name; the host's random number.
   uint32_t digest[8];
   // HMAC-SHA-256 of all words before, with the device's key.
   uint32_t tag[8];

@@ -10,6 +10,9 @@
 // it will send, the board's counter, and an HMAC-SHA-256 tag over these. The counter is the weight
 // store's sequence number. Push, reset and enrolment are commits, which raise it in the same
 // instant in which they count, so a ticket is good for one of them, also across power cuts.
+//
+// What the counter is, the board proves: a pushed ticket whose request is kStatus is a challenge, and
+// needs no tag. Its answer is pulled, with the challenge's random number and the board's tag.
 
 #include "tflm_ops/device/sha256.h"
 #include "tflm_ops/device/trainer_handler.h"
@@ -37,7 +40,13 @@ class SignedHandler : public TrainerHandler {
   DeviceStatus WritePush(uint32_t offset, const uint8_t* data, uint32_t bytes) override;
   DeviceStatus FinishPush() override;
 
+  // kTicket is the answer to a challenge, if there was one.
+  DeviceStatus OpenPull(Region region, uint32_t* bytes, uint32_t* crc) override;
+  DeviceStatus ReadPull(uint32_t offset, uint8_t* out, uint32_t bytes) override;
+
  private:
+  void Prove();
+  void Sign(uint8_t* tag) const;
   DeviceStatus CheckTicket();
   DeviceStatus Redeem(RequestKind kind, Region region, uint32_t bytes);
   DeviceStatus CheckDigest();
@@ -46,7 +55,7 @@ class SignedHandler : public TrainerHandler {
   const uint8_t* key_;
   Ticket ticket_ = {};
   bool has_ticket_ = false;      // It was checked, and nothing has been asked for since.
-  bool is_ticket_here_ = false;  // What is being pushed is a ticket.
+  bool is_ticket_here_ = false;  // What is being pushed or pulled is a ticket.
   Sha256 hash_;                  // Of what is being pushed, or was asked for.
 };
 

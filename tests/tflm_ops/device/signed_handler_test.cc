@@ -300,6 +300,43 @@ TEST(SignedHandlerTest, FuzzedTicketsChangeNothing) {
   EXPECT_EQ(board.Names(), "0\trest\n1\twalk\n2\tk\n");
 }
 
+// A challenge is answered with the counter and the board's tag, over the host's own number, which
+// serves for nothing else.
+TEST(SignedHandlerTest, TheCounterIsProven) {
+  const TestModel model(2);
+  MappedFlash flash(model);
+  SignedBoard board(model, &flash);
+  board.Train(1);
+  EXPECT_EQ(board.Do(RequestKind::kPull, Pack(PullRequest{3, 0})), DeviceStatus::kNoSuchRegion);
+  const Ticket reset = board.Make(RequestKind::kReset, {});
+  ASSERT_EQ(board.Hand(reset), DeviceStatus::kOk);
+  EXPECT_EQ(board.Do(RequestKind::kPull, Pack(PullRequest{3, 0})), DeviceStatus::kNoSuchRegion);
+  Ticket challenge = {};
+  challenge.request = static_cast<uint32_t>(RequestKind::kStatus);
+  challenge.counter = 0xffffffffu;
+  for (uint32_t i = 0; i < 8; ++i) challenge.digest[i] = 100 + i;
+  ASSERT_EQ(board.Hand(challenge), DeviceStatus::kOk);
+  const Bytes pulled = board.Pull(Region::kTicket);
+  Ticket proof;
+  ASSERT_EQ(pulled.size(), sizeof(proof));
+  memcpy(&proof, pulled.data(), sizeof(proof));
+  EXPECT_EQ(proof.magic, kProofMagic);
+  EXPECT_EQ(proof.counter, board.counter());
+  EXPECT_EQ(memcmp(proof.digest, challenge.digest, sizeof(proof.digest)), 0);
+  Ticket signed_here = proof;
+  Sign(kKey, &signed_here);
+  EXPECT_EQ(memcmp(signed_here.tag, proof.tag, sizeof(proof.tag)), 0);
+  // It took the ticket's place, and is none.
+  EXPECT_EQ(board.Do(RequestKind::kReset), DeviceStatus::kNeedsKey);
+  for (RequestKind kind : {RequestKind::kPush, RequestKind::kEnrol, RequestKind::kReset}) {
+    Ticket forged = proof;
+    forged.request = static_cast<uint32_t>(kind);
+    EXPECT_EQ(board.Hand(forged), DeviceStatus::kBadTag);
+    Sign(kKey, &forged);
+    EXPECT_EQ(board.Hand(forged), DeviceStatus::kBadTag);
+  }
+}
+
 // Physical presence is asked for as well.
 TEST(SignedHandlerTest, TheGateStaysShut) {
   const TestModel model(2);

@@ -776,6 +776,26 @@ TEST(WeightStoreWearTest, PushesThatAreGivenUpCannotWearAPageOut) {
   }
 }
 
+// The same where the power goes in each of them. No note is torn without a trace here: that is the
+// exception that docs/weight_store.md names.
+TEST(WeightStoreWearTest, PushesThatAreCutOffAreCounted) {
+  Device device = Made(kStates[1], 91);
+  World* world = &device.world;
+  world->flash.TearWordsAs(FakeFlash::Tear::kAll);
+  const std::vector<uint32_t> words = Factory(*world);
+  for (int pushes = 0; pushes < 1000; ++pushes) {
+    WeightStore store = Opened(world);
+    world->flash.CutAt(static_cast<uint64_t>(world->random.Int(0, 120)));
+    if (store.BeginReplace() == StoreStatus::kOk) store.Replace(words.data(), 1);
+    world->flash.Restart();
+    WeightStore next = Opened(world);
+    const std::vector<uint32_t> real = world->Erases();
+    const uint32_t* counts = next.EraseCounts();
+    for (size_t i = 0; i < real.size(); ++i) ASSERT_GE(counts[i], real[i]) << pushes;
+  }
+  EXPECT_TRUE(HasExpected(device, Opened(world)));
+}
+
 // --- bulk data
 
 TEST(WeightStoreBulkTest, OfAnySizeTheyAreKept) {

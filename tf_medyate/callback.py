@@ -136,7 +136,7 @@ class MeDyate(keras.callbacks.Callback):
     def set_model(self, model: keras.Model):
         """Ranks the layers and readies the model; Keras calls this at the start of `fit`.
 
-        Calling it again with the same model goes on where it stopped. It starts anew if another
+        Calling it again with the same model goes on where it stopped. It starts over if another
         callback has trained the model since, or if the model was compiled again or a layer frozen,
         made trainable or renamed: costs, ranking and optimizer slots rest on all of these.
 

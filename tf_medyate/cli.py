@@ -66,7 +66,7 @@ def main(args: argparse.Namespace) -> int:
     try:
         with _plain_warnings():
             args.run(args)
-    except BrokenPipeError:  # whoever read the output has seen enough
+    except BrokenPipeError:  # the reader of the output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except (MedyateError, OSError) as error:

@@ -24,7 +24,7 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from tf_medyate.errors import OptionError
-from tf_medyate.spec import BYTES, ELEMENTS, WEIGHTS, LayerSpec
+from tf_medyate.spec import BYTES, ELEMENTS, FLOAT_BYTES, WEIGHTS, LayerSpec
 
 
 def check_count(argument: str, value: Any, least: int = 1):
@@ -45,7 +45,6 @@ class CostModel:
         accumulate: A gradient accumulator is kept for each weight.
         device_batch: Samples whose activations are stored at once on the device.
         train_bias: The biases of kept layers are trained, and so counted.
-        itemsize_bytes: Bytes of one value; 4 for float32.
 
     Raises:
         OptionError: A count is negative, or the unit is unknown.
@@ -56,13 +55,12 @@ class CostModel:
     accumulate: bool = False
     device_batch: int = 1
     train_bias: bool = True
-    itemsize_bytes: int = 4
 
     def __post_init__(self):
         units = (BYTES, ELEMENTS, WEIGHTS)
         if self.unit not in units:
             raise OptionError("unit", f"one of {units}", repr(self.unit), "Choose one of these.")
-        for name, least in (("optimizer_slots", 0), ("device_batch", 1), ("itemsize_bytes", 1)):
+        for name, least in (("optimizer_slots", 0), ("device_batch", 1)):
             check_count(name, getattr(self, name), least)
 
     def _cost(self, weights: int, activations: int) -> int:
@@ -71,7 +69,7 @@ class CostModel:
         if self.unit == ELEMENTS:
             return weights + activations
         copies = 1 + int(self.accumulate) + self.optimizer_slots
-        return self.itemsize_bytes * (weights * copies + activations * self.device_batch)
+        return FLOAT_BYTES * (weights * copies + activations * self.device_batch)
 
     def channel(self, spec: LayerSpec) -> int:
         """Cost of training one input channel of a layer: C_W + C_A in elements."""

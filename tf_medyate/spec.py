@@ -27,6 +27,7 @@ BYTES = "bytes"
 ELEMENTS = "elements"
 WEIGHTS = "weights"
 KIB = 1024
+FLOAT_BYTES = 4
 
 MEAN, LAST, RUNNING = "mean", "last", "running"
 REFRESHES = (MEAN, LAST, RUNNING)

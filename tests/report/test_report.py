@@ -477,7 +477,7 @@ def test_json_takes_numpy_numbers_from_plans(report):
         ("not json", "a readable JSON text"),
         ("[1]", "a JSON object; received list"),
         ('{"format": "tf_medyate.report", "version": 99}', "version 99"),
-        ('{"format": "tf_medyate.report", "version": 1}', "TrainingReport with budget, cost"),
+        ('{"format": "tf_medyate.report", "version": 2}', "TrainingReport with budget, cost"),
     ],
 )
 def test_other_json_is_refused_with_a_remedy(text, received):

@@ -22,7 +22,6 @@ from tf_medyate.exporter.board.firmware import Firmware, FirmwareOptions, is_fir
 from tf_medyate.exporter.check import plan_export
 from tf_medyate.exporter.lower.recipe import recipe_of
 from tf_medyate.exporter.lower.step import TrainingGraph
-from tf_medyate.exporter.lower.training_layout import FLOAT_BYTES
 from tf_medyate.exporter.manifest import (
     INT8_FILE,
     KERAS_FILE,
@@ -47,7 +46,7 @@ from tf_medyate.exporter.write.tflite import to_tflite
 from tf_medyate.names import check_name
 from tf_medyate.prepared.folding import require_prepared, strip
 from tf_medyate.prepared.model import PreparedModel
-from tf_medyate.spec import BYTES, LayerSpec, MemoryBudget, UpdatePlan, format_bytes
+from tf_medyate.spec import BYTES, FLOAT_BYTES, LayerSpec, MemoryBudget, UpdatePlan, format_bytes
 
 _MOST_NAME_BYTES = 250
 # What `medyate export` puts beside the rest.

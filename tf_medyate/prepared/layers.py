@@ -92,7 +92,7 @@ class ChannelMasked(keras.layers.Layer):
         )
 
     def set_mode(self, mode: str, train_bias: bool, state: Callable[[], Any] | None = None):
-        """Changes what is trained. Training functions traced before must be made anew.
+        """Changes what is trained. Training functions traced before must be made again.
 
         Args:
             mode: FULL, FROZEN, SPARSE or NEURONS.
@@ -244,7 +244,7 @@ class ChannelMasked(keras.layers.Layer):
         Their importances go to `importance`, too.
 
         Args:
-            live: The state's values, for whoever commits many layers; None reads them.
+            live: The state's values, so that many layers share one reading; None reads them.
         """
         if self.mode not in DRAWN:
             return

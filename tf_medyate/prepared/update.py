@@ -91,7 +91,7 @@ class ChannelUpdater:
 
         Args:
             pool_elements: Size of the pool; 0 where no layer is kept.
-            optimizer: The optimizer that will train; its slots are made here, anew if it was
+            optimizer: The optimizer that will train; its slots are made here, again if it was
                 built before.
         """
         # Under a distribution strategy every variable is to have a copy in each replica.
@@ -195,7 +195,7 @@ class ChannelUpdater:
             assign(layer.channel_mask, mask)
         self._load_importance()
         if self.optimizer is not None:
-            # The pool's places belong to other weights now: their optimizer state starts anew.
+            # The pool's places belong to other weights now: their optimizer state starts over.
             self.model.attachment.slots.restart(state.pool, read(state.pool))
 
     def _load_importance(self):

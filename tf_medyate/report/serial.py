@@ -18,7 +18,7 @@ from tf_medyate.json_values import JsonError, build, read_object, require
 from tf_medyate.report.record import TrainingRecord
 
 FORMAT = "tf_medyate.report"
-VERSION = 1
+VERSION = 2
 
 _Record = TypeVar("_Record", bound=TrainingRecord)
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from tf_medyate.cost import CostModel
 from tf_medyate.report.record import TrainingRecord
-from tf_medyate.spec import BYTES, LayerSpec, UpdatePlan
+from tf_medyate.spec import BYTES, KIB, LayerSpec, UpdatePlan
 
 _VALIDATION = "val_"
 _RATES = ("lr", "learning_rate")
@@ -263,4 +263,4 @@ def unit_scale(report: TrainingRecord) -> tuple[float, str]:
     """Divisor and unit in which an axis or a column shows the budget's amounts."""
     if report.budget.unit != BYTES:
         return 1.0, report.budget.unit
-    return (1024.0, "KiB") if report.budget.amount >= 1024 else (1.0, "bytes")
+    return (float(KIB), "KiB") if report.budget.amount >= KIB else (1.0, "bytes")

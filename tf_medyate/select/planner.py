@@ -248,7 +248,7 @@ class Planner:
         return pool_elements(room, self.cost, self.budget.amount - fixed) if room else 0
 
     def current_importance(self, running: Importance) -> Importance:
-        """What the next draw goes by: the norms seen so far, or what the strategy measures anew.
+        """What the next draw goes by: the norms seen so far, or what the strategy measures now.
 
         Algorithm 1's largest norm is in the place of what was not seen: for good, so it is to be
         remembered.

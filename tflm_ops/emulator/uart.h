@@ -10,7 +10,7 @@ namespace medyate {
 
 // The emulated board's first serial port, a CMSDK UART. It holds a single byte, so an interrupt
 // takes each one into a ring at once, also in the middle of a training step. A full ring closes the
-// UART's interrupt: the byte stays where it is and the emulator holds back those behind it. On a
+// UART's interrupt: the byte stays where it is and the emulator holds back those after it. On a
 // real line they would be lost there, and the host would ask again. There is one.
 class Uart final : public ByteSink {
  public:

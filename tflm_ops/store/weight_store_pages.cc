@@ -31,7 +31,7 @@ uint32_t WeightStore::BulkPart(uint32_t words, uint32_t i) const {
 
 uint32_t WeightStore::OldBulkPages() const { return HasRecords() ? head_.header().bulk_pages : 0; }
 
-// Where the next transaction begins: behind the last page of the last one.
+// Where the next transaction begins: after the last page of the last one.
 uint32_t WeightStore::FirstPage() const {
   if (!has_head_) return 0;
   uint32_t last = head_page_;

@@ -38,9 +38,8 @@ from tf_medyate.cost import CostModel
 from tf_medyate.data.registry import Task
 from tf_medyate.errors import NonFiniteLossError
 from tf_medyate.prepared.layers import masked_layers
-from tf_medyate.spec import BYTES
+from tf_medyate.spec import BYTES, FLOAT_BYTES
 
-FLOAT_BYTES = 4
 _TEST_BATCH = 256
 _MOST_KEPT = 64  # first weights: one per fold and seed of a case
 Weights = list[tuple[np.ndarray, np.ndarray | None]]

@@ -1,7 +1,7 @@
 """Which layers of a Keras graph become one op, and the shapes that the op works on.
 
 An activation that nothing else reads is fused into the layer before it, and zero padding into the
-convolution behind it, so that the padded map never exists.
+convolution after it, so that the padded map never exists.
 
 Example:
     >>> fusions = find_fusions(model_graph)

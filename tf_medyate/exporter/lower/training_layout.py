@@ -17,9 +17,8 @@ from tf_medyate.errors import OptionError
 from tf_medyate.exporter.lower.recipe import TrainingRecipe
 from tf_medyate.exporter.ops import schema as op_schema
 from tf_medyate.exporter.ops.schema import DRAWN_ANEW, NO_BIAS_DELTA, NO_IMPORTANCE, LayoutWord
-from tf_medyate.spec import BYTES, LayerSpec
+from tf_medyate.spec import BYTES, FLOAT_BYTES, LayerSpec
 
-FLOAT_BYTES = 4
 MAX_CANDIDATES = 65535
 """The device numbers the channels that it draws from in 16 bits."""
 

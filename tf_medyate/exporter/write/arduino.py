@@ -16,7 +16,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from tf_medyate.errors import OptionError
-from tf_medyate.exporter.lower.training_layout import FLOAT_BYTES
 from tf_medyate.exporter.write.arduino_library import (
     LICENSE,
     PROPERTIES,
@@ -35,6 +34,7 @@ from tf_medyate.exporter.write.cpp_text import (
     cpp_float,
 )
 from tf_medyate.exporter.write.sources import device_sources
+from tf_medyate.spec import FLOAT_BYTES
 
 LIBRARY = "MeDyate"
 """Name of the library, and of the header that a sketch includes."""
@@ -94,7 +94,7 @@ class SensorInput:
 
     @property
     def is_image(self) -> bool:
-        """It has height and width; a motion sensor's series with a side of 1 behind has not."""
+        """It has height and width; a motion sensor's series, with a side of 1, has not."""
         if len(self.shape) != 3 or 1 in self.shape[:2]:
             return False
         return self.shape[2] != 1 or self.shape[1] not in _IMU_CHANNELS

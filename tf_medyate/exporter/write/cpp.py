@@ -22,7 +22,6 @@ import numpy as np
 from tf_medyate.errors import PlanError
 from tf_medyate.exporter.ir.values import CONSTANT, VARIABLE
 from tf_medyate.exporter.lower.step import TrainingGraph
-from tf_medyate.exporter.lower.training_layout import FLOAT_BYTES
 from tf_medyate.exporter.memory.placing import align
 from tf_medyate.exporter.memory.planner import MemoryPlan
 from tf_medyate.exporter.write.class_names import check_classes
@@ -36,7 +35,7 @@ from tf_medyate.exporter.write.cpp_text import (
     importance_floats,
     weights_text,
 )
-from tf_medyate.spec import FLASH_PAGE_BYTES
+from tf_medyate.spec import FLASH_PAGE_BYTES, FLOAT_BYTES
 
 _BOARD_TENSOR_BYTES = 12  # tflm::EvalTensor with 32-bit pointers
 

@@ -21,7 +21,7 @@ from tf_medyate.exporter.ir.values import ABSENT
 from tf_medyate.exporter.lower.backward import IMPORTANCE, LEARNING_RATE
 from tf_medyate.exporter.lower.state import COMMAND, POOL, SELECTION
 from tf_medyate.exporter.lower.step import LABEL, LOGITS, LOSS, SAMPLE, TrainingGraph
-from tf_medyate.exporter.lower.training_layout import FLOAT_BYTES, TrainedLayer
+from tf_medyate.exporter.lower.training_layout import TrainedLayer
 from tf_medyate.exporter.ops import options as op_options
 from tf_medyate.exporter.ops import schema as op_schema
 from tf_medyate.exporter.write.cpp_text import (
@@ -34,6 +34,7 @@ from tf_medyate.exporter.write.cpp_text import (
     cpp_float,
     cpp_string,
 )
+from tf_medyate.spec import FLOAT_BYTES
 
 _ABSENT_INDEX = -1
 _TYPES = {"float32": "kFloat32", "int32": "kInt32", "uint8": "kUInt8", "int8": "kInt8"}

@@ -17,9 +17,8 @@ from tf_medyate.exporter.ir.graph import Graph
 from tf_medyate.exporter.ir.nodes import Tensor
 from tf_medyate.exporter.lower.backward import IMPORTANCE
 from tf_medyate.exporter.lower.step import TrainingGraph
-from tf_medyate.exporter.lower.training_layout import FLOAT_BYTES
 from tf_medyate.exporter.memory.placing import ALIGNMENT_BYTES, align
-from tf_medyate.spec import FLASH_PAGE_BYTES
+from tf_medyate.spec import FLASH_PAGE_BYTES, FLOAT_BYTES
 
 HEADER_FILE = "medyate_model.h"
 MODEL_FILE = "medyate_model.cc"

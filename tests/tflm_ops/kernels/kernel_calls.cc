@@ -554,8 +554,6 @@ Call DrawElements(Builder* b, int floats, bool command) {
   return b->Finish(inputs, {b->Floats({n})});
 }
 
-Call DrawHardSwish(Builder* b) { return DrawElements(b, 1, false); }
-Call DrawHardSwishGradient(Builder* b) { return DrawElements(b, 2, true); }
 Call DrawAdd(Builder* b) { return DrawElements(b, 2, b->random().Int(0, 1) == 1); }
 
 struct PoolPlan {
@@ -848,8 +846,6 @@ const std::map<std::string, Draw>& Draws() {
       {kStashName, DrawStash},
       {kActivationName, DrawActivation},
       {kGateGradientName, DrawGateGradient},
-      {kHardSwishName, DrawHardSwish},
-      {kHardSwishGradientName, DrawHardSwishGradient},
       {kMaxPool2dName, DrawMaxPool},
       {kAveragePool2dName, DrawAveragePool},
       {kAveragePool2dGradientName, DrawAveragePoolGradient},
@@ -905,7 +901,10 @@ Call DrawCall(const std::string& op, Random* random, bool wild) {
   if (op == kControlName) return DrawControl(&builder, wild);
   if (op == kMaxPool2dGradientName) return DrawMaxPoolGradient(&builder, wild);
   const auto found = Draws().find(op);
-  return found == Draws().end() ? Call() : found->second(&builder);
+  if (found != Draws().end()) return found->second(&builder);
+  // All others are unary ops and their gradients: a right call of them fails if one is not.
+  const bool is_gradient = op.find("_GRADIENT") != std::string::npos;
+  return DrawElements(&builder, is_gradient ? 2 : 1, is_gradient);
 }
 
 }  // namespace fake

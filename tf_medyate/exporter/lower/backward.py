@@ -18,6 +18,7 @@ from typing import Any
 from tf_medyate.errors import UnsupportedLayerError
 from tf_medyate.exporter.ir.nodes import OpNode
 from tf_medyate.exporter.ir.values import ABSENT, SCRATCH
+from tf_medyate.exporter.lower import geometry
 from tf_medyate.exporter.lower.builder import Builder
 from tf_medyate.exporter.lower.state import COMMAND, POOL, SELECTION
 from tf_medyate.exporter.ops import schema as op_schema
@@ -174,11 +175,11 @@ def _activation(reverse: _Reverse, op: OpNode, gradient: str):
     reverse.give(op.inputs[0], _through_gate(reverse, op, gradient, op.outputs[1], fields))
 
 
-def _hard_swish(reverse: _Reverse, op: OpNode, gradient: str):
+def _unary(reverse: _Reverse, op: OpNode, gradient: str):
     [x] = op.inputs
     dx = reverse.new(x)
     reverse.builder.op(
-        op_schema.HARD_SWISH_GRADIENT,
+        geometry.UNARY_GRADIENTS[op.kind],
         [x, gradient, COMMAND],
         [dx],
         {},
@@ -236,7 +237,7 @@ _RULES: dict[str, Callable[[_Reverse, OpNode, str], None]] = {
     ),
     _S.DENSE.name: _weighted(_S.DENSE, _S.DENSE_INPUT_GRADIENT, _S.DENSE_UPDATE),
     _S.ACTIVATION.name: _activation,
-    _S.HARD_SWISH.name: _hard_swish,
+    **dict.fromkeys(geometry.UNARY, _unary),
     _S.MAX_POOL_2D.name: _moving(_S.MAX_POOL_2D_GRADIENT, kept=1),
     _S.AVERAGE_POOL_2D.name: _moving(_S.AVERAGE_POOL_2D_GRADIENT),
     _S.PAD.name: _moving(_S.PAD_GRADIENT),

@@ -18,6 +18,7 @@ from typing import Any
 import keras
 
 from tf_medyate.errors import UnsupportedLayerError
+from tf_medyate.exporter.ops import schema as op_schema
 from tf_medyate.exporter.ops.schema import Activation
 from tf_medyate.prepared import padding
 from tf_medyate.prepared.graph import ModelGraph, Node
@@ -26,7 +27,6 @@ from tf_medyate.prepared.padding import padding_of, pair, plane
 
 _K = keras.layers
 
-HARD_SWISH = "hard_swish"
 SOFTMAX = "softmax"
 LINEAR = "linear"
 GATED = "gated"
@@ -35,10 +35,17 @@ _GATED = {
     keras.activations.relu6: (Activation.RELU6, 0.0),
     keras.activations.leaky_relu: (Activation.LEAKY_RELU, 0.2),  # its default
 }
+# Activation -> its op and the gradient's, from the op's input.
+_UNARY = {
+    keras.activations.hard_silu: (op_schema.HARD_SWISH, op_schema.HARD_SWISH_GRADIENT),
+}
+UNARY: dict[str, op_schema.OpSpec] = {forward.name: forward for forward, _ in _UNARY.values()}
+"""By the name that `activation_name` gives it: the op."""
+UNARY_GRADIENTS = {forward.name: gradient for forward, gradient in _UNARY.values()}
 _OTHERS = {
     keras.activations.linear: LINEAR,
-    keras.activations.hard_silu: HARD_SWISH,
     keras.activations.softmax: SOFTMAX,
+    **{function: forward.name for function, (forward, _) in _UNARY.items()},
 }
 
 
@@ -81,6 +88,8 @@ def find_fusions(graph: ModelGraph) -> Fusions:
 
 def activation_name(node: Node) -> str:
     """The activation that a node applies: LINEAR for none, GATED for what `gated_activation` says.
+
+    Of one in UNARY it is the op's name.
 
     Raises:
         UnsupportedLayerError: It is none of those of keras.activations that a device has.

@@ -26,7 +26,7 @@ def activation(low: Lowering, node: Node) -> str:
         return _gated(low, node, x, *gated)
     if name == geometry.LINEAR:
         return x
-    return softmax(low, node, x) if name == geometry.SOFTMAX else hard_swish(low, node, x)
+    return softmax(low, node, x) if name == geometry.SOFTMAX else unary(low, node, x)
 
 
 def _gated(low: Lowering, node: Node, x: str, activation: Activation, slope: float) -> str:
@@ -45,12 +45,13 @@ def _gated(low: Lowering, node: Node, x: str, activation: Activation, slope: flo
     return y
 
 
-def hard_swish(low: Lowering, node: Node, x: str) -> str:
-    """HardSwish of a tensor."""
+def unary(low: Lowering, node: Node, x: str) -> str:
+    """A node's activation, one of `geometry.UNARY`, of a tensor."""
     y = low.output(node, [x])
     # The gradient needs the input: it must not be written over then.
     in_place = [] if x in low.wanted else [(y, x)]
-    low.builder.op(op_schema.HARD_SWISH, [x], [y], {}, in_place=in_place)
+    op = geometry.UNARY[geometry.activation_name(node)]
+    low.builder.op(op, [x], [y], {}, in_place=in_place)
     return y
 
 

@@ -257,24 +257,32 @@ ACTIVATION = OpSpec(
     "An activation on its own, not NONE; output may lie where input does. Gates if keeps_gates.",
     "activation",
 )
-HARD_SWISH = OpSpec(
-    "HardSwish",
-    "MEDYATE_HARD_SWISH",
-    ELEMENTS_OPTIONS,
-    ("input",),
-    ("output",),
-    "Output may lie where input does, unless the gradient is wanted.",
-    "activation",
-)
-HARD_SWISH_GRADIENT = OpSpec(
-    "HardSwishGradient",
-    "MEDYATE_HARD_SWISH_GRADIENT",
-    ELEMENTS_OPTIONS,
-    ("input", "output_gradient", "command"),
-    ("input_gradient",),
-    "input_gradient may lie where output_gradient does.",
-    "gate",
-)
+
+
+def _unary(key: str, name: str) -> tuple[OpSpec, OpSpec]:
+    """An activation whose gradient is computed from its input, and that gradient."""
+    forward = OpSpec(
+        key,
+        name,
+        ELEMENTS_OPTIONS,
+        ("input",),
+        ("output",),
+        "Output may lie where input does, unless the gradient is wanted.",
+        "activation",
+    )
+    gradient = OpSpec(
+        f"{key}Gradient",
+        f"{name}_GRADIENT",
+        ELEMENTS_OPTIONS,
+        ("input", "output_gradient", "command"),
+        ("input_gradient",),
+        "input_gradient may lie where output_gradient does.",
+        "gate",
+    )
+    return forward, gradient
+
+
+HARD_SWISH, HARD_SWISH_GRADIENT = _unary("HardSwish", "MEDYATE_HARD_SWISH")
 MAX_POOL_2D = OpSpec(
     "MaxPool2d",
     "MEDYATE_MAX_POOL_2D",

@@ -13,6 +13,7 @@ import importlib.util
 import os
 import pathlib
 import pkgutil
+from collections.abc import Mapping
 from types import ModuleType
 from typing import TypeVar
 
@@ -60,6 +61,18 @@ def collect(package: ModuleType, attribute: str, kind: type[Entry]) -> dict[str,
                 )
             found[name], origin[name] = entry, place
     return found
+
+
+def lookup(entries: Mapping[str, Entry], argument: str, name: str) -> Entry:
+    """The entry of a name.
+
+    Raises:
+        OptionError: There is none.
+    """
+    if name not in entries:
+        known = ", ".join(sorted(entries))
+        raise OptionError(argument, f"one of {known}", repr(name), "Choose one of these.")
+    return entries[name]
 
 
 def _files() -> list[pathlib.Path]:

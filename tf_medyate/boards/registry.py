@@ -12,8 +12,7 @@ from __future__ import annotations
 
 from tf_medyate import boards
 from tf_medyate.boards.board import Board
-from tf_medyate.errors import OptionError
-from tf_medyate.plugins import collect
+from tf_medyate.plugins import collect, lookup
 
 __all__ = ["BOARDS", "Board", "get_board"]
 
@@ -26,7 +25,4 @@ def get_board(name: str) -> Board:
     Raises:
         OptionError: There is no board of that name.
     """
-    if name not in BOARDS:
-        known = ", ".join(sorted(BOARDS))
-        raise OptionError("board", f"one of {known}", repr(name), "Choose one of these.")
-    return BOARDS[name]
+    return lookup(BOARDS, "board", name)

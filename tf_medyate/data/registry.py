@@ -13,8 +13,7 @@ from __future__ import annotations
 from tf_medyate import data
 from tf_medyate.data.fitting import fit_input
 from tf_medyate.data.task import Dataset, Task
-from tf_medyate.errors import OptionError
-from tf_medyate.plugins import collect
+from tf_medyate.plugins import collect, lookup
 
 __all__ = ["DATASETS", "Dataset", "Task", "fit_input", "get_dataset"]
 
@@ -33,7 +32,4 @@ def get_dataset(name: str) -> Dataset:
     Raises:
         OptionError: There is no data set of that name.
     """
-    if name not in DATASETS:
-        known = ", ".join(sorted(DATASETS))
-        raise OptionError("dataset", f"one of {known}", repr(name), "Choose one of these.")
-    return DATASETS[name]
+    return lookup(DATASETS, "dataset", name)

@@ -10,8 +10,7 @@ Example:
 from __future__ import annotations
 
 from tf_medyate import zoo
-from tf_medyate.errors import OptionError
-from tf_medyate.plugins import collect
+from tf_medyate.plugins import collect, lookup
 from tf_medyate.zoo.network import Network
 
 __all__ = ["NETWORKS", "Network", "get_network"]
@@ -31,7 +30,4 @@ def get_network(name: str) -> Network:
     Raises:
         OptionError: There is no network of that name.
     """
-    if name not in NETWORKS:
-        known = ", ".join(sorted(NETWORKS))
-        raise OptionError("network", f"one of {known}", repr(name), "Choose one of these.")
-    return NETWORKS[name]
+    return lookup(NETWORKS, "network", name)

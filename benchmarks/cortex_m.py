@@ -13,9 +13,13 @@ import collections
 import pathlib
 import re
 import tempfile
+from typing import TYPE_CHECKING
 
 from cortex_m.build import ROOT, build, missing_tools, sources
 from cortex_m.trace import Run, trace
+
+if TYPE_CHECKING:
+    from cortex_m.nets import Step
 
 CLOCK_HZ = 64_000_000
 PASSES = ("forward", "dX", "dW", "forward of deltas", "dX of deltas")
@@ -63,7 +67,11 @@ def step_table(folder: pathlib.Path) -> str:
     """Instructions, cycles, memory and code of whole training steps."""
     from cortex_m.nets import NETS, measure_step
 
-    columns = [measure_step(net, folder) for net in NETS]
+    return step_rows([measure_step(net, folder) for net in NETS])
+
+
+def step_rows(columns: list[Step]) -> str:
+    """The table, a column for each net."""
     ours = "runtime and ops"
     rows = {
         "instructions": [f"{s.instructions:,}" for s in columns],
@@ -85,10 +93,9 @@ def step_table(folder: pathlib.Path) -> str:
 
 
 def _static(step) -> int:
-    """Variables but for the arena, the benchmark's buffer for a sample, and the C library's."""
-    sample_bytes = 4 * 4096
+    """Variables but for the arena and the C library's."""
     ram = {owner: size for owner, size in step.footprint.ram.items() if owner != "C library"}
-    return sum(ram.values()) - step.arena_bytes - sample_bytes
+    return sum(ram.values()) - step.arena_bytes
 
 
 def write_tables(path: pathlib.Path, tables: dict[str, str]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
+from collections.abc import Callable
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -17,6 +18,7 @@ from tf_medyate.exporter.lower.recipe import recipe_of
 from tf_medyate.exporter.lower.step import lower_training
 from tf_medyate.exporter.memory.planner import plan_memory
 from tf_medyate.exporter.write.cpp import write_cpp
+from tf_medyate.zoo.registry import get_network
 
 from .build import ROOT, build, sources
 from .memory import Footprint, footprint
@@ -25,18 +27,84 @@ from .trace import trace
 
 @dataclasses.dataclass(frozen=True)
 class Net:
-    """A net of the zoo and a budget."""
+    """A net with random weights, and what of it is trained: listed here, for counts to compare.
 
+    Attributes:
+        title: In the table.
+        name: Of its files.
+        build: (input shape, classes) -> the net.
+        shape: Of a sample.
+        classes: Number of classes.
+        budget: Bound on the pool.
+        layers: The layers that channels are drawn from, by name, whatever a ranking would keep.
+    """
+
+    title: str
     name: str
-    build: str
+    build: Callable[[tuple[int, ...], int], keras.Model]
     shape: tuple[int, ...]
     classes: int
     budget: str
+    layers: tuple[str, ...]
 
+
+def small_cnn(shape: tuple[int, ...], classes: int) -> keras.Model:
+    """Two convolutions, a max-pool and a head."""
+    x = inputs = keras.Input(shape)
+    x = keras.layers.Conv2D(8, 3, padding="same", activation="relu", name="conv1")(x)
+    x = keras.layers.MaxPooling2D(2)(x)
+    x = keras.layers.Conv2D(16, 3, padding="same", activation="relu", name="conv2")(x)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    outputs = keras.layers.Dense(classes, activation="softmax", name="head")(x)
+    return keras.Model(inputs, outputs, name="small_cnn")
+
+
+_DS_CNN = (
+    "stem_conv",
+    "block1_depthwise",
+    *(f"block{block}_{part}" for block in (2, 3, 4) for part in ("depthwise", "pointwise")),
+)
+_MOBILENET = tuple(
+    f"block{block}_{part}_conv"
+    for block, parts in (
+        (4, ("depthwise",)),
+        (7, ("expand", "depthwise", "project")),
+        (11, ("expand", "depthwise", "project")),
+        (14, ("depthwise", "project")),
+        (17, ("depthwise",)),
+    )
+    for part in parts
+)
 
 NETS = (
-    Net("DS-CNN, 49x10, pool 64 KiB", "ds_cnn", (49, 10, 1), 12, "64KiB"),
-    Net("watch CNN, 100x6, pool 16 KiB", "watch_cnn", (100, 6), 7, "16KiB"),
+    Net("DS-CNN, 49x10, pool 64 KiB", "ds_cnn", md.zoo.ds_cnn, (49, 10, 1), 12, "64KiB", _DS_CNN),
+    Net(
+        "watch CNN, 100x6, pool 16 KiB",
+        "watch_cnn",
+        md.zoo.watch_cnn,
+        (100, 6),
+        7,
+        "16KiB",
+        ("conv1", "conv2", "conv3", "conv4", "conv5"),
+    ),
+    Net(
+        "MobileNetV2 0.35, 96x96, ten layers",
+        "mobilenet_v2_035",
+        get_network("mobilenet_v2_035").build,
+        (96, 96, 3),
+        10,
+        "27946 elements",
+        _MOBILENET,
+    ),
+    Net(
+        "small CNN, 16x16, pool 4 KiB",
+        "small_cnn",
+        small_cnn,
+        (16, 16, 1),
+        10,
+        "4KiB",
+        ("conv1", "conv2"),
+    ),
 )
 
 
@@ -66,12 +134,14 @@ class Step:
 def export_net(net: Net, folder: pathlib.Path) -> int:
     """Writes a net with random weights as C++; gives its predicted cycles."""
     keras.utils.set_random_seed(0)
-    model = md.prepare(getattr(md.zoo, net.build)(net.shape, net.classes))
+    model = md.prepare(net.build(net.shape, net.classes))
     model.compile(keras.optimizers.SGD(0.01), keras.losses.SparseCategoricalCrossentropy())
     rng = np.random.default_rng(0)
     x = rng.normal(size=(8, *net.shape)).astype(np.float32)
     y = rng.integers(0, net.classes, 8)
-    medyate = md.MeDyate(net.budget, calibration=(x, y), verbose=0)
+    # Channels with large gradients are drawn more often, as after some epochs.
+    strategy = md.strategy("medyate", importance="calibrated", sharpness=1)
+    medyate = md.MeDyate(net.budget, strategy, calibration=(x, y), layers=net.layers, verbose=0)
     medyate.set_model(model)
     training = lower_training(model, recipe_of(model, medyate))
     write_cpp(training, plan_memory(training.graph, training.in_place), folder)
@@ -80,17 +150,17 @@ def export_net(net: Net, folder: pathlib.Path) -> int:
 
 def measure_step(net: Net, folder: pathlib.Path) -> Step:
     """Exports a net, compiles it and traces training steps; the last one counts."""
-    model = folder / net.build
+    model = folder / net.name
     predicted = export_net(net, model)
     step = ROOT / "benchmarks/cortex_m/step.cc"
     generated = (model / "medyate_model.cc", model / "medyate_weights.cc")
     ours = sources("math", "draw", "store", "kernels", "trainer")
-    program = build(folder / f"{net.build}.elf", (step, *generated, *ours), (model,))
+    program = build(folder / f"{net.name}.elf", (step, *generated, *ours), (model,))
     run = trace(program)
     printed = dict(line.split() for line in run.output.splitlines())
     last = run.regions[-1]
     return Step(
-        net.name,
+        net.title,
         last.instructions,
         last.cycles,
         predicted,

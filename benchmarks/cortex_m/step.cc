@@ -19,7 +19,6 @@ const uint32_t kPaintedBytes = 16 * 1024;
 
 alignas(medyate::kArenaAlignment) uint8_t arena[medyate_model::kArenaBytes];
 medyate::StepTrainer trainer;
-float sample[4096];
 
 // Fills the stack below this function's frame.
 __attribute__((noinline)) void PaintStack() {
@@ -36,10 +35,10 @@ uint32_t StackBytes() {
 }
 
 // Numbers in -1 .. 1 from a linear congruential generator.
-void DrawSample(uint32_t* state) {
-  for (float& value : sample) {
+void DrawSample(uint32_t* state, float* sample, int elements) {
+  for (int i = 0; i < elements; ++i) {
     *state = *state * 1664525u + 1013904223u;
-    value = static_cast<float>(static_cast<int32_t>(*state) >> 8) / 8388608.0f;
+    sample[i] = static_cast<float>(static_cast<int32_t>(*state) >> 8) / 8388608.0f;
   }
 }
 
@@ -60,7 +59,8 @@ int main() {
   uint32_t instructions[kSteps];
   medyate::StartSysTick();
   for (int step = 0; step < kSteps; ++step) {
-    DrawSample(&state);
+    float* const sample = trainer.sample();
+    DrawSample(&state, sample, trainer.runner().Elements(kModel.sample));
     float loss;
     instructions[step] =
         medyate::Region([&] { status = trainer.Step(sample, step % kModel.classes, &loss); });

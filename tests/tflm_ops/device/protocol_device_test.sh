@@ -62,7 +62,7 @@ arm-none-eabi-g++ -mcpu=cortex-m4 -mthumb -mfloat-abi=hard -mfpu=fpv4-sp-d16 -st
   tflm_ops/device/session.cc tflm_ops/store/crc32.cc --specs=nosys.specs -nostartfiles \
   -Wl,--gc-sections -Wl,-e,main -Wl,--no-warn-rwx-segments -o "$scratch/protocol.elf"
 # The trainer's handler; trainer_device_test links what is behind it.
-for name in class_names trainer_handler trainer_handler_status; do
+for name in class_names sha256 signed_handler trainer_handler trainer_handler_status; do
   arm-none-eabi-g++ -mcpu=cortex-m4 -mthumb -mfloat-abi=hard -mfpu=fpv4-sp-d16 -std=gnu++14 -Os \
     -Wall -Wextra -Werror -Wframe-larger-than=500 -fno-exceptions -fno-rtti \
     -fno-threadsafe-statics -ffunction-sections -I. -c "tflm_ops/device/$name.cc" \

@@ -7,6 +7,7 @@ import numpy as np
 from cases import Case
 
 import tf_medyate as md
+from tf_medyate.exporter.check import frozen_ranges
 from tf_medyate.exporter.lower.recipe import recipe_of
 from tf_medyate.exporter.lower.step import TrainingGraph, lower_training
 from tf_medyate.exporter.memory.planner import plan_memory
@@ -31,10 +32,12 @@ class Exported:
         return header.tobytes() + labels.tobytes() + x.tobytes()
 
 
-def export_both(case: Case, folder: pathlib.Path) -> Exported:
+def export_both(case: Case, folder: pathlib.Path, frozen: str = "float32") -> Exported:
     """Exports a case as a bundle and as C++."""
-    md.export(case.model, folder / "bundle", case.medyate)
-    training = lower_training(case.model, recipe_of(case.model, case.medyate))
+    data = case.x if frozen == "int8" else None
+    md.export(case.model, folder / "bundle", case.medyate, None, data, frozen=frozen)
+    ranges = frozen_ranges(case.model, frozen, data)
+    training = lower_training(case.model, recipe_of(case.model, case.medyate), ranges=ranges)
     plan = plan_memory(training.graph, training.in_place)
     cpp = write_cpp(training, plan, folder / "cpp")
     return Exported(case, folder / "bundle", cpp, training)

@@ -45,6 +45,12 @@ def add(commands):
     parser.add_argument(
         "--int8", action="store_true", help="write the int8 model for inference, too"
     )
+    parser.add_argument(
+        "--frozen",
+        choices=("float32", "int8"),
+        default="float32",
+        help="how layers in front of everything that is trained are computed",
+    )
     _firmware_flags(parser)
 
 
@@ -159,9 +165,9 @@ def run(args):
     options = {"seed": args.seed, "calibration": calibration, "ranking": args.ranking}
     medyate = md.MeDyate(budget, args.strategy, **options)
     medyate.set_model(model)
-    samples = data.x[:200] if args.int8 else None
+    samples = data.x[:200] if args.int8 or args.frozen == "int8" else None
     limit = args.arena_limit or None
-    bundle = md.export(model, args.out, medyate, limit, samples, firmware)
+    bundle = md.export(model, args.out, medyate, limit, samples, firmware, frozen=args.frozen)
     save_names(bundle.folder / KERAS_FILE, firmware.class_names if firmware else data.names)
     out.say(bundle)
     out.say(f"Where everything lies in the arena: {save_memory_map(bundle)}", style="bold")

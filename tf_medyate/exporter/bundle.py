@@ -19,7 +19,7 @@ from tf_medyate import files, notebook
 from tf_medyate._version import __version__
 from tf_medyate.callback import MeDyate
 from tf_medyate.exporter.board.firmware import Firmware, FirmwareOptions, is_firmware
-from tf_medyate.exporter.check import plan_export
+from tf_medyate.exporter.check import FLOAT32, frozen_ranges, plan_export
 from tf_medyate.exporter.lower.recipe import recipe_of
 from tf_medyate.exporter.lower.step import TrainingGraph
 from tf_medyate.exporter.manifest import (
@@ -113,6 +113,7 @@ def export(
     representative_data: Any = None,
     firmware: FirmwareOptions | None = None,
     *,
+    frozen: str = FLOAT32,
     plan: MeDyate | None = None,
 ) -> Bundle:
     """Exports inference and training of a prepared model for TensorFlow Lite Micro.
@@ -130,6 +131,10 @@ def export(
         representative_data: Samples [n, ...] to calibrate int8 with; also a tf.data.Dataset or a
             function, as `write_inference` takes them.
         firmware: What to write for a board: C++, an Arduino library. None: nothing.
+        frozen: "int8": layers in front of everything that is trained are computed on int8 values,
+            with int8 weights, their ranges measured on `representative_data`. Frozen layers after
+            the first trained one, and those without an int8 op, stay "float32", as all of them
+            do by default.
         plan: Deprecated: `medyate` as it was called before.
 
     Returns:
@@ -149,7 +154,9 @@ def export(
         medyate = plan
     check_name("model.name", model.name, _MOST_NAME_BYTES)
     folder = files.check_folder("out", out)
-    planned = plan_export(model, recipe_of(model, medyate), arena_limit, firmware, folder)
+    ranges = frozen_ranges(model, frozen, representative_data)
+    recipe = recipe_of(model, medyate)
+    planned = plan_export(model, recipe, arena_limit, firmware, folder, ranges=ranges)
     training, memory, arena = planned.training, planned.memory, planned.arena
     with files.replacing_folder(folder, _is_ours, last=PLAN_FILE) as draft:
         (draft / TRAIN_FILE).write_bytes(to_tflite(training.graph, memory))

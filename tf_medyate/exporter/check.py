@@ -11,19 +11,25 @@ from __future__ import annotations
 import dataclasses
 import math
 import pathlib
+from collections.abc import Mapping
+from typing import Any
 
 from tf_medyate.callback import MeDyate
 from tf_medyate.errors import OptionError
 from tf_medyate.exporter.board.firmware import FirmwareOptions, FirmwarePlan, plan_firmware
+from tf_medyate.exporter.ir.values import Quantization
+from tf_medyate.exporter.lower.calibration import measure_ranges
 from tf_medyate.exporter.lower.recipe import TrainingRecipe, recipe_of, unranked_recipe
 from tf_medyate.exporter.lower.step import TrainingGraph, lower_training
 from tf_medyate.exporter.memory.arena import ArenaPrediction, predict_arena
 from tf_medyate.exporter.memory.planner import ArenaLimitError, MemoryPlan, plan_memory
+from tf_medyate.exporter.write.inference import calibration_samples
 from tf_medyate.prepared.folding import require_prepared
 from tf_medyate.prepared.model import PreparedModel
 from tf_medyate.spec import BYTES, MemoryBudget, UpdatePlan
 
 _FAST_SCRATCH_CHANNELS = 4
+FLOAT32, INT8 = "float32", "int8"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +65,9 @@ def check_export(
     medyate: MeDyate | UpdatePlan,
     arena_limit: int | str | MemoryBudget | None = None,
     firmware: FirmwareOptions | None = None,
+    *,
+    frozen: str = FLOAT32,
+    representative_data: Any = None,
 ) -> ExportPlan:
     """Raises what `md.export` would raise; changes and writes nothing.
 
@@ -69,6 +78,8 @@ def check_export(
             checked.
         arena_limit: As `md.export`.
         firmware: As `md.export`.
+        frozen: As `md.export`.
+        representative_data: As `md.export`.
 
     Returns:
         What would be exported; prints itself in a line or two.
@@ -81,11 +92,32 @@ def check_export(
         BoardError: The model does not fit the board that `firmware` names.
     """
     require_prepared(model)
+    ranges = frozen_ranges(model, frozen, representative_data)
     if not isinstance(medyate, MeDyate) or medyate.attached_model is not None:
-        return plan_export(model, recipe_of(model, medyate), arena_limit, firmware)
+        return plan_export(model, recipe_of(model, medyate), arena_limit, firmware, ranges=ranges)
     if firmware is not None:
         firmware = dataclasses.replace(firmware, board=None)
     return plan_export(model, unranked_recipe(model, medyate), None, firmware, is_ranked=False)
+
+
+def frozen_ranges(
+    model: PreparedModel, frozen: str, representative_data: Any
+) -> Mapping[str, Quantization] | None:
+    """The ranges of activations, if frozen layers are to be computed in 8 bits.
+
+    Raises:
+        OptionError: Another `frozen` than "float32" or "int8"; "int8" without representative data.
+        DataError: `representative_data` do not fit the model.
+    """
+    if frozen not in (FLOAT32, INT8):
+        expected = f"'{FLOAT32}' or '{INT8}'"
+        raise OptionError("frozen", expected, repr(frozen), "Choose one of them.")
+    if frozen == FLOAT32:
+        return None
+    samples = calibration_samples(model, representative_data, "frozen='int8'")
+    if len(samples) > 1:
+        return None  # Lowering refuses such a model, and says why.
+    return measure_ranges(model, samples[0])
 
 
 def plan_export(
@@ -95,6 +127,7 @@ def plan_export(
     firmware: FirmwareOptions | None,
     folder: pathlib.Path = pathlib.Path(),
     is_ranked: bool = True,
+    ranges: Mapping[str, Quantization] | None = None,
 ) -> ExportPlan:
     """Finds out what will be exported; arguments and errors as `check_export`.
 
@@ -105,21 +138,22 @@ def plan_export(
         firmware: What to write for a board.
         folder: Where it shall go.
         is_ranked: As `ExportPlan`.
+        ranges: As `lower_training`.
     """
-    training, memory, arena = _fit_arena(model, recipe, arena_limit)
+    training, memory, arena = _fit_arena(model, recipe, arena_limit, ranges)
     shape = [int(side) for side in model.inputs[0].shape[1:]]
     planned = plan_firmware(training, memory, shape, folder, firmware) if firmware else None
     return ExportPlan(training, memory, arena, planned, is_ranked)
 
 
-def _fit_arena(model: PreparedModel, recipe: TrainingRecipe, arena_limit):
+def _fit_arena(model: PreparedModel, recipe: TrainingRecipe, arena_limit, ranges):
     """Lowers and plans; with less scratch memory where the limit asks for it."""
     limit = math.inf if arena_limit is None else _limit_bytes(arena_limit)
-    training = lower_training(model, recipe, _FAST_SCRATCH_CHANNELS)
+    training = lower_training(model, recipe, _FAST_SCRATCH_CHANNELS, ranges=ranges)
     memory = plan_memory(training.graph, training.in_place)
     arena = predict_arena(training.graph, memory)
     if arena.needed_bytes > limit:
-        training = lower_training(model, recipe, scratch_channels=1)
+        training = lower_training(model, recipe, scratch_channels=1, ranges=ranges)
         memory = plan_memory(training.graph, training.in_place)
         arena = predict_arena(training.graph, memory)
     if arena.needed_bytes > limit:

@@ -19,7 +19,7 @@ import numpy as np
 
 from tf_medyate.exporter.ir.graph import Graph
 from tf_medyate.exporter.ir.nodes import OpNode, Tensor
-from tf_medyate.exporter.ir.values import ACTIVATION, CONSTANT, OUTPUT
+from tf_medyate.exporter.ir.values import ACTIVATION, CONSTANT, OUTPUT, Quantization
 from tf_medyate.exporter.ops import schema as op_schema
 from tf_medyate.exporter.ops.options import CUSTOM_OPTIONS
 
@@ -48,6 +48,7 @@ class Builder:
         dtype: str = "float32",
         kind: str = ACTIVATION,
         reserved: bool = False,
+        quantization: Quantization | None = None,
     ) -> str:
         """Declares a tensor; returns its name, with a number after it if it was taken.
 
@@ -57,12 +58,13 @@ class Builder:
             dtype: As `Tensor`.
             kind: As `Tensor`.
             reserved: It is the one that the name was reserved for.
+            quantization: As `Tensor`.
         """
         free = name if reserved else self._unique(name)
-        return self._declare(Tensor(free, tuple(shape), dtype, kind))
+        return self._declare(Tensor(free, tuple(shape), dtype, kind, quantization))
 
     def constant(self, name: str, data: np.ndarray, reserved: bool = False) -> str:
-        """Declares a constant (float32, int32); the name is as for `tensor`."""
+        """Declares a constant (float32, int32, int8); the name is as for `tensor`."""
         values = np.asarray(data)
         free = name if reserved else self._unique(name)
         return self._declare(Tensor(free, values.shape, str(values.dtype), CONSTANT, data=values))
@@ -115,6 +117,12 @@ class Builder:
     def shape(self, name: str) -> tuple[int, ...]:
         """A tensor's shape."""
         return self._tensors[name].shape
+
+    def quantization(self, name: str) -> Quantization:
+        """How an int8 tensor's numbers are meant."""
+        found = self._tensors[name].quantization
+        assert found is not None
+        return found
 
     def elements(self, name: str) -> int:
         """A tensor's number of elements."""

@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
 
 from tf_medyate.errors import OptionError, UnsupportedLayerError
-from tf_medyate.exporter.lower import geometry, weightless
+from tf_medyate.exporter.ir.values import Quantization
+from tf_medyate.exporter.lower import geometry, int8_front, weightless
 from tf_medyate.exporter.lower import weighted as lower_weighted
 from tf_medyate.exporter.lower.builder import Builder
 from tf_medyate.exporter.lower.geometry import Fusions
@@ -67,6 +68,7 @@ def lower_forward(
     builder: Builder,
     sample: str,
     stream: bool = True,
+    ranges: Mapping[str, Quantization] | None = None,
 ) -> Forward:
     """Appends the forward pass of a model to a graph.
 
@@ -77,19 +79,20 @@ def lower_forward(
         builder: Where to append; holds pool, selection and command.
         sample: Name of the input tensor.
         stream: Compute frozen convolutions inside the depthwise ones after them.
+        ranges: As `lower_training`.
 
     Raises:
         UnsupportedLayerError: A layer cannot be exported; the error names it and what to do.
     """
     _check_ends(graph)
-    low = Lowering(graph, layout, fusions, builder, stream)
+    low = Lowering(graph, layout, fusions, builder, stream, ranges)
     for node in graph.nodes:
         if isinstance(node.layer, _K.InputLayer):
             low.tensors[node.name] = sample
         elif node.name in fusions.absorbed:
-            low.tensors[node.name] = low.input(node)
-        else:
-            low.tensors[node.name] = _lower(low, node)
+            _pass_on(low, node)
+        elif node.name not in low.int8:
+            _lower(low, node)
     output = low.tensors[graph.outputs[0]]
     return Forward(output, low.ends_in_softmax, frozenset(low.wanted), low.weights, low.biases)
 
@@ -105,9 +108,18 @@ def _check_ends(graph: ModelGraph):
             )
 
 
-def _lower(low: Lowering, node: Node) -> str:
+def _pass_on(low: Lowering, node: Node):
+    """The output of a node that needs no op is its input."""
+    for tensors in (low.tensors, low.int8):
+        if node.inputs[0] in tensors:
+            tensors[node.name] = tensors[node.inputs[0]]
+
+
+def _lower(low: Lowering, node: Node):
     try:
-        return _lowered(low, node)
+        if not int8_front.lower_int8(low, node):
+            int8_front.dequantize_inputs(low, node)
+            low.tensors[node.name] = _lowered(low, node)
     except OptionError as error:  # a side beyond what an op counts to
         low.refuse(node, f"{error.argument} of {error.expected}", error.received, error.remedy)
 

@@ -21,6 +21,7 @@ from tf_medyate.exporter.ops.int8_schema import ADD_SHIFT, HIGHEST, HIGHEST_SHIF
 _STEPS = HIGHEST - LOWEST
 _SMALLEST_SCALE = 1e-8  # of a tensor that is 0 throughout
 _MOST = 2**31 - 1
+_MARGIN = 1e-6  # beyond the roundings of scales and multipliers
 
 
 def activation_range(lowest: float, highest: float) -> Quantization:
@@ -46,7 +47,9 @@ def scale_with_room(scale: float, input_scale: float, weight_scales: np.ndarray)
     A smaller one would tell apart what the sums themselves do not.
     """
     least = 2.0 * input_scale * float(weight_scales.max())
-    return float(np.nextafter(np.float32(max(scale, least)), np.float32(np.inf)))
+    if scale > least * (1 + _MARGIN):
+        return scale
+    return float(np.float32(least * (1 + 2 * _MARGIN)))
 
 
 def requantization(

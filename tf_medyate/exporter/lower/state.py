@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NoReturn
 
 from tf_medyate.errors import UnsupportedLayerError
+from tf_medyate.exporter.ir.values import Quantization
 from tf_medyate.exporter.lower.builder import Builder
 from tf_medyate.exporter.lower.geometry import Fusions, kind_of
 from tf_medyate.exporter.lower.training_layout import TrainingLayout
@@ -24,10 +26,12 @@ class Lowering:
         fusions: What is drawn together into one op.
         builder: Takes the ops.
         streams: Compute frozen convolutions inside the depthwise ones after them.
+        ranges: Node -> how its output lies in 8 bits, if what is never trained shall.
         wanted: Tensors that backpropagation needs the gradient of.
         weights: Layer -> its weights tensor.
         biases: Layer -> its bias tensor.
-        tensors: Node -> the tensor that its output is.
+        tensors: Node -> the float tensor that its output is.
+        int8: Node -> the int8 tensor that its output is.
         streamed: Frozen convolutions whose op is still to come, inside a depthwise one.
         ends_in_softmax: A softmax at the end was left out.
     """
@@ -39,16 +43,19 @@ class Lowering:
         fusions: Fusions,
         builder: Builder,
         streams: bool,
+        ranges: Mapping[str, Quantization] | None = None,
     ):
         self.graph = graph
         self.layout = layout
         self.fusions = fusions
         self.builder = builder
         self.streams = streams
+        self.ranges = ranges
         self.wanted: set[str] = set()
         self.weights: dict[str, str] = {}
         self.biases: dict[str, str] = {}
         self.tensors: dict[str, str] = {}
+        self.int8: dict[str, str] = {}
         self.streamed: dict[str, Node] = {}
         self.ends_in_softmax = False
 
@@ -62,6 +69,11 @@ class Lowering:
         if any(tensor in self.wanted for tensor in inputs):
             self.wanted.add(name)
         return name
+
+    def int8_output(self, node: Node, quantization: Quantization) -> str:
+        """Declares a node's output in 8 bits; backpropagation never wants it."""
+        shape = (1, *node.layer.output.shape[1:])
+        return self.builder.tensor(node.name, shape, "int8", quantization=quantization)
 
     def refuse(self, node: Node, expected: str, received: str, remedy: str) -> NoReturn:
         """Raises UnsupportedLayerError with the layer's path and kind."""

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -32,6 +33,7 @@ from tf_medyate.exporter.ir.values import (
     SCRATCH,
     SOFTMAX_CROSS_ENTROPY,
     VARIABLE,
+    Quantization,
 )
 from tf_medyate.exporter.lower import geometry
 from tf_medyate.exporter.lower.backward import IMPORTANCE, LEARNING_RATE, OPTIMIZER, append_backward
@@ -78,7 +80,11 @@ class TrainingGraph:
 
 
 def lower_training(
-    model: PreparedModel, recipe: TrainingRecipe, scratch_channels: int = 4, stream: bool = True
+    model: PreparedModel,
+    recipe: TrainingRecipe,
+    scratch_channels: int = 4,
+    stream: bool = True,
+    ranges: Mapping[str, Quantization] | None = None,
 ) -> TrainingGraph:
     """Lowers one training step of a model.
 
@@ -89,6 +95,8 @@ def lower_training(
             the smallest arena.
         stream: Compute frozen convolutions row by row inside the depthwise ones after them: the
             same numbers, without the map between.
+        ranges: Of `measure_ranges`: layers in front of everything that is trained are computed in
+            8 bits. None: in float32.
 
     Raises:
         UnsupportedLayerError: A layer cannot be exported.
@@ -101,7 +109,7 @@ def lower_training(
     inputs = _declare_inputs(builder, model, recipe)
     state = _declare_state(builder, layout, recipe)
     _append_control(builder, layout, recipe, math.prod(model.outputs[0].shape[1:]))
-    forward = lower_forward(keras_graph, layout, fusions, builder, SAMPLE, stream)
+    forward = lower_forward(keras_graph, layout, fusions, builder, SAMPLE, stream, ranges)
     _check_loss(recipe, forward, model)
     logits = builder.make_output(forward.output, LOGITS)
     loss_gradient = _append_loss(builder, recipe, logits)

@@ -111,10 +111,10 @@ def pool(low: Lowering, node: Node) -> str:
     """A pooling; a global one is one large window."""
     layer, x = node.layer, low.input(node)
     y = low.output(node, [x])
-    options = _pool_options(layer)
+    options = pool_options(layer)
     outputs = [y]
     # Of a single position maximum and mean are the same, and the mean keeps no choices.
-    is_max = options["window"] != (1, 1) and isinstance(layer, _MAX)
+    is_max = options["window"] != (1, 1) and is_max_pool(layer)
     if is_max:
         options["keeps_choices"] = int(y in low.wanted)
         if y in low.wanted:
@@ -199,7 +199,13 @@ POOLS = (
 )
 
 
-def _pool_options(layer) -> dict[str, Any]:
+def is_max_pool(layer) -> bool:
+    """It takes maxima, not means."""
+    return isinstance(layer, _MAX)
+
+
+def pool_options(layer) -> dict[str, Any]:
+    """A pooling as `op_schema.POOL_OPTIONS` has it; a global one is one large window."""
     height, width, channels = geometry.plane(layer.input.shape)
     if isinstance(layer, (*_GLOBAL_MAX, *_GLOBAL_AVERAGE)):
         window, stride, out, before = (height, width), (1, 1), (1, 1), (0, 0)

@@ -73,7 +73,7 @@ def write_inference(
             "path", "a file in an existing directory", repr(str(path)), "Create the directory."
         )
     plain = _plain(model)
-    samples = _samples(plain, representative_data) if int8 else None
+    samples = calibration_samples(plain, representative_data, "int8=True") if int8 else None
     data = _convert(plain, samples)
     if int8:
         _check_softmax(data)
@@ -133,14 +133,23 @@ def _arrays(model: keras.Model, data: Any) -> list[np.ndarray]:
     ]
 
 
-def _samples(model: keras.Model, data: Any) -> list[np.ndarray]:
-    """The representative data as float32 arrays [n, ...], one for each input."""
+def calibration_samples(model: keras.Model, data: Any, wanted_by: str) -> list[np.ndarray]:
+    """The representative data as float32 arrays [n, ...], one for each input.
+
+    Args:
+        model: A Keras model.
+        data: As `write_inference` takes them.
+        wanted_by: The option that needs them.
+
+    Raises:
+        OptionError, DataError: As `write_inference`.
+    """
     if data is None:
         raise OptionError(
             "representative_data",
             "samples to measure the ranges of activations on",
-            "None with int8=True",
-            "Pass representative_data=x[:100], or int8=False.",
+            f"None with {wanted_by}",
+            f"Pass representative_data=x[:100], or leave {wanted_by} out.",
         )
     arrays = _arrays(model, data)
     wanted = [tuple(tensor.shape[1:]) for tensor in model.inputs]

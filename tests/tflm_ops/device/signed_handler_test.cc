@@ -199,6 +199,19 @@ TEST(SignedHandlerTest, WhatWasSignedIsWhatCounts) {
   EXPECT_EQ(board.Push(Region::kNames, weights), DeviceStatus::kBadTag);
   ASSERT_EQ(board.Hand(board.Make(RequestKind::kEnrol, {'j'})), DeviceStatus::kOk);
   EXPECT_EQ(board.Enrol("k"), DeviceStatus::kBadTag);
+  // The same bytes, signed for another request; another size; a reset of something.
+  ASSERT_EQ(board.Hand(board.Make(RequestKind::kPush, {'k'})), DeviceStatus::kOk);
+  EXPECT_EQ(board.Enrol("k"), DeviceStatus::kBadTag);
+  Ticket longer = board.Make(RequestKind::kEnrol, {'k'});
+  ++longer.bytes;
+  Sign(kKey, &longer);
+  ASSERT_EQ(board.Hand(longer), DeviceStatus::kOk);
+  EXPECT_EQ(board.Enrol("k"), DeviceStatus::kBadTag);
+  Ticket of_something = board.Make(RequestKind::kReset, {});
+  of_something.digest[0] ^= 1;
+  Sign(kKey, &of_something);
+  ASSERT_EQ(board.Hand(of_something), DeviceStatus::kOk);
+  EXPECT_EQ(board.Do(RequestKind::kReset), DeviceStatus::kBadTag);
   EXPECT_EQ(board.counter(), before);
   EXPECT_EQ(board.Weights(), model.factory());
   // The right one still goes.
@@ -313,7 +326,7 @@ TEST(SignedHandlerTest, TheCounterIsProven) {
   EXPECT_EQ(board.Do(RequestKind::kPull, Pack(PullRequest{3, 0})), DeviceStatus::kNoSuchRegion);
   Ticket challenge = {};
   challenge.request = static_cast<uint32_t>(RequestKind::kStatus);
-  challenge.counter = 0xffffffffu;
+  challenge.counter = challenge.region = challenge.bytes = challenge.model_hash[1] = 0xffffffffu;
   for (uint32_t i = 0; i < 8; ++i) challenge.digest[i] = 100 + i;
   ASSERT_EQ(board.Hand(challenge), DeviceStatus::kOk);
   const Bytes pulled = board.Pull(Region::kTicket);
@@ -322,6 +335,8 @@ TEST(SignedHandlerTest, TheCounterIsProven) {
   memcpy(&proof, pulled.data(), sizeof(proof));
   EXPECT_EQ(proof.magic, kProofMagic);
   EXPECT_EQ(proof.counter, board.counter());
+  EXPECT_EQ(proof.region + proof.bytes, 0u);
+  EXPECT_EQ(memcmp(proof.model_hash, model.model().hash, sizeof(proof.model_hash)), 0);
   EXPECT_EQ(memcmp(proof.digest, challenge.digest, sizeof(proof.digest)), 0);
   Ticket signed_here = proof;
   Sign(kKey, &signed_here);

@@ -1,6 +1,7 @@
 """What benchmarks/cortex_m.py counts with: costs of instructions, the emulator's trace, the map."""
 
 import pathlib
+import subprocess
 import warnings
 
 import pytest
@@ -147,3 +148,34 @@ def test_the_map_says_whose_bytes_they_are(program):
     assert 50 < found.flash["program"] < 1000
     assert found.flash["C library"] > 1000
     assert "runtime and ops" not in found.flash
+
+
+COMPILER = "12.2.1"  # that the committed table was counted with
+
+
+def test_the_committed_step_table_is_what_the_code_gives(program, tmp_path):
+    version = subprocess.run(
+        ["arm-none-eabi-g++", "-dumpfullversion"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    if version != COMPILER:
+        warnings.warn(f"NOT RUN: counted with gcc {COMPILER}, here is {version}", stacklevel=2)
+        pytest.skip("another compiler")
+    from benchmarks.cortex_m.nets import NETS, measure_step
+
+    page = pathlib.Path(__file__).resolve().parents[2] / "docs/cortex_m.md"
+    table = page.read_text().split("<!-- steps -->", 1)[1].split("<!-- end -->", 1)[0]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.split("\n")]
+    columns = {row[0]: row[1:] for row in rows if len(row) > 1}
+    assert columns[""] == [net.title for net in NETS]
+    [(place, smallest)] = [(i, net) for i, net in enumerate(NETS) if net.name == "small_cnn"]
+    step = measure_step(smallest, tmp_path)
+    counted = {
+        "instructions": step.instructions,
+        "cycles, estimated": step.cycles,
+        "cycles, predicted from the graph": step.predicted_cycles,
+        "arena, bytes": step.arena_bytes,
+        "stack, bytes": step.stack_bytes,
+    }
+    told = {name: int(columns[name][place].replace(",", "")) for name in counted}
+    remedy = "Run benchmarks/cortex_m.py --markdown docs/cortex_m.md."
+    assert told == counted, remedy

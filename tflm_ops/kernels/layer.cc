@@ -157,10 +157,11 @@ bool ReadDrawn(const OpCall& call, const Slot& slot, const tflm::EvalTensor* poo
   drawn->stash = drawn->run.delta + slot.delta_elements * count * slot.copies();
   int lowest = 0;
   for (int n = 0; n < count; ++n) {
-    if (!call.RequireRange("drawn channel", drawn->channels[n], lowest, slot.channels - 1)) {
-      return false;
+    const int channel = drawn->channels[n];
+    if (channel < lowest || channel >= slot.channels) {
+      return call.RequireRange("drawn channel", channel, lowest, slot.channels - 1);
     }
-    lowest = drawn->channels[n] + 1;
+    lowest = channel + 1;
   }
   return true;
 }

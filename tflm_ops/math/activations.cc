@@ -1,5 +1,7 @@
 #include "tflm_ops/math/activations.h"
 
+#include <string.h>
+
 #include "tflm_ops/math/bits.h"
 #include "tflm_ops/math/fast.h"
 
@@ -7,53 +9,109 @@ namespace medyate {
 namespace math {
 namespace {
 
-// Applies f(x, &y) -> gate to n elements, eight gates a byte.
+// Numbers are looked at as integers: of the same sign these are in the same order.
+const int32_t kMinusInfinity = -0x00800000;  // As a signed integer; NaN of that sign is above.
+const int32_t kInfinity = 0x7f800000;
+const int32_t kSix = 0x40c00000;
+
+MEDYATE_ALWAYS_INLINE int32_t BitsAt(const float* x) {
+  int32_t bits;
+  memcpy(&bits, x, sizeof(bits));
+  return bits;
+}
+
+MEDYATE_ALWAYS_INLINE void PutBits(int32_t bits, float* y) { memcpy(y, &bits, sizeof(bits)); }
+
+// Applies f(x, y) -> gate to n elements, eight gates a byte; gates may be null.
 template <typename Function>
 MEDYATE_ALWAYS_INLINE void ForwardWithGates(const float* x, int n, float* y, uint8_t* gates,
                                             Function f) {
-  for (int start = 0; start < n; start += 8) {
-    const int count = n - start < 8 ? n - start : 8;
-    unsigned byte = 0;
-    for (int i = 0; i < count; ++i) {
-      if (f(x[start + i], &y[start + i])) byte |= 1u << i;
+  if (!gates) {
+    for (; n >= 4; n -= 4, x += 4, y += 4) {
+      f(x + 0, y + 0);
+      f(x + 1, y + 1);
+      f(x + 2, y + 2);
+      f(x + 3, y + 3);
     }
-    if (gates) *gates++ = static_cast<uint8_t>(byte);
+    for (; n > 0; --n) f(x++, y++);
+    return;
   }
+  for (; n >= 8; n -= 8, x += 8, y += 8) {
+    unsigned byte = 0;
+    for (int i = 0; i < 8; i += 4) {
+      byte |= f(x + i + 0, y + i + 0) ? 1u << i : 0u;
+      byte |= f(x + i + 1, y + i + 1) ? 2u << i : 0u;
+      byte |= f(x + i + 2, y + i + 2) ? 4u << i : 0u;
+      byte |= f(x + i + 3, y + i + 3) ? 8u << i : 0u;
+    }
+    *gates++ = static_cast<uint8_t>(byte);
+  }
+  unsigned byte = 0;
+  for (int i = 0; i < n; ++i) byte |= f(x + i, y + i) ? 1u << i : 0u;
+  if (n > 0) *gates = static_cast<uint8_t>(byte);
+}
+
+// max(x, 0): what is positive, and NaN of either sign.
+MEDYATE_ALWAYS_INLINE int32_t Rectified(const float* x) {
+  const int32_t bits = BitsAt(x);
+  return bits > kMinusInfinity ? bits : 0;
+}
+
+// dx = dy where the gate is open, 0 elsewhere.
+void ShutGates(const uint8_t* gates, const float* dy, int n, float* dx) {
+  const auto pass = [&dy, &dx](uint32_t byte, int i) {
+    const int32_t open = static_cast<int32_t>(byte << (31 - i)) >> 31;  // All ones, or 0.
+    PutBits(BitsAt(dy + i) & open, dx + i);
+  };
+  for (; n >= 8; n -= 8, dy += 8, dx += 8) {
+    const uint32_t byte = *gates++;
+    pass(byte, 0);
+    pass(byte, 1);
+    pass(byte, 2);
+    pass(byte, 3);
+    pass(byte, 4);
+    pass(byte, 5);
+    pass(byte, 6);
+    pass(byte, 7);
+  }
+  for (int i = 0; i < n; ++i) pass(*gates, i);
 }
 
 }  // namespace
 
 void ReluForward(const float* x, int n, float* y, uint8_t* gates) {
-  ForwardWithGates(x, n, y, gates, [](float in, float* out) {
-    const bool open = !(in <= 0.0f);
-    *out = open ? in : 0.0f;
-    return open;
+  ForwardWithGates(x, n, y, gates, [](const float* in, float* out) {
+    const int32_t bits = Rectified(in);
+    PutBits(bits, out);
+    return bits != 0;
   });
 }
 
 void Relu6Forward(const float* x, int n, float* y, uint8_t* gates) {
-  ForwardWithGates(x, n, y, gates, [](float in, float* out) {
-    const bool above = !(in <= 0.0f);
-    const bool below = !(in >= 6.0f);
-    *out = above ? (below ? in : 6.0f) : 0.0f;
-    return above && below;
+  ForwardWithGates(x, n, y, gates, [](const float* in, float* out) {
+    const int32_t bits = Rectified(in);
+    const bool above = bits >= kSix && bits <= kInfinity;
+    PutBits(above ? kSix : bits, out);
+    return bits != 0 && !above;
   });
 }
 
 void LeakyReluForward(const float* x, int n, float slope, float* y, uint8_t* gates) {
-  ForwardWithGates(x, n, y, gates, [slope](float in, float* out) {
-    const bool open = !(in <= 0.0f);
-    *out = open ? in : slope * in;
-    return open;
-  });
+  unsigned byte = 0;
+  for (int i = 0; i < n; ++i) {
+    const bool open = !(x[i] <= 0.0f);
+    y[i] = open ? x[i] : slope * x[i];
+    if (open) byte |= 1u << i % 8;
+    if (i % 8 < 7 && i + 1 < n) continue;
+    if (gates) *gates++ = static_cast<uint8_t>(byte);
+    byte = 0;
+  }
 }
 
 void GateBackward(const uint8_t* gates, const float* dy, int n, float slope, float* dx) {
+  if (slope == 0.0f) return ShutGates(gates, dy, n, dx);
   BitReader reader(gates);
-  for (int i = 0; i < n; ++i) {
-    const float closed = slope == 0.0f ? 0.0f : slope * dy[i];
-    dx[i] = reader.Get(1) != 0 ? dy[i] : closed;
-  }
+  for (int i = 0; i < n; ++i) dx[i] = reader.Get(1) != 0 ? dy[i] : slope * dy[i];
 }
 
 void HardSwishForward(const float* x, int n, float* y) {

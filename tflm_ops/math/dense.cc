@@ -3,6 +3,7 @@
 #include "tflm_ops/math/conv2d.h"
 #include "tflm_ops/math/fast.h"
 #include "tflm_ops/math/shape.h"
+#include "tflm_ops/math/tile.h"
 
 namespace medyate {
 namespace math {
@@ -34,7 +35,13 @@ void DenseInputGradientDelta(int inputs, int units, const float* dy, const uint1
 void DenseWeightGradientSelected(int units, const float* stash, int n, const float* dy, float* dw) {
   for (int k = 0; k < n; ++k, dw += units) {
     const float x = stash[k];
-    for (int o = 0; o < units; ++o) dw[o] += x * dy[o];
+    int o = 0;
+    for (; o + 4 <= units; o += 4) {
+      Vec<4> sums = Vec<4>::Load(dw + o);
+      sums.AddScaled(x, Vec<4>::Load(dy + o));
+      sums.Store(dw + o);
+    }
+    for (; o < units; ++o) dw[o] += x * dy[o];
   }
 }
 

@@ -14,6 +14,20 @@ void Decay(float share, const float* base, int n, float* weights) {
   }
 }
 
+void PlainStep(float scale, float rate, const float* gradient, int n, float* weights) {
+  for (; n >= 4; n -= 4, gradient += 4, weights += 4) {
+    const float step0 = gradient[0] * scale * rate;
+    const float step1 = gradient[1] * scale * rate;
+    const float step2 = gradient[2] * scale * rate;
+    const float step3 = gradient[3] * scale * rate;
+    weights[0] -= step0;
+    weights[1] -= step1;
+    weights[2] -= step2;
+    weights[3] -= step3;
+  }
+  for (int i = 0; i < n; ++i) weights[i] -= gradient[i] * scale * rate;
+}
+
 }  // namespace
 
 void SgdStep(const SgdOptions& options, const float* gradient, int n, const float* base,
@@ -22,7 +36,7 @@ void SgdStep(const SgdOptions& options, const float* gradient, int n, const floa
   const float scale = options.gradient_scale;
   if (options.weight_decay != 0.0f) Decay(options.weight_decay * rate, base, n, weights);
   if (!velocity) {
-    for (int i = 0; i < n; ++i) weights[i] -= gradient[i] * scale * rate;
+    PlainStep(scale, rate, gradient, n, weights);
     return;
   }
   for (int i = 0; i < n; ++i) {

@@ -92,6 +92,31 @@ TEST(GatesTest, PassNanOnButNothingThroughAClosedGate) {
   EXPECT_EQ(y, 0.0f);
 }
 
+// Numbers at which a comparison of bits could differ from one of numbers, eight at a time and alone.
+TEST(GatesTest, TreatZerosInfinitiesAndNanOfEitherSignAsNumbersDo) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const float least = std::numeric_limits<float>::denorm_min();
+  const std::vector<float> x = {0.0f,  -0.0f,     infinity, -infinity, nan,    -nan,
+                                least, -least,    6.0f,     -6.0f,     5.875f, 6.125f,
+                                3e38f, -3e38f, 1e-38f};
+  const int n = static_cast<int>(x.size());
+  for (bool is_relu6 : {false, true}) {
+    std::vector<float> y(n), without(n);
+    std::vector<uint8_t> gates(2);
+    const auto forward = is_relu6 ? Relu6Forward : ReluForward;
+    forward(x.data(), n, y.data(), gates.data());
+    forward(x.data(), n, without.data(), nullptr);
+    EXPECT_TRUE(SameBits(y, without));
+    for (int i = 0; i < n; ++i) {
+      const bool is_above = is_relu6 && x[i] >= 6.0f;
+      const bool is_open = !(x[i] <= 0.0f) && !is_above;
+      EXPECT_TRUE(SameBits({is_open ? x[i] : is_above ? 6.0f : 0.0f}, {y[i]})) << x[i];
+      EXPECT_EQ((gates[i / 8] >> (i % 8)) & 1, is_open ? 1 : 0) << x[i];
+    }
+  }
+}
+
 TEST(HardSwishTest, FollowsTheFormulaAndItsDerivative) {
   Random random(63);
   auto x = Inputs(&random, 400);

@@ -22,8 +22,9 @@ from report_fakes import random_report
 
 import tf_medyate as md
 from tf_medyate.bench.analyse.panel import Panel
+from tf_medyate.exporter.lower import forward
 from tf_medyate.prepared.graph import trace
-from tf_medyate.prepared.supported import supported_layers
+from tf_medyate.prepared.supported import TWINS
 
 PACKAGE = pathlib.Path(md.__file__).parent
 ROOT = pathlib.Path(__file__).parents[1]
@@ -135,7 +136,9 @@ def test_a_page_s_python_runs(page, world, tmp_path, monkeypatch):
 def test_the_page_of_layers_and_strategies_is_complete():
     text = (ROOT / "docs/using.md").read_text()
     layers = text[text.index("## Layers") : text.index("## Losses")]
-    assert {*re.findall(r"`([A-Z]\w+)`", layers)} == {*supported_layers()}
+    exported = {kind.__name__ for kinds, _ in forward.RULES for kind in kinds}
+    drawn = {"BatchNormalization", "SeparableConv2D", *(kind.__name__ for kind in TWINS)}
+    assert exported | drawn | {"InputLayer"} == {*re.findall(r"`([A-Z]\w+)`", layers)}
     rows = dict(re.findall(r"^\| `([\w-]+)` \| (.*) \|$", text, re.MULTILINE))
     assert rows == {name: strategy.summary for name, strategy in md.PRESETS.items()}
 

@@ -364,6 +364,7 @@ class MeDyate(keras.callbacks.Callback):
             epochs=tuple(self._records),
             candidates=self._planner.kept,
             drawn_by=self.strategy.drawn_by,
+            frozen=() if self.attached_model is None else self.attached_model.frozen_layers,
         )
 
 

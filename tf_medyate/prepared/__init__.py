@@ -1,8 +1,11 @@
 """An ordinary Keras model becomes one with channel masks and a live pool, and back.
 
-graph          a Keras model as nodes and edges, and back
+graph          a Keras model as nodes and edges
+rebuild        a model from them, with other layers
+copies         of the layers that stay as they are
+operators      x + y and the like as layers
 weighted       LayerSpecs from a graph
-supported      which layers can be fine-tuned, and refusals
+supported      which layers are masked, folded or kept, and refusals
 folding        prepare and strip
 tensors        small TensorFlow helpers: gradients, gathers, assignments
 pool_layout    which channel owns which run of the pool

@@ -3,6 +3,7 @@
 Batch normalization is folded into the layer before it, as it is on a device; where there is none
 it becomes a 1x1 depthwise convolution. Separable convolutions become their two halves. Weight
 regularizers and constraints are dropped: they would act on the kernels of layers that are frozen.
+Every other layer is kept as it is; if it has weights, they are frozen.
 
 Example:
     >>> model = prepare(base)      # same outputs as base at inference, within rounding
@@ -16,20 +17,25 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
-from tf_medyate.errors import FoldingError, NotPreparedError
-from tf_medyate.prepared.graph import ModelGraph, Node, rebuild, trace
+from tf_medyate.errors import FoldingError, NotPreparedError, UnsupportedLayerError
+from tf_medyate.prepared.copies import Copies
+from tf_medyate.prepared.graph import ModelGraph, Node, trace
 from tf_medyate.prepared.layers import MaskedConv2D, MaskedDepthwiseConv2D
 from tf_medyate.prepared.legacy import from_tf_keras
 from tf_medyate.prepared.model import PreparedModel
+from tf_medyate.prepared.operators import layers_of
+from tf_medyate.prepared.rebuild import rebuild
 from tf_medyate.prepared.scope_names import check_scope_names
 from tf_medyate.prepared.supported import (
     TWINS,
     check_methods,
     check_policy,
     check_supported,
+    is_affine,
+    is_maskable,
     known_activation,
-    refuse,
 )
 from tf_medyate.prepared.weighted import specs_of
 from tf_medyate.spec import LayerSpec
@@ -57,18 +63,19 @@ def prepare(base: keras.Model) -> PreparedModel:
     """Builds a model with the same outputs whose layers carry channel masks.
 
     Args:
-        base: A built Sequential or functional model of supported layers, nested models included,
-            in float32 and channels-last. It is not changed. A model of `tf_keras` is converted.
+        base: A built Sequential or functional model, nested models included. It is not changed.
+            A model of `tf_keras` is converted.
 
     Returns:
         The folded model, uncompiled. Its inference outputs equal `base`'s within float32
         rounding, which a random batch has shown. Without a `MeDyate` callback, `fit` trains all
-        of it. A warning names the layers whose regularizers or constraints are left out.
+        of it, but for the layers that cannot be masked: `frozen_layers` names them. A warning
+        names the layers whose regularizers or constraints are left out.
 
     Raises:
         UnbuiltModelError: The input shape is unknown or not fixed.
-        UnsupportedLayerError: A layer or one of its options is not supported, or a subclass has
-            steps of its own.
+        UnsupportedLayerError: There is no layer to train, one has an option that would be lost,
+            cannot be copied, or changes its weights by itself, or a subclass has steps of its own.
         FoldingError: The outputs differ: something in `base` was not understood.
         NotPreparedError: `base` is prepared already.
     """
@@ -81,7 +88,9 @@ def prepare(base: keras.Model) -> PreparedModel:
             "they would act on frozen weights.",
             stacklevel=2,
         )
-    _check_outputs(base, model)
+    batch = _probes(base)
+    _check_outputs(base, model, batch)
+    _check_frozen(model, batch)
     return model
 
 
@@ -91,26 +100,44 @@ def _fold_model(base: keras.Model) -> tuple[PreparedModel, list[str]]:
     check_policy()
     graph = trace(base)
     check_methods(base)
+    masked = {node.name for node in graph.nodes if is_maskable(graph, node)}
+    affine = {n.name: n for n in graph.nodes if is_affine(graph, n)}
     for node in graph.nodes:
-        check_supported(node)
-    affine = {n.name: _affine(n) for n in graph.nodes if type(n.layer) is _K.BatchNormalization}
-    folds = {name: fold for name in affine if (fold := _fold_target(graph, name)) is not None}
+        if node.name in masked or type(node.layer) is _K.BatchNormalization:
+            check_supported(node)
+    affine = {name: _affine(node) for name, node in affine.items()}
+    folds = {
+        name: fold for name in affine if (fold := _fold_target(graph, name, masked)) is not None
+    }
     weights: list[tuple[Any, np.ndarray, np.ndarray | None]] = []
+    copies = Copies()
 
     def convert(node: Node) -> list:
         if node.name in folds:
             return []
         if node.name in affine:
             return _standalone_norm(node, affine[node.name], weights)
+        if node.name not in masked:
+            return layers_of(node) or [copies.of(node)]
         norm = next((n for n, target in folds.items() if target == node.name), None)
         return _convert(node, affine[norm] if norm else None, weights)
 
-    model = rebuild(base, graph, convert, PreparedModel)
+    model: Any = rebuild(base, graph, convert, PreparedModel)
+    copies.give_weights()
     for layer, kernel, bias in weights:
         layer.kernel.assign(kernel)
         if bias is not None:
             layer.bias.assign(bias)
-    return model, [node.name for node in graph.nodes if _is_penalised(node.layer)]
+    if not weights and model.frozen_layers:
+        raise UnsupportedLayerError(
+            f"model '{base.name}'",
+            "at least one layer that channels can be drawn from: "
+            + ", ".join(plain.__name__ for plain in TWINS),
+            f"none among {len(graph.nodes)} layers",
+            "Put a Dense layer at its end, and train that.",
+        )
+    penalised = [n.name for n in graph.nodes if n.name in masked and _is_penalised(n.layer)]
+    return model, penalised
 
 
 def _check_plain(model: Any, path: str = "base"):
@@ -126,13 +153,35 @@ def _is_penalised(layer) -> bool:
     return any(getattr(layer, option, None) is not None for option in _PENALTIES)
 
 
-def _check_outputs(base: keras.Model, model: keras.Model):
-    """Raises FoldingError unless both answer alike to a small random batch."""
+def _probes(base: keras.Model) -> Any:
+    """A small random batch."""
     rng = np.random.default_rng(0)
     structure: Any = base.inputs[0] if isinstance(base, keras.Sequential) else base.input
-    batch = keras.tree.map_structure(
-        lambda x: rng.uniform(-2, 2, (x.shape[0] or 2, *x.shape[1:])).astype(x.dtype), structure
-    )
+    return keras.tree.map_structure(lambda x: _probe(x, rng), structure)
+
+
+def _check_frozen(model: PreparedModel, batch: Any):
+    """Raises UnsupportedLayerError if a frozen layer changes its weights in training."""
+    layers = [model.get_layer(name) for name in model.frozen_layers]
+    before = [layer.get_weights() for layer in layers]
+    if layers:
+        model(batch, training=True)
+    for layer, values in zip(layers, before, strict=True):
+        after = layer.get_weights()
+        layer.set_weights(values)
+        if not all(
+            np.array_equal(a, b, equal_nan=True) for a, b in zip(values, after, strict=True)
+        ):
+            raise UnsupportedLayerError(
+                f"layer '{layer.name}' ({type(layer).__name__})",
+                "weights that stay as they are while others are trained",
+                "weights of its own that it changes in every call with training=True",
+                "Replace it by one that does not, or prepare the part of the model after it.",
+            )
+
+
+def _check_outputs(base: keras.Model, model: keras.Model, batch: Any):
+    """Raises FoldingError unless both answer alike to a small random batch."""
     pairs = [keras.tree.flatten(either(batch, training=False)) for either in (base, model)]
     for name, expected, found in zip(model.output_names, *pairs, strict=True):
         expected, found = np.asarray(expected), np.asarray(found)
@@ -146,6 +195,16 @@ def _check_outputs(base: keras.Model, model: keras.Model):
                 "A layer computes something that its configuration does not say, or weights have "
                 "overflowed: rebuild it from Keras's own layers.",
             )
+
+
+def _probe(tensor: Any, rng: np.random.Generator) -> Any:
+    """Values for an input: small integers are indices of any embedding."""
+    shape, dtype = (tensor.shape[0] or 2, *tensor.shape[1:]), str(tensor.dtype)
+    if dtype == "string":
+        return tf.fill(shape, "a b")
+    if dtype.startswith("float"):
+        return rng.uniform(-2, 2, shape).astype(dtype)
+    return rng.integers(0, 2, shape).astype(dtype)
 
 
 def strip(model: keras.Model) -> keras.Model:
@@ -162,17 +221,20 @@ def strip(model: keras.Model) -> keras.Model:
     """
     require_prepared(model).commit()
     graph = trace(model)
-    pairs = []
+    pairs, copies = [], Copies()
 
     def convert(node: Node) -> list:
         plain = _PLAIN.get(type(node.layer))
         if plain is None:
-            return [type(node.layer).from_config(node.layer.get_config())]
-        twin = plain.from_config(node.layer.get_config())
+            return [copies.of(node)]
+        # The activation itself: a description loses functions of the user's own.
+        config = node.layer.get_config() | {"activation": node.layer.activation}
+        twin = plain.from_config(config)
         pairs.append((twin, node.layer))
         return [twin]
 
     stripped = rebuild(model, graph, convert)
+    copies.give_weights()
     for plain, masked in pairs:
         plain.kernel.assign(masked.kernel)
         if masked.bias is not None:
@@ -215,8 +277,6 @@ def require_prepared(model: keras.Model) -> PreparedModel:
 def _affine(node: Node) -> tuple[np.ndarray, np.ndarray]:
     """Scale and shift (float64, [channels]) of a batch normalization at inference."""
     layer = node.layer
-    if layer.axis not in (-1, layer.input_spec.ndim - 1):
-        refuse(node, "axis=-1", f"axis={layer.axis}", "Normalize the channels: the last axis.")
     mean, variance = layer.moving_mean.numpy(), layer.moving_variance.numpy()
     scale = 1.0 / np.sqrt(variance.astype(np.float64) + layer.epsilon)
     if layer.scale:
@@ -227,12 +287,14 @@ def _affine(node: Node) -> tuple[np.ndarray, np.ndarray]:
     return scale, shift
 
 
-def _fold_target(graph: ModelGraph, norm: str) -> str | None:
+def _fold_target(graph: ModelGraph, norm: str, masked: set[str]) -> str | None:
     """The weighted layer that a normalization can be folded into, None if there is none."""
-    nodes = {node.name: node for node in graph.nodes}
-    source = nodes[nodes[norm].inputs[0]]
-    foldable = type(source.layer) in (*TWINS, _K.SeparableConv2D)
-    if not foldable or source.name in graph.outputs or len(graph.consumers(source.name)) != 1:
+    source = graph.producer(graph.producer(norm).inputs[0])
+    if (
+        source.name not in masked
+        or source.name in graph.outputs
+        or len(graph.consumers(source.name)) != 1
+    ):
         return None
     return source.name if _is_linear(source.layer.activation) else None
 
@@ -242,29 +304,29 @@ def _is_linear(activation) -> bool:
 
 
 def _standalone_norm(node: Node, affine, weights: list) -> list:
+    """As a 1x1 depthwise convolution; over a vector or series, reshaped to a map and back."""
     scale, shift = affine
-    if len(node.layer.moving_mean.shape) != 1 or node.layer.input_spec.ndim != 4:
-        refuse(
-            node,
-            "to follow a linear convolution or dense layer directly, or a rank-4 input",
-            f"a rank-{node.layer.input_spec.ndim} input from another layer",
-            "Move it after a convolution with a linear activation, or remove it.",
-        )
+    rank, channels = node.layer.input_spec.ndim, scale.size
     layer = MaskedDepthwiseConv2D(1, name=node.name, trainable=node.layer.trainable)
     weights.append((layer, scale.reshape(1, 1, -1, 1), shift))
-    return [layer]
+    if rank == 4:
+        return [layer]
+    shape = (channels,) if rank == 2 else (-1, channels)
+    as_map = _K.Reshape((1, -1, channels), name=f"{node.name}.map")
+    return [
+        as_map,
+        layer,
+        _K.Reshape(shape, name=f"{node.name}.{'vector' if rank == 2 else 'series'}"),
+    ]
 
 
 def _convert(node: Node, affine, weights: list) -> list:
-    """The layers that replace a node; appends the weights that they are to be given."""
+    """The masked layers of a layer; appends the weights that they are to be given."""
     layer, kind = node.layer, type(node.layer)
     if kind is _K.SeparableConv2D:
         return _split_separable(node, affine, weights)
     config = layer.get_config() | {"name": node.name}
-    if getattr(layer, "activation", None) is not None:
-        config["activation"] = known_activation(layer.activation)
-    if kind not in TWINS:
-        return [kind.from_config(config)]
+    config["activation"] = known_activation(layer.activation) or layer.activation
     config = {k: v for k, v in config.items() if k not in _DROPPED}
     config |= {"use_bias": layer.use_bias or affine is not None}
     masked = TWINS[kind].from_config(config)
@@ -299,7 +361,7 @@ def _split_separable(node: Node, affine, weights: list) -> list:
         layer.filters,
         1,
         use_bias=layer.use_bias or affine is not None,
-        activation=known_activation(layer.activation),
+        activation=known_activation(layer.activation) or layer.activation,
         trainable=layer.trainable,
         name=f"{node.name}.pointwise",
     )

@@ -1,4 +1,4 @@
-"""A flat, named view of a Keras model, and a model built from one.
+"""A flat, named view of a Keras model.
 
 Nested models are inlined ("encoder.conv1" is layer conv1 of the model encoder). The graph is read
 from `get_config()`, Keras's public description of a model's connectivity.
@@ -10,10 +10,11 @@ Example:
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import functools
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -28,16 +29,28 @@ class Node:
     Attributes:
         name: Unique name in the flat graph; nested names are joined with dots.
         layer: The Keras layer that is called.
-        inputs: Names of the nodes whose outputs it takes.
+        inputs: Names of the tensors that it takes: of a node for its first output, with ":1" and
+            so on after it for the others.
         takes_list: The inputs are passed as one list, as Add and Concatenate want them.
-        in_training: It is called with `training=True`, or the model that it lies in is.
+        training: The `training` that it is called with, or the model that it lies in; None where
+            it is for the caller to say.
+        arguments: (args, kwargs) of a call with more than tensors in its first argument, with a
+            `Slot` for each of the inputs; None for a plain call.
     """
 
     name: str
     layer: Any
     inputs: tuple[str, ...]
     takes_list: bool = False
-    in_training: bool = False
+    training: bool | None = None
+    arguments: Any = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Slot:
+    """The place of an input, by its number, in a call's arguments."""
+
+    number: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,11 +73,28 @@ class ModelGraph:
         """The nodes that read a node's output."""
         return tuple(self._readers.get(name, ()))
 
+    def producer(self, tensor: str) -> Node:
+        """The node that a tensor is an output of."""
+        nodes = self._by_name
+        return nodes[tensor] if tensor in nodes else nodes[tensor.rpartition(":")[0]]
+
+    def calls(self, layer: Any) -> int:
+        """How often a layer is called."""
+        return self._calls[id(layer)]
+
+    @functools.cached_property
+    def _by_name(self) -> Mapping[str, Node]:
+        return {node.name: node for node in self.nodes}
+
+    @functools.cached_property
+    def _calls(self) -> Mapping[int, int]:
+        return collections.Counter(id(node.layer) for node in self.nodes)
+
     @functools.cached_property
     def _readers(self) -> Mapping[str, list[Node]]:
         readers: dict[str, list[Node]] = {}
         for node in self.nodes:
-            for name in dict.fromkeys(node.inputs):
+            for name in dict.fromkeys(self.producer(tensor).name for tensor in node.inputs):
                 readers.setdefault(name, []).append(node)
         return readers
 
@@ -74,7 +104,7 @@ def trace(model: keras.Model) -> ModelGraph:
 
     Raises:
         UnbuiltModelError: The model has no input shape yet.
-        UnsupportedLayerError: The model is subclassed, or calls a layer with weights twice.
+        UnsupportedLayerError: The model is subclassed.
     """
     nodes: list[Node] = []
     sources: list[str] = []
@@ -121,17 +151,18 @@ def _model_inputs(model: keras.Model, path: str) -> list:
 def _inline(model: keras.Model, call: Node, nodes: list[Node]) -> list[str]:
     """Appends the nodes of a model that is called; returns the names of its outputs."""
     if isinstance(model, keras.Sequential):
-        current = list(call.inputs)
+        current: Sequence[str] = call.inputs
         for layer in model.layers:
-            current = _append(Node("", layer, tuple(current)), call, nodes)
-        return current
+            node = Node("", layer, tuple(current), training=call.training)
+            current = _append(node, call, nodes)
+        return list(current)
     return _inline_functional(model, call, nodes)
 
 
 def _inline_functional(model: Any, call: Node, nodes: list[Node]) -> list[str]:
     operations = {operation.name: operation for operation in model.operations}
     config = _config(model)
-    produced: dict[tuple[str, int], list[str]] = {}
+    produced: dict[tuple[str, int], Sequence[str]] = {}
     for (name, _, _), source in zip(_references(config["input_layers"]), call.inputs, strict=True):
         produced[name, 0] = [source]
 
@@ -174,8 +205,9 @@ def _config(model) -> dict[str, Any]:
         raise UnsupportedLayerError(
             f"model '{model.name}'",
             "layers that Keras can describe",
-            str(error),
-            "Use Keras's own layers and functions.",
+            " ".join(str(error).split("Please")[0].split()),
+            "Give a class of your own a get_config() that returns what its constructor takes, and "
+            "use Keras's own functions.",
         ) from error
 
 
@@ -185,39 +217,89 @@ def _is_functional(operation) -> bool:
 
 def _called(operation, inbound, inputs: Sequence[str], around: Node) -> Node:
     """The node of a call, from Keras's description; its name is still to be made unique."""
-    arguments, options = inbound["args"], dict(inbound["kwargs"])
+    arguments, options = list(inbound["args"]), dict(inbound["kwargs"])
+    training = options.pop("training", None)
+    training = around.training if training is None else bool(training)
     as_list = bool(arguments) and isinstance(arguments[0], (list, tuple))
-    in_training = bool(options.pop("training", False))
-    others = [value for value in (*arguments, *options.values()) if value is not None]
-    if isinstance(operation, keras.layers.Layer) and not all(map(_is_tensors, others)):
-        raise UnsupportedLayerError(
-            f"layer '{_path(around)}{operation.name}'",
-            "a call with tensors, and `training` at most",
-            f"{others}",
-            "Give such options to the layer's constructor, or cut the model before it.",
-        )
-    return Node("", operation, tuple(inputs), as_list, in_training)
+    others = [value for value in (*arguments[1:], *options.values()) if value is not None]
+    if arguments and _is_tensors(arguments[0]) and not others:
+        return Node("", operation, tuple(inputs), as_list, training)
+    slots = itertools.count()
+    filled = _with_slots(arguments, slots), _with_slots(options, slots)
+    return Node("", operation, tuple(inputs), as_list, training, filled)
 
 
-def _append(node: Node, around: Node, nodes: list[Node]) -> list[str]:
+def _with_slots(entry: Any, slots: Iterator[int]) -> Any:
+    """A serialized argument as it was, with slots for tensors, numbered as `_tensors` goes."""
+    if _is_tensor(entry):
+        return Slot(next(slots))
+    if isinstance(entry, list):
+        return [_with_slots(value, slots) for value in entry]
+    if not isinstance(entry, dict):
+        return entry
+    if entry.get("class_name") == "__tuple__":
+        return tuple(_with_slots(value, slots) for value in entry["config"]["value"])
+    if "class_name" not in entry:
+        return {key: _with_slots(value, slots) for key, value in entry.items()}
+    return keras.saving.deserialize_keras_object(entry)
+
+
+def _append(node: Node, around: Node, nodes: list[Node]) -> Sequence[str]:
     """Appends a node without a name, called in the model `around`; returns its outputs' names."""
     layer, name = node.layer, _path(around) + node.layer.name
-    if getattr(layer, "weights", ()) and any(layer is other.layer for other in nodes):
-        raise UnsupportedLayerError(
-            f"layer '{name}'",
-            "to be called once",
-            "2 calls or more",
-            "Give each call a layer of its own: shared weights have no single channel.",
-        )
     names = {other.name for other in nodes}
     calls = itertools.chain([name], (f"{name}.{number}" for number in itertools.count(2)))
     name = next(free for free in calls if free not in names)
-    node = dataclasses.replace(node, name=name, in_training=node.in_training or around.in_training)
-    if isinstance(layer, keras.Model):
-        _model_inputs(layer, name)
+    node = dataclasses.replace(node, name=name)
+    if _can_be_inlined(node):
         return _inline(layer, node, nodes)
     nodes.append(node)
-    return [name]
+    return Outputs(name)
+
+
+class Outputs(Sequence):
+    """Names of a node's outputs, however many are asked for; iterated over, the first alone."""
+
+    def __init__(self, name: str):
+        self._name = name
+
+    def __getitem__(self, index: Any) -> Any:
+        return f"{self._name}:{index}" if index else self._name
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((self._name,))
+
+    def __len__(self) -> int:
+        return 1
+
+
+def _can_be_inlined(node: Node) -> bool:
+    """A model that Keras itself made, with a graph, in a plain call."""
+    model = node.layer
+    if not isinstance(model, keras.Model) or node.arguments is not None:
+        return False
+    return own_method(model, ("call",)) is None and bool(model.built and _inputs_of(model))
+
+
+def _inputs_of(model: keras.Model) -> Any:
+    try:
+        return getattr(model, "inputs", None)
+    except ValueError:  # a Sequential that was never called
+        return None
+
+
+@functools.cache
+def _plain_classes() -> tuple[type, type]:
+    """The classes of models that Keras itself makes: Sequential, and of keras.Model(x, y)."""
+    x = keras.Input((1,))
+    return keras.Sequential, type(keras.Model(x, x))
+
+
+def own_method(model: Any, names: Sequence[str]) -> str | None:
+    """The first of some methods that a model has its own version of; None for none."""
+    plain = next((cls for cls in _plain_classes() if isinstance(model, cls)), type(model))
+    own = (n for n in names if n in vars(model) or getattr(type(model), n) is not getattr(plain, n))
+    return next(own, None)
 
 
 def _path(around: Node) -> str:
@@ -252,46 +334,3 @@ def _is_tensor(entry) -> bool:
 
 def _is_tensors(entry) -> bool:
     return _is_tensor(entry) or (isinstance(entry, list) and all(map(_is_tensor, entry)))
-
-
-def rebuild(
-    model: keras.Model,
-    graph: ModelGraph,
-    convert: Callable[[Node], list],
-    model_class: type[keras.Model] = keras.Model,
-) -> keras.Model:
-    """Builds a new functional model by replacing each node by zero or more layers.
-
-    Args:
-        model: The model that `graph` was read from; gives the structure of inputs and outputs.
-        graph: Its flat graph.
-        convert: Returns the layers that stand for a node, applied one after the other; an
-            empty list passes the node's input on.
-        model_class: `keras.Model` or a subclass without constructor arguments of its own.
-
-    Returns:
-        The new, uncompiled model; weights are as the new layers initialized them.
-    """
-    tensors: dict[str, Any] = {}
-    for node in graph.nodes:
-        if isinstance(node.layer, keras.layers.InputLayer):
-            shape = node.layer.batch_shape
-            tensors[node.name] = keras.Input(
-                batch_shape=shape, dtype=node.layer.dtype, name=node.name
-            )
-            continue
-        value = [tensors[name] for name in node.inputs]
-        value = value if node.takes_list else value[0]
-        for layer in convert(node):
-            noisy = node.in_training and isinstance(layer, keras.layers.Dropout)
-            value = layer(value, training=True) if noisy else layer(value)
-        tensors[node.name] = value
-
-    def like(structure, names):
-        return keras.tree.pack_sequence_as(structure, [tensors[name] for name in names])
-
-    if isinstance(model, keras.Sequential):
-        inputs, outputs = model.inputs[0], model.outputs[0]
-    else:
-        inputs, outputs = model.input, model.output
-    return model_class(like(inputs, graph.inputs), like(outputs, graph.outputs), name=graph.name)

@@ -14,8 +14,9 @@ import keras
 import numpy as np
 
 from tf_medyate.errors import OptionError
+from tf_medyate.prepared.copies import freeze
 from tf_medyate.prepared.data import FitData, check_data, fit_data, is_arrays
-from tf_medyate.prepared.layers import DRAWN, masked_layers
+from tf_medyate.prepared.layers import DRAWN, ChannelMasked, masked_layers
 from tf_medyate.prepared.state import TrainingState
 from tf_medyate.prepared.tensors import assign, taped_directly
 
@@ -61,6 +62,24 @@ class PreparedModel(keras.Model):
             self._offered = _Offer(None)
 
     @property
+    def frozen_layers(self) -> tuple[str, ...]:
+        """Names of the layers whose weights stay as they are: no channels can be drawn from them.
+
+        Layers that `trainable` freezes are not among them.
+        """
+        others = (layer for layer in self.layers if not isinstance(layer, ChannelMasked))
+        return tuple(layer.name for layer in others if getattr(layer, "weights", ()))
+
+    def summary(self, *args, **kwargs):
+        """Keras's summary, and a line that names the `frozen_layers`."""
+        super().summary(*args, **kwargs)
+        if self.frozen_layers:
+            tell = kwargs.get("print_fn") or print
+            tell(
+                f"Frozen, since no channels can be drawn from them: {', '.join(self.frozen_layers)}"
+            )
+
+    @property
     def fitting(self) -> FitData | None:
         """What `fit` is training on; None outside of it."""
         return self._offered.data
@@ -94,6 +113,8 @@ class PreparedModel(keras.Model):
         config = dict(config)
         trained = config.pop("trained", None)  # earlier versions did not save it
         model = super().from_config(config, custom_objects)
+        for name in model.frozen_layers:  # parts that a layer makes later do not know of it
+            freeze(model.get_layer(name))
         if trained is not None:
             model._set_trained(trained)
         return model

@@ -31,8 +31,8 @@ def fused_padding(graph: ModelGraph, node: Node) -> Node | None:
     It must have no other reader, and the kernel must touch the map at the first output position
     and at the last.
     """
-    source = next((one for one in graph.nodes if one.name == node.inputs[0]), None)
-    if source is None or not isinstance(source.layer, _PADDINGS):
+    source = graph.producer(node.inputs[0])
+    if not isinstance(source.layer, _PADDINGS):
         return None
     alone = len(graph.consumers(source.name)) == 1 and source.name not in graph.outputs
     return source if alone and _can_pad(node, source) else None

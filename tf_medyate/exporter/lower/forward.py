@@ -127,16 +127,29 @@ def _lower(low: Lowering, node: Node):
 def _lowered(low: Lowering, node: Node) -> str:
     if isinstance(node.layer, ChannelMasked):
         return lower_weighted.weighted(low, node)
-    for kinds, rule in _RULES:
+    for kinds, rule in RULES:
         if type(node.layer) in kinds:
             return rule(low, node)
-    low.refuse(node, "a layer that can be exported", type(node.layer).__name__, "Replace it.")
+    low.refuse(node, "a layer that can be exported", type(node.layer).__name__, _REMEDY)
 
+
+_REMEDY = (
+    "Replace it by one of docs/using.md, or prepare the part of the model after it and feed that "
+    "with what the part before gives."
+)
+
+# A device leaves them out, as Keras does at inference.
+_OFF = (
+    _K.Dropout, _K.SpatialDropout1D, _K.SpatialDropout2D, _K.GaussianNoise, _K.GaussianDropout,
+    _K.RandomFlip, _K.RandomRotation, _K.RandomTranslation, _K.RandomZoom, _K.RandomContrast,
+    _K.RandomBrightness,
+)  # fmt: skip
 
 # Exact classes: a subclass may compute something else.
-_RULES: tuple[tuple[Any, Callable[[Lowering, Node], str]], ...] = (
+RULES: tuple[tuple[Any, Callable[[Lowering, Node], str]], ...] = (
     ((_K.ReLU, _K.LeakyReLU, _K.Activation, _K.Softmax), weightless.activation),
-    ((_K.Dropout, _K.Flatten, _K.Reshape), weightless.alias),
+    ((_K.Flatten, _K.Reshape, _K.Identity, _K.ActivityRegularization), weightless.alias),
+    (_OFF, weightless.alias),
     ((_K.Add,), weightless.add),
     ((_K.Concatenate,), weightless.concatenate),
     (weightless.POOLS, weightless.pool),

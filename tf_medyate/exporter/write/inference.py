@@ -242,7 +242,7 @@ def _one_sample(model: keras.Model) -> Any:
     import tensorflow as tf
 
     specs = [
-        tf.TensorSpec((1, *tensor.shape[1:]), tf.float32, name=_input_name(index))
+        tf.TensorSpec((1, *tensor.shape[1:]), tensor.dtype, name=_input_name(index))
         for index, tensor in enumerate(model.inputs)
     ]
 

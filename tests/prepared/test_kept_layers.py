@@ -133,7 +133,7 @@ def test_they_keep_the_outputs_and_never_change(build, tmp_path):
         loaded = keras.models.load_model(tmp_path / "model.keras")
         same_answers(loaded, model, x)
         assert len(loaded.trainable_variables) == len(model.trainable_variables)
-    with pytest.raises(UnsupportedLayerError, match="Replace it by|Give the layer"):
+    with pytest.raises(UnsupportedLayerError, match=r"Replace it by|Give the layer"):
         md.check_export(model, medyate)
 
 

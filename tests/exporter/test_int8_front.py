@@ -55,6 +55,10 @@ def nets():
 
 def test_the_front_is_int8_up_to_the_trained_head(nets):
     (model, medyate), x, _ = nets
+    for layer in md.layer_specs(model)[:3]:  # a channel that died: nothing but its bias
+        kernel, bias = model.get_layer(layer.name).kernel, model.get_layer(layer.name).bias
+        kernel.assign(kernel.numpy() * (np.arange(kernel.shape[-1]) > 0))
+        bias.assign(np.ones(bias.shape, np.float32))
     recipe = recipe_of(model, medyate)
     plain = lower_training(model, recipe).graph
     graph = lower_training(model, recipe, ranges=measure_ranges(model, x)).graph

@@ -125,13 +125,13 @@ def _layer(low: Lowering, node: Node) -> bool:
         weights = kernel.reshape(1, *options["kernel_size"], outputs)
     else:
         weights = np.moveaxis(kernel, -1, 0)
-    stored, scales = quantized_weights(weights, -1 if depthwise else 0)
     bias = np.zeros(outputs) if node.layer.bias is None else node.layer.bias.numpy().reshape(-1)
     x = _input(low, node.inputs[0])
     x_q = low.builder.quantization(x)
+    # A channel whose weights are all but 0 may have a bias beyond its sums.
+    least = np.abs(bias) / (x_q.scale[0] * _BIAS_LIMIT)
+    stored, scales = quantized_weights(weights, -1 if depthwise else 0, least)
     whole = np.round(bias / (np.float64(x_q.scale[0]) * scales))
-    if np.abs(whole).max() > _BIAS_LIMIT:
-        return False
     source = low.fusions.activations.get(node.name, node)
     y_q = _range(low, source)
     scale = scale_with_room(y_q.scale[0], x_q.scale[0], scales)

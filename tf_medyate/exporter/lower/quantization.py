@@ -32,13 +32,17 @@ def activation_range(lowest: float, highest: float) -> Quantization:
     return Quantization((scale,), (min(max(zero, LOWEST), HIGHEST),))
 
 
-def quantized_weights(weights: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
-    """Weights as int8, -127 to 127, and a float32 scale for each index of `axis`."""
+def quantized_weights(
+    weights: np.ndarray, axis: int, least: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Weights as int8, -127 to 127, and scales of `least` or more, one for each index of `axis`."""
     others = tuple(i for i in range(weights.ndim) if i != axis % weights.ndim)
-    largest = np.abs(weights).max(axis=others, keepdims=True).astype(np.float32)
-    scales = np.maximum(largest / np.float32(HIGHEST), np.float32(_SMALLEST_SCALE))
-    stored = np.clip(np.round(weights / scales), -HIGHEST, HIGHEST).astype(np.int8)
-    return stored, scales.reshape(-1)
+    largest = np.abs(weights).max(axis=others)
+    scales = np.maximum(np.maximum(largest / HIGHEST, least), _SMALLEST_SCALE).astype(np.float32)
+    shape = [1] * weights.ndim
+    shape[axis] = -1
+    stored = np.clip(np.round(weights / scales.reshape(shape)), -HIGHEST, HIGHEST)
+    return stored.astype(np.int8), scales
 
 
 def scale_with_room(scale: float, input_scale: float, weight_scales: np.ndarray) -> float:

@@ -12,7 +12,7 @@ from tf_medyate import cli
 from tf_medyate.bench.plan.budgets import Budget
 from tf_medyate.bench.plan.choice import changed, choose
 from tf_medyate.bench.plan.grid import grid
-from tf_medyate.bench.plan.suites import FIRST, OWN, SUITES, get_suite
+from tf_medyate.bench.plan.suites import FIRST, OWN, PEERS, SUITES, get_suite
 from tf_medyate.errors import BudgetError, OptionError
 
 DOCUMENT = pathlib.Path(__file__).parents[2] / "docs" / "extending.md"
@@ -144,6 +144,8 @@ def test_published_schemes_are_run_where_they_were_published():
     assert {run.network for run in runs if run.strategy == "su-like"} > with_schemes
     with pytest.raises(OptionError, match=r"'su'.*none in this suite.*su-like"):
         grid(get_suite("tiny"), ["medyate", "su"], seeds=[0])
+    part = choose("imagenet", ["ds_cnn"])  # which leaves its own list without them
+    assert {run.strategy for run in grid(part, part.strategies, seeds=[0])} == {*PEERS}
 
 
 def test_what_claims_need_comes_first_in_a_grid():

@@ -13,7 +13,7 @@ import itertools
 from collections.abc import Sequence
 
 from tf_medyate.bench.plan.budgets import Budget
-from tf_medyate.bench.plan.grid import parse_strategy
+from tf_medyate.bench.plan.grid import parse_strategy, preset_of
 from tf_medyate.bench.plan.recipe import FineTuneRecipe
 from tf_medyate.bench.plan.suites import OWN, PEERS, Case, Suite, get_suite
 from tf_medyate.errors import OptionError
@@ -50,7 +50,10 @@ def choose(suite: str, networks: Sequence[str] = (), datasets: Sequence[str] = (
         remedy = f"Leave one of the two flags out, or add --suite {OWN} for any pair."
         expected = "a net and a data set that the suite has together"
         raise OptionError("--networks and --datasets", expected, "none", remedy)
-    return dataclasses.replace(whole, cases=cases)
+    strategies = whole.strategies
+    if not any(case.is_published for case in cases):
+        strategies = tuple(name for name in strategies if not preset_of(name).takes_scheme)
+    return dataclasses.replace(whole, cases=cases, strategies=strategies)
 
 
 def _own(networks: Sequence[str], datasets: Sequence[str]) -> Suite:

@@ -1,44 +1,10 @@
 // MEDYATE_CONV_2D_UPDATE: delta -= rate * (stash * dy), bias delta -= rate * (sum of dy).
 
-#include "tflm_ops/kernels/layer.h"
-#include "tflm_ops/kernels/op_call.h"
+#include "tflm_ops/kernels/conv2d_layer.h"
 #include "tflm_ops/kernels/ops.h"
-#include "tflm_ops/kernels/update.h"
-#include "tflm_ops/math/conv2d.h"
 
 namespace medyate {
-namespace {
 
-tflm::Status Prepare(tflm::Context* context, tflm::Node* node) {
-  const OpCall call(kConv2dUpdateName, context, node);
-  Conv2dOptions options;
-  math::ConvShape s;
-  Slot slot;
-  MEDYATE_CHECK(call.Read(&options));
-  MEDYATE_CHECK(ReadConv2d(call, options, &s, &slot));
-  const int w[] = {s.in_channels, s.h.kernel, s.w.kernel, s.out_channels};
-  MEDYATE_CHECK(RequireUpdate(call, slot, s.h.out * s.w.out * s.out_channels,
-                              options.importance_offset, w, 4));
-  return tflm::kOk;
-}
-
-tflm::Status Eval(tflm::Context* context, tflm::Node* node) {
-  const OpCall call(kConv2dUpdateName, context, node);
-  Conv2dOptions options;
-  math::ConvShape s;
-  Slot slot;
-  MEDYATE_CHECK(call.Read(&options) && ReadConv2d(call, options, &s, &slot));
-  const float* dy = call.InputData<const float>(kUpdateGradient);
-  return RunUpdate(call, slot, options.importance_offset, s.h.out * s.w.out,
-                   [&s, dy](const float* stash, const uint16_t*, int n, float* dw) {
-                     math::Conv2dWeightGradientSelected(s, stash, n, dy, dw);
-                   });
-}
-
-}  // namespace
-
-tflm::Registration RegisterConv2dUpdate() {
-  return MakeRegistration(kConv2dUpdateName, Prepare, Eval);
-}
+tflm::Registration RegisterConv2dUpdate() { return RegisterUpdate<Conv2dLayer>(); }
 
 }  // namespace medyate

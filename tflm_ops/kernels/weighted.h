@@ -1,0 +1,136 @@
+#ifndef TFLM_OPS_KERNELS_WEIGHTED_H_
+#define TFLM_OPS_KERNELS_WEIGHTED_H_
+
+// The ops of a layer with weights: forward, input gradient, update. A kind of layer says how its
+// options are read, and which functions of tflm_ops/math compute it. It has
+//
+//   kForwardName, kInputGradientName, kUpdateName, kWeightRank
+//   options, slot     set by Read.
+//   Read(call)        reads and checks options and geometry.
+//   input_elements(), output_elements(), pixels()    of one sample; pixels are output positions.
+//   GetWeightShape(sides)                            of the base weights, kWeightRank sides.
+//   Forward, ForwardDelta, InputGradient, InputGradientDelta, WeightGradient
+
+#include "tflm_ops/kernels/layer.h"
+#include "tflm_ops/kernels/op_call.h"
+#include "tflm_ops/kernels/update.h"
+
+namespace medyate {
+
+template <typename Layer>
+bool RequireWeights(const OpCall& call, const Layer& layer) {
+  int sides[Layer::kWeightRank];
+  layer.GetWeightShape(sides);
+  return call.RequireShape(call.Input(kWeights), "weights", tflm::kFloat32, sides);
+}
+
+template <typename Layer>
+tflm::Status PrepareForward(tflm::Context* context, tflm::Node* node) {
+  const OpCall call(Layer::kForwardName, context, node);
+  Layer layer;
+  Fused fused;
+  MEDYATE_CHECK(layer.Read(call));
+  MEDYATE_CHECK(ReadFused(call, layer.options, &fused));
+  const int x = layer.input_elements();
+  const int y = layer.output_elements();
+  MEDYATE_CHECK(RequireForward(call, layer.slot, fused, y));
+  MEDYATE_CHECK(call.RequireElements(call.Input(kInput), "input", tflm::kFloat32, x));
+  MEDYATE_CHECK(RequireWeights(call, layer));
+  MEDYATE_CHECK(call.RequireElements(call.Output(0), "output", tflm::kFloat32, y));
+  return tflm::kOk;
+}
+
+template <typename Layer>
+tflm::Status EvalForward(tflm::Context* context, tflm::Node* node) {
+  const OpCall call(Layer::kForwardName, context, node);
+  Layer layer;
+  Fused fused;
+  MEDYATE_CHECK(layer.Read(call) && ReadFused(call, layer.options, &fused));
+  const float* x = call.InputData<const float>(kInput);
+  float* y = call.OutputData<float>(0);
+  layer.Forward(x, call.InputData<const float>(kWeights), LiveBias(call, layer.slot, fused), y);
+  if (call.inputs() == kTrainableInputs) {
+    Drawn drawn;
+    MEDYATE_CHECK(ReadDrawn(call, layer.slot, call.Input(kForwardPool),
+                            call.Input(kForwardSelection), &drawn));
+    layer.ForwardDelta(x, drawn, y);
+  }
+  Activate(call, fused, layer.output_elements());
+  return tflm::kOk;
+}
+
+template <typename Layer>
+tflm::Status PrepareInputGradient(tflm::Context* context, tflm::Node* node) {
+  const OpCall call(Layer::kInputGradientName, context, node);
+  Layer layer;
+  MEDYATE_CHECK(layer.Read(call));
+  MEDYATE_CHECK(RequireInputGradient(call, layer.slot));
+  MEDYATE_CHECK(call.RequireElements(call.Input(kOutputGradient), "output_gradient",
+                                     tflm::kFloat32, layer.output_elements()));
+  MEDYATE_CHECK(RequireWeights(call, layer));
+  MEDYATE_CHECK(call.RequireElements(call.Output(0), "input_gradient", tflm::kFloat32,
+                                     layer.input_elements()));
+  return tflm::kOk;
+}
+
+template <typename Layer>
+tflm::Status EvalInputGradient(tflm::Context* context, tflm::Node* node) {
+  const OpCall call(Layer::kInputGradientName, context, node);
+  if (!IsTraining(call, kGradientCommand)) return tflm::kOk;
+  Layer layer;
+  MEDYATE_CHECK(layer.Read(call));
+  const float* dy = call.InputData<const float>(kOutputGradient);
+  float* dx = call.OutputData<float>(0);
+  layer.InputGradient(dy, call.InputData<const float>(kWeights), dx);
+  if (call.inputs() == kTrainableInputs) {
+    Drawn drawn;
+    MEDYATE_CHECK(ReadDrawn(call, layer.slot, call.Input(kGradientPool),
+                            call.Input(kGradientSelection), &drawn));
+    layer.InputGradientDelta(dy, drawn, dx);
+  }
+  return tflm::kOk;
+}
+
+template <typename Layer>
+tflm::Status PrepareUpdate(tflm::Context* context, tflm::Node* node) {
+  const OpCall call(Layer::kUpdateName, context, node);
+  Layer layer;
+  MEDYATE_CHECK(layer.Read(call));
+  int sides[Layer::kWeightRank];
+  layer.GetWeightShape(sides);
+  MEDYATE_CHECK(RequireUpdate(call, layer.slot, layer.output_elements(),
+                              layer.options.importance_offset, sides, Layer::kWeightRank));
+  return tflm::kOk;
+}
+
+template <typename Layer>
+tflm::Status EvalUpdate(tflm::Context* context, tflm::Node* node) {
+  const OpCall call(Layer::kUpdateName, context, node);
+  Layer layer;
+  MEDYATE_CHECK(layer.Read(call));
+  const float* dy = call.InputData<const float>(kUpdateGradient);
+  return RunUpdate(call, layer.slot, layer.options.importance_offset, layer.pixels(),
+                   [&layer, dy](const float* stash, const uint16_t* channels, int n, float* dw) {
+                     layer.WeightGradient(stash, channels, n, dy, dw);
+                   });
+}
+
+template <typename Layer>
+tflm::Registration RegisterForward() {
+  return MakeRegistration(Layer::kForwardName, PrepareForward<Layer>, EvalForward<Layer>);
+}
+
+template <typename Layer>
+tflm::Registration RegisterInputGradient() {
+  return MakeRegistration(Layer::kInputGradientName, PrepareInputGradient<Layer>,
+                          EvalInputGradient<Layer>);
+}
+
+template <typename Layer>
+tflm::Registration RegisterUpdate() {
+  return MakeRegistration(Layer::kUpdateName, PrepareUpdate<Layer>, EvalUpdate<Layer>);
+}
+
+}  // namespace medyate
+
+#endif  // TFLM_OPS_KERNELS_WEIGHTED_H_

@@ -169,3 +169,26 @@ def test_a_norm_of_any_rank_becomes_a_scale_and_shift(shape):
     x = RNG.normal(size=(4, *shape)).astype("f")
     for either in (model, md.strip(model)):
         np.testing.assert_allclose(either(x), base(x), rtol=1e-5, atol=1e-5)
+
+
+def test_what_is_off_on_the_device_is_left_out_and_told():
+    base = keras.Sequential(
+        [
+            keras.Input((6, 6, 2)),
+            L.RandomFlip(name="flip"),
+            L.Conv2D(4, 3, name="conv"),
+            L.SpatialDropout2D(0.5, name="spatial"),
+            L.Flatten(),
+            L.Identity(),
+            L.Dropout(0.5, name="drop"),
+            L.Dense(3),
+        ]
+    )
+    model = md.prepare(base)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.SGD(0.05), loss)
+    medyate = md.MeDyate(budget="4KiB")
+    model.fit(*batch_of(base), callbacks=[medyate], verbose=0)
+    plan = md.check_export(model, medyate)
+    assert str(plan).endswith("trains without: flip, spatial, drop")
+    assert len([op for op in plan.training.graph.ops if op.kind == "MEDYATE_CONV_2D"]) == 1

@@ -57,7 +57,9 @@ class ExportPlan:
                 "set_model(model) on the callback to know the arena, too"
             )
         fit = self.firmware.fit if self.firmware else None
-        return "\n".join(str(part) for part in (f"can be exported: {self.arena}", fit) if part)
+        names = ", ".join(self.training.left_out)
+        off = f"off on the device, which trains without: {names}" if names else None
+        return "\n".join(str(part) for part in (f"can be exported: {self.arena}", fit, off) if part)
 
 
 def check_export(

@@ -166,7 +166,7 @@ def _inline_functional(model: Any, call: Node, nodes: list[Node]) -> list[str]:
     for (name, _, _), source in zip(_references(config["input_layers"]), call.inputs, strict=True):
         produced[name, 0] = [source]
 
-    def outputs_of(references) -> list[str] | None:
+    def outputs_of(references) -> Any:
         if not all((name, index) in produced for name, index, _ in references):
             return None
         return [produced[name, index][output] for name, index, output in references]

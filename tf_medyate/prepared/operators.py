@@ -89,7 +89,7 @@ def _rescaling(node: Node, operands: Any) -> list[Any] | None:
     if number.size != 1 and (number.size != channels or number.shape[-1] != channels):
         return None
     scale, offset = (np.asarray(v, np.float64).reshape(-1).tolist() for v in rule(number))
-    plain = [v[0] if len(v) == 1 else v for v in (scale, offset)]
+    plain: list[Any] = [v[0] if len(v) == 1 else v for v in (scale, offset)]
     return [_K.Rescaling(*plain, name=node.name)]
 
 

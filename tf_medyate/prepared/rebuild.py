@@ -63,12 +63,13 @@ def _apply(node: Node, layers: Sequence[Any], inputs: list) -> Any:
         if type(layer) is not type(node.layer):
             value = layer(value)
             continue
-        args, kwargs = ((value,), {})
+        call: Any = ((value,), {})
         if node.arguments is not None:
-            args, kwargs = keras.tree.map_structure(
+            call = keras.tree.map_structure(
                 lambda entry: inputs[entry.number] if isinstance(entry, Slot) else entry,
                 node.arguments,
             )
+        args, kwargs = call
         if node.training is not None and _takes_training(layer):
             kwargs = {**kwargs, "training": node.training}
         value = layer(*args, **kwargs)

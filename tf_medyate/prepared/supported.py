@@ -83,10 +83,11 @@ def is_maskable(graph: ModelGraph, node: Node) -> bool:
 
 def is_affine(graph: ModelGraph, node: Node) -> bool:
     """A batch normalization that can be folded, or kept as a scale and shift of channels."""
-    layer = node.layer
+    layer: Any = node.layer
     if type(layer) is not _K.BatchNormalization or graph.calls(layer) != 1 or node.arguments:
         return False
-    rank = layer.input_spec.ndim
+    spec: Any = layer.input_spec
+    rank = spec.ndim
     return rank in (2, 3, 4) and layer.axis in (-1, rank - 1)
 
 

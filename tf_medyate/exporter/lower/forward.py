@@ -43,6 +43,7 @@ class Forward:
         wanted: Tensors that backpropagation needs the gradient of.
         weights: Trained or frozen layer -> its weights tensor.
         biases: Layer -> its bias tensor.
+        left_out: Names of the layers that are on in Keras's training and off on the device.
     """
 
     output: str
@@ -50,6 +51,7 @@ class Forward:
     wanted: frozenset[str]
     weights: dict[str, str]
     biases: dict[str, str]
+    left_out: tuple[str, ...] = ()
 
 
 def stash_positions(graph: ModelGraph, fusions: Fusions) -> dict[str, int]:
@@ -94,7 +96,14 @@ def lower_forward(
         elif node.name not in low.int8:
             _lower(low, node)
     output = low.tensors[graph.outputs[0]]
-    return Forward(output, low.ends_in_softmax, frozenset(low.wanted), low.weights, low.biases)
+    return Forward(
+        output,
+        low.ends_in_softmax,
+        frozenset(low.wanted),
+        low.weights,
+        low.biases,
+        tuple(low.left_out),
+    )
 
 
 def _check_ends(graph: ModelGraph):
@@ -149,7 +158,7 @@ _OFF = (
 RULES: tuple[tuple[Any, Callable[[Lowering, Node], str]], ...] = (
     ((_K.ReLU, _K.LeakyReLU, _K.Activation, _K.Softmax), weightless.activation),
     ((_K.Flatten, _K.Reshape, _K.Identity, _K.ActivityRegularization), weightless.alias),
-    (_OFF, weightless.alias),
+    (_OFF, weightless.leave_out),
     ((_K.Add,), weightless.add),
     ((_K.Concatenate,), weightless.concatenate),
     (weightless.POOLS, weightless.pool),

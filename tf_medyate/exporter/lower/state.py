@@ -34,6 +34,7 @@ class Lowering:
         int8: Node -> the int8 tensor that its output is.
         streamed: Frozen convolutions whose op is still to come, inside a depthwise one.
         ends_in_softmax: A softmax at the end was left out.
+        left_out: Names of the layers that are on in Keras's training and off on the device.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Lowering:
         self.int8: dict[str, str] = {}
         self.streamed: dict[str, Node] = {}
         self.ends_in_softmax = False
+        self.left_out: list[str] = []
 
     def input(self, node: Node) -> str:
         """The tensor that a node reads first."""

@@ -68,6 +68,7 @@ class TrainingGraph:
         weights: Layer -> its weights tensor, [I][KH][KW][O].
         biases: Layer -> its bias tensor.
         ends_in_softmax: The model's own output is the softmax of the logits.
+        left_out: Names of the layers that are on in Keras's training and off on the device.
     """
 
     graph: Graph
@@ -77,6 +78,7 @@ class TrainingGraph:
     weights: dict[str, str]
     biases: dict[str, str]
     ends_in_softmax: bool
+    left_out: tuple[str, ...] = ()
 
 
 def lower_training(
@@ -124,6 +126,7 @@ def lower_training(
         forward.weights,
         forward.biases,
         forward.ends_in_softmax,
+        forward.left_out,
     )
 
 

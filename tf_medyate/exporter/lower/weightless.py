@@ -75,6 +75,12 @@ def alias(low: Lowering, node: Node) -> str:
     return low.input(node)
 
 
+def leave_out(low: Lowering, node: Node) -> str:
+    """A layer that is off on the device."""
+    low.left_out.append(node.name)
+    return low.input(node)
+
+
 def add(low: Lowering, node: Node) -> str:
     """A sum, two terms at a time."""
     inputs = [low.tensors[name] for name in node.inputs]

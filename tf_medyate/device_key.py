@@ -61,7 +61,7 @@ def write_key_header(key: bytes, folder: pathlib.Path) -> None:
 _HEADER = """#ifndef MEDYATE_KEY_H_
 #define MEDYATE_KEY_H_
 
-// SECRET: whoever has this file can push to the board. Keep it out of version control (add
+// SECRET: who has this file can push to the board. Keep it out of version control (add
 // medyate_key.h to .gitignore), and close the board's debug port: docs/security.md of tf_medyate.
 
 #include <stdint.h>

@@ -491,7 +491,7 @@ def test_list_and_help_name_suites_and_strategies(capsys):
     assert all(name in printed for name in (*SUITES, *PRESETS))
 
 
-def test_whoever_stops_it_is_told_what_is_kept(tmp_path, capsys, monkeypatch):
+def test_who_stops_it_is_told_what_is_kept(tmp_path, capsys, monkeypatch):
     runs = grid(get_suite("smoke"), ["head"], [0])
     Store(tmp_path).write(fake_result(runs[0]))
 

@@ -68,7 +68,7 @@ def challenge(nonce: bytes) -> bytes:
 
 
 def proven_counter(key: bytes, model_hash: int, nonce: bytes, proof: bytes) -> int:
-    """The counter of a board that knows the key; whoever only says so is refused.
+    """The counter of a board that knows the key; one that only says so is refused.
 
     Args:
         key: The board's.

@@ -127,7 +127,7 @@ TEST(SignedHandlerTest, ATicketIsUsedUp) {
   ASSERT_EQ(board.Hand(reset), DeviceStatus::kOk);
   board.Train(1);
   EXPECT_EQ(board.Do(RequestKind::kReset), DeviceStatus::kOldCounter);
-  // A ticket that is begun anew takes the last one away.
+  // A ticket that is begun again takes the last one away.
   ASSERT_EQ(board.Hand(board.Make(RequestKind::kReset, {})), DeviceStatus::kOk);
   board.PushSome(Region::kTicket, Pack(reset), 20, 20);
   EXPECT_EQ(board.Do(RequestKind::kReset), DeviceStatus::kNeedsKey);

@@ -131,7 +131,7 @@ TEST(SparseDeltaTest, NoticesDamage) {
 }
 
 // Wrong contents under right CRCs: what a faulty or hostile host could send.
-TEST(SparseDeltaTest, ChecksRunsWhoeverMadeThem) {
+TEST(SparseDeltaTest, ChecksRunsOfAnyOrigin) {
   math::Random random(5);
   const std::vector<float> factory = random.Floats(30);
   struct Case {

@@ -57,7 +57,7 @@ def lower_int8(low: Lowering, node: Node) -> bool:
 
 
 def dequantize_inputs(low: Lowering, node: Node) -> None:
-    """Makes floats of a node's int8 inputs; once, whoever else reads them."""
+    """Makes floats of a node's int8 inputs; once, whatever else reads them."""
     for name in node.inputs:
         if name in low.tensors:
             continue

@@ -142,14 +142,14 @@ def test_representative_data_may_be_a_data_set_or_a_function(tmp_path):
         lambda: iter(x),
     ]
     for data in given:
-        [found] = inference._samples(model, data)
+        [found] = inference.calibration_samples(model, data, "int8=True")
         np.testing.assert_array_equal(found, x)
     with pytest.raises(errors.EmptyDataError, match="at least one sample"):
-        inference._samples(model, lambda: iter(()))
+        inference.calibration_samples(model, lambda: iter(()), "int8=True")
     with pytest.raises(errors.DataError, match="1 a sample; received 2 arrays"):
-        inference._samples(model, lambda: iter([(x[0], y[0])]))
+        inference.calibration_samples(model, lambda: iter([(x[0], y[0])]), "int8=True")
     endless = pairs.repeat()
-    assert len(inference._samples(model, endless)[0]) == 1000
+    assert len(inference.calibration_samples(model, endless, "int8=True")[0]) == 1000
 
 
 def test_a_prepared_model_is_written_with_what_its_pool_learned(tmp_path):

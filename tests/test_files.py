@@ -106,6 +106,7 @@ def test_every_writer_of_the_package_goes_this_way():
     raw = {
         "files.py": "this is the way",
         "exporter/write/cpp.py": "into the draft of the folder",
+        "device_key.py": "into the draft of the folder",
         "exporter/board/firmware.py": "into the draft of the folder",
         "exporter/write/arduino_library.py": "into the draft of the folder",
         "exporter/write/inference.py": "into the draft of the folder",

@@ -154,7 +154,10 @@ void Int8Conv2dForward(const ConvShape& s, const int8_t* x, int x_zero, const in
       }
     }
   }
-  if (waiting) Positions(wide, w, depth, s.out_channels, to, 1, y);
+  if (!waiting) return;
+  // The second patch of a pair is summed, too: not over what the scratch memory held before.
+  for (int k = 4; k < 2 * Rounded(depth); k += 8) memset(wide + k, 0, 4 * sizeof(*wide));
+  Positions(wide, w, depth, s.out_channels, to, 1, y);
 }
 
 }  // namespace math

@@ -148,6 +148,8 @@ def test_representative_data_may_be_a_data_set_or_a_function(tmp_path):
         inference.calibration_samples(model, lambda: iter(()), "int8=True")
     with pytest.raises(errors.DataError, match="1 a sample; received 2 arrays"):
         inference.calibration_samples(model, lambda: iter([(x[0], y[0])]), "int8=True")
+    with pytest.raises(errors.DataError, match="samples that differ; received one number"):
+        inference.calibration_samples(model, np.zeros_like(x), "int8=True")
     endless = pairs.repeat()
     assert len(inference.calibration_samples(model, endless, "int8=True")[0]) == 1000
 

@@ -172,6 +172,9 @@ def calibration_samples(model: keras.Model, data: Any, wanted_by: str) -> list[n
         raise NonFiniteDataError(
             "representative_data", "finite numbers", "NaN or infinity", "Clean the samples."
         )
+    if any(a.min() == a.max() for a in arrays):  # No ranges: whatever comes later is cut off.
+        remedy = "Pass some hundred samples of the task, as they come to the device."
+        raise DataError("representative_data", "samples that differ", "one number", remedy)
     return arrays
 
 

@@ -149,6 +149,7 @@ def test_full_fine_tuning_has_a_rate_of_its_own_where_it_needs_one():
         ("5", (0, 42, 100, 101, 102)),
         ("7,8", (7, 8)),
         ("7,", (7,)),
+        ("0,", (0,)),
     ],
 )
 def test_seeds_by_number_or_by_name(text, seeds):

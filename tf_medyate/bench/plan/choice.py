@@ -138,8 +138,8 @@ def seeds_of(text: str, suite: Suite) -> tuple[int, ...]:
         OptionError: It is neither.
     """
     parts = [part.strip() for part in text.split(",") if part.strip()]
-    if not all(part.isdecimal() for part in parts) or parts == ["0"]:
-        remedy = "Write 3 for three runs of each kind, or 100,101 for these two seeds."
+    if not all(part.isdecimal() for part in parts) or text.strip() == "0":
+        remedy = 'Write 3 for three runs of each kind, "0," or "100,101" for these seeds.'
         raise OptionError("--seeds", "a number of at least 1, or several seeds", repr(text), remedy)
     if "," in text or not parts:
         return tuple(dict.fromkeys(map(int, parts))) or suite.seeds

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tf_medyate.exporter.board.firmware import FirmwareOptions
     from tf_medyate.exporter.bundle import export
     from tf_medyate.exporter.check import check_export
+    from tf_medyate.exporter.fitting import LayersThatFit
     from tf_medyate.prepared import layers
     from tf_medyate.prepared.folding import layer_specs, prepare, strip
     from tf_medyate.prepared.spare_classes import add_spare_classes
@@ -47,6 +48,7 @@ _HOMES = {
     "FirmwareOptions": "exporter.board.firmware",
     "export": "exporter.bundle",
     "check_export": "exporter.check",
+    "LayersThatFit": "exporter.fitting",
     "layer_specs": "prepared.folding",
     "prepare": "prepared.folding",
     "strip": "prepared.folding",
@@ -81,6 +83,7 @@ __all__ = [
     "FirmwareOptions",
     "LayerRanking",
     "LayerSpec",
+    "LayersThatFit",
     "MeDyate",
     "MemoryBudget",
     "Strategy",

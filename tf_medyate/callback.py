@@ -31,12 +31,14 @@ import keras
 
 from tf_medyate.cost import CostModel, check_count
 from tf_medyate.errors import NonFiniteLossError, NotPreparedError, OptionError, PlanError
+from tf_medyate.frontier import Frontier
 from tf_medyate.prepared import host_memory
 from tf_medyate.prepared.folding import require_prepared
 from tf_medyate.prepared.model import PreparedModel
 from tf_medyate.prepared.slots import check_decay
 from tf_medyate.prepared.update import ChannelUpdater, Snapshot
 from tf_medyate.report import EpochRecord, TrainingReport
+from tf_medyate.select.fitting import DeviceLimits
 from tf_medyate.select.planner import Batches, Planner, calibration_batches
 from tf_medyate.select.sampling import check_seed
 from tf_medyate.select.strategies import (
@@ -64,7 +66,8 @@ class MeDyate(keras.callbacks.Callback):
         calibration: (x, y) arrays, a tf.data.Dataset or another re-iterable of (x, y) batches to
             measure gradients on; None takes some of the data that `fit` is given.
         calibration_batches: Largest number of batches to measure.
-        layers: Names of the layers to draw from, instead of those that the ranking keeps.
+        layers: Names of the layers to draw from, instead of those that the ranking keeps. Or a
+            `tf_medyate.LayersThatFit`: the best layers whose training fits a board, or limits.
         ranking: A ranking file (`medyate rank --save`): nothing is measured to rank the layers.
         device_batch: Samples whose activations the device stores at once.
         loss: Loss of (targets, outputs) to calibrate with, for a model that is not compiled.
@@ -90,7 +93,7 @@ class MeDyate(keras.callbacks.Callback):
         seed: int = 0,
         calibration: Any = None,
         calibration_batches: int = 16,
-        layers: Sequence[str] | None = None,
+        layers: Sequence[str] | DeviceLimits | None = None,
         ranking: str | os.PathLike[str] | None = None,
         device_batch: int = 1,
         loss: Callable | None = None,
@@ -145,6 +148,7 @@ class MeDyate(keras.callbacks.Callback):
             BudgetTooSmallError: Not a single channel fits beside what is always trained.
             UnknownLayerError: `layers` names a layer that does not exist.
             DataError: The calibration data cannot be used.
+            BoardError: No layers fit the limits of `layers`.
         """
         super().set_model(model)
         prepared = require_prepared(model)
@@ -204,6 +208,11 @@ class MeDyate(keras.callbacks.Callback):
     def ranking(self) -> LayerRanking:
         """The ranking of its layers."""
         return self._planner.ranking
+
+    @property
+    def frontier(self) -> Frontier | None:
+        """What fits the limits of `layers`, and what would not; None without limits."""
+        return self._planner.frontier
 
     @property
     def cost(self) -> CostModel:
@@ -365,6 +374,7 @@ class MeDyate(keras.callbacks.Callback):
             candidates=self._planner.kept,
             drawn_by=self.strategy.drawn_by,
             frozen=() if self.attached_model is None else self.attached_model.frozen_layers,
+            frontier=self.frontier,
         )
 
 

@@ -117,6 +117,34 @@ def ranking_flag(parser):
     )
 
 
+def fitting_flags(parser, board: bool = True):
+    """--arena_limit, --flash_limit and, unless the command has its own, --board."""
+    group = parser.add_argument_group("layers that fit")
+    if board:
+        from tf_medyate.boards.registry import BOARDS
+
+        text = "keep the best layers whose training fits this board"
+        group.add_argument("--board", default="", choices=["", *sorted(BOARDS)], help=text)
+    group.add_argument("--arena_limit", default="", help='largest arena of TFLM, as "128KiB"')
+    text = 'most flash of code, weights and journal, as "512KiB"'
+    group.add_argument("--flash_limit", default="", help=text)
+
+
+def layers_that_fit(args, board: str, **options):
+    """What the flags of `fitting_flags` ask for, for `MeDyate`'s layers; None for nothing.
+
+    Args:
+        args: Of the command, with a strategy.
+        board: A name, or empty.
+        **options: How it will be exported, as `LayersThatFit` takes it.
+    """
+    import tf_medyate as md
+
+    limits = {"board": board, "arena_limit": args.arena_limit, "flash_limit": args.flash_limit}
+    given: dict[str, Any] = {name: limit for name, limit in limits.items() if limit}
+    return md.LayersThatFit(**given, **options) if given else None
+
+
 def training_flags(parser):
     """--budget, --ranking, --epochs, --batch_size, --learning_rate and --seed."""
     parser.add_argument("--budget", default="64KiB", help='"64KiB", "100kB", "27946 elements"')

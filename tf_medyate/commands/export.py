@@ -33,7 +33,6 @@ def add(commands):
     common.data_flags(parser)
     parser.add_argument("--out", default="out", help="folder to write to")
     parser.add_argument("--budget", default="64KiB", help="bytes of the pool, or elements")
-    parser.add_argument("--arena_limit", default="", help='largest arena, as "128KiB"; none: any')
     parser.add_argument("--strategy", default="medyate", help="how to choose channels, see below")
     common.ranking_flag(parser)
     parser.add_argument("--learning_rate", type=common.positive, default=0.01, help="of SGD")
@@ -51,6 +50,7 @@ def add(commands):
         default="float32",
         help="how layers in front of everything that is trained are computed",
     )
+    common.fitting_flags(parser, board=False)
     _firmware_flags(parser)
 
 
@@ -67,7 +67,7 @@ def _firmware_flags(parser):
         "--board",
         default="nano33ble",
         choices=[*sorted(BOARDS), "any"],
-        help="what it shall fit; too large a model is refused",
+        help="what it shall fit: the best layers that do are kept",
     )
     group.add_argument("--class_names", default="", help="as in sit,walk,run; by label")
     group.add_argument(
@@ -163,14 +163,27 @@ def run(args):
     budget = args.budget if md.strategy(args.strategy).needs_budget else None
     calibration = (data.x, data.y)
     options = {"seed": args.seed, "calibration": calibration, "ranking": args.ranking}
-    medyate = md.MeDyate(budget, args.strategy, **options)
-    medyate.set_model(model)
     samples = data.x[:200] if args.int8 or args.frozen == "int8" else None
+    layers = _layers(args, firmware, samples) if budget else None
+    medyate = md.MeDyate(budget, args.strategy, layers=layers, **options)
+    medyate.set_model(model)
     limit = args.arena_limit or None
     bundle = md.export(model, args.out, medyate, limit, samples, firmware, frozen=args.frozen)
     save_names(bundle.folder / KERAS_FILE, firmware.class_names if firmware else data.names)
     out.say(bundle)
     out.say(f"Where everything lies in the arena: {save_memory_map(bundle)}", style="bold")
+
+
+def _layers(args, firmware, samples):
+    """The layers to draw from: those that fit, if there is anything to fit."""
+    from tf_medyate.select.strategies import strategy
+
+    if strategy(args.strategy).takes_scheme:
+        return None
+    board = firmware.board if firmware and firmware.board else ""
+    copy = firmware is None or firmware.factory_copy
+    options = {"frozen": args.frozen, "representative_data": samples, "factory_copy": copy}
+    return common.layers_that_fit(args, board, **options)
 
 
 def save_memory_map(bundle):

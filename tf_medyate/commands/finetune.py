@@ -27,6 +27,7 @@ def add(commands):
     common.data_flags(parser)
     common.training_flags(parser)
     parser.add_argument("--strategy", default="medyate", help="how to choose channels, see below")
+    common.fitting_flags(parser)
     parser.add_argument("--out", default="tuned.keras", help="the fine-tuned model")
     parser.add_argument("--report", default="report.html", help="report: .html, .json or .txt")
 
@@ -38,9 +39,11 @@ def run(args):
     _check_outputs(args)
     base, data, loss = common.load(args)
     before = score(base, data.x_val, data.y_val, data.kind)
+    layers = common.layers_that_fit(args, args.board)
     with held_back("nothing was written") as stop:
         name = args.strategy
-        model, medyate, after = train(base, data, loss, args, name, name, stop=stop)
+        options = {"stop": stop, "layers": layers}
+        model, medyate, after = train(base, data, loss, args, name, name, **options)
     report = medyate.report()
     files.save_keras(strip(model), args.out)
     names = save_names(args.out, data.names)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pathlib
+import tempfile
 
 from tf_medyate import files
 from tf_medyate.commands import common
@@ -15,6 +16,7 @@ _PICTURES_BYTES = 1 << 20
 _EXAMPLES = (
     "rank --model base.keras --data data.npz",
     "rank --model base.keras --data data.npz --ranking rgn --top_k 8 --diagnose pictures",
+    "rank --model base.keras --data data.npz --budget 64KiB --board nano33ble",
     "rank --model base.keras --data other.npz --epochs 5 --save ranking.json",
 )
 
@@ -34,6 +36,7 @@ def add(commands):
         "number; auto: alpha with a --budget, else 0.97",
     )
     parser.add_argument("--budget", default="", help='for alpha: "64KiB", "27946 elements"')
+    common.fitting_flags(parser)
     parser.add_argument("--batch_size", type=common.count, default=8, help="samples in a batch")
     parser.add_argument("--batches", type=common.count, default=16, help="batches to measure")
     parser.add_argument(
@@ -73,8 +76,16 @@ def run(args):
     if args.save:
         task = f"{pathlib.Path(args.data).name}, {args.epochs} epochs"
         md.save_ranking(args.save, specs, gradients, task)
-    budget = args.budget or None
-    out.say(md.rank_layers(specs, gradients, args.ranking, top_k, budget=budget))
+    layers = common.layers_that_fit(args, args.board)
+    if layers:
+        medyate = _fitting(
+            args, model, gradients, layers, md.strategy(ranking=args.ranking, top_k=top_k)
+        )
+        out.say(medyate.frontier)
+        out.say(medyate.ranking)
+    else:
+        budget = args.budget or None
+        out.say(md.rank_layers(specs, gradients, args.ranking, top_k, budget=budget))
     out.say("* = kept: channels are drawn from these layers.")
     if args.diagnose:
         _diagnose(args, base, data, loss)
@@ -102,6 +113,19 @@ def _measure(args, model, data):
     out.say(f"Measuring {len(md.layer_specs(model))} layers on {how} ...")
     arrays, rate = (data.x, data.y, size), args.learning_rate
     return md.measure_gradients(model, arrays, args.batches, steps=steps, learning_rate=rate)
+
+
+def _fitting(args, model, gradients, layers, strategy):
+    """A callback that has chosen among the layers that fit."""
+    import tf_medyate as md
+
+    with tempfile.TemporaryDirectory() as folder:
+        measured = pathlib.Path(folder) / "ranking.json"
+        md.save_ranking(measured, md.layer_specs(model), gradients)
+        options = {"layers": layers, "ranking": measured, "verbose": 0}
+        medyate = md.MeDyate(args.budget or None, strategy, **options)
+        medyate.set_model(model)
+    return medyate
 
 
 def _diagnose(args, base, data, loss):

@@ -26,6 +26,7 @@ def train(
     text: str,
     calibration: Any = None,
     stop: Stop | None = None,
+    layers: Any = None,
 ):
     """Fine-tunes a copy of a model.
 
@@ -38,6 +39,7 @@ def train(
         text: Stands before the progress bar.
         calibration: As for `MeDyate`.
         stop: Ends training once it is asked for.
+        layers: As for `MeDyate`.
 
     Returns:
         The prepared model, the callback, and the score on the validation data: those of the last
@@ -61,6 +63,7 @@ def train(
         "seed": args.seed,
         "calibration": calibration,
         "ranking": getattr(args, "ranking", None),
+        "layers": layers,
     }
     medyate = md.MeDyate(budget, name, verbose=0, **options)
     rates = keras.callbacks.LearningRateScheduler(

@@ -43,6 +43,7 @@ from tf_medyate.exporter.memory.planner import MemoryPlan
 from tf_medyate.exporter.ops import schema as op_schema
 from tf_medyate.exporter.write.inference import write_inference
 from tf_medyate.exporter.write.tflite import to_tflite
+from tf_medyate.frontier import Frontier
 from tf_medyate.names import check_name
 from tf_medyate.prepared.folding import require_prepared, strip
 from tf_medyate.prepared.model import PreparedModel
@@ -62,12 +63,14 @@ class Bundle:
         manifest: What plan.json says.
         arena: What train.tflite needs of memory, predicted.
         firmware: What a board needs without TFLM; None unless it was asked for.
+        frontier: What fits the device that the layers were chosen for; None if for none.
     """
 
     folder: pathlib.Path
     manifest: Manifest
     arena: ArenaPrediction
     firmware: Firmware | None = None
+    frontier: Frontier | None = None
 
     def __repr__(self) -> str:
         arena = format_bytes(self.arena.total_bytes)
@@ -94,6 +97,7 @@ class Bundle:
                 f"  of it the pool {format_bytes(memory.pool_bytes)}{_left(memory, budget)}",
                 f"  peak at {memory.peak_op}",
                 *([str(self.firmware)] if self.firmware else []),
+                *([str(self.frontier)] if self.frontier else []),
             ]
         )
 
@@ -168,7 +172,8 @@ def export(
         manifest = _manifest(model, training, memory, arena, entries)
         write_manifest(manifest, draft / PLAN_FILE)
         written = planned.firmware.write(manifest, draft) if planned.firmware else None
-    return Bundle(folder, manifest, arena, written)
+    frontier = medyate.frontier if isinstance(medyate, MeDyate) else None
+    return Bundle(folder, manifest, arena, written, frontier)
 
 
 def _is_ours(place: pathlib.PurePath) -> bool:

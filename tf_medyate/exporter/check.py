@@ -142,15 +142,22 @@ def plan_export(
         is_ranked: As `ExportPlan`.
         ranges: As `lower_training`.
     """
-    training, memory, arena = _fit_arena(model, recipe, arena_limit, ranges)
+    limit = limit_bytes("arena_limit", arena_limit)
+    training, memory, arena = lowered(model, recipe, limit, ranges)
+    if arena.needed_bytes > limit:
+        raise _too_large(memory, arena, int(limit))
     shape = [int(side) for side in model.inputs[0].shape[1:]]
     planned = plan_firmware(training, memory, shape, folder, firmware) if firmware else None
     return ExportPlan(training, memory, arena, planned, is_ranked)
 
 
-def _fit_arena(model: PreparedModel, recipe: TrainingRecipe, arena_limit, ranges):
-    """Lowers and plans; with less scratch memory where the limit asks for it."""
-    limit = math.inf if arena_limit is None else _limit_bytes(arena_limit)
+def lowered(
+    model: PreparedModel,
+    recipe: TrainingRecipe,
+    limit: float = math.inf,
+    ranges: Mapping[str, Quantization] | None = None,
+) -> tuple[TrainingGraph, MemoryPlan, ArenaPrediction]:
+    """Lowers and plans; with less scratch memory where the arena's limit, in bytes, asks for it."""
     training = lower_training(model, recipe, _FAST_SCRATCH_CHANNELS, ranges=ranges)
     memory = plan_memory(training.graph, training.in_place)
     arena = predict_arena(training.graph, memory)
@@ -158,15 +165,20 @@ def _fit_arena(model: PreparedModel, recipe: TrainingRecipe, arena_limit, ranges
         training = lower_training(model, recipe, scratch_channels=1, ranges=ranges)
         memory = plan_memory(training.graph, training.in_place)
         arena = predict_arena(training.graph, memory)
-    if arena.needed_bytes > limit:
-        raise _too_large(memory, arena, int(limit))
     return training, memory, arena
 
 
-def _limit_bytes(arena_limit: int | str | MemoryBudget) -> int:
-    limit = MemoryBudget.parse(arena_limit)
+def limit_bytes(argument: str, given: int | str | MemoryBudget | None) -> float:
+    """A limit in bytes, infinite for None.
+
+    Raises:
+        OptionError, BudgetError: It is not in bytes, or cannot be read.
+    """
+    if given is None:
+        return math.inf
+    limit = MemoryBudget.parse(given)
     if limit.unit != BYTES:
-        raise OptionError("arena_limit", "bytes", str(limit), 'Write, for example, "128KiB".')
+        raise OptionError(argument, "bytes", str(limit), 'Write, for example, "128KiB".')
     return limit.amount
 
 

@@ -58,6 +58,18 @@ _PAGE = """{% extends "base" %}
 {% endfor %}
 </tbody>
 </table></div>
+{% if frontier %}
+<h2>What fits the device</h2>
+<p>{{ frontier.title }}</p>
+<div class="scroll" tabindex="0" role="region" aria-label="What fits the device"><table>
+<thead><tr>{% for cell in frontier_header %}<th scope="col">{{ cell }}</th>{% endfor %}</tr></thead>
+<tbody>
+{% for row in frontier_rows %}
+<tr>{% for cell in row %}<td{{ ' class=text' if loop.last }}>{{ cell }}</td>{% endfor %}</tr>
+{% endfor %}
+</tbody>
+</table></div>
+{% endif %}
 {% endblock %}
 """
 _FOOTER = (
@@ -70,6 +82,7 @@ _FOOTER = (
 def render(report: TrainingRecord) -> str:
     """Renders the page; every string that comes from the report is escaped."""
     header, rows = _epochs(report)
+    fitting = report.frontier.rows() if report.frontier else ((), [])
     return base_page.render(
         _PAGE,
         title=f"tf_medyate: {report.strategy} in {report.budget.format(report.budget.amount)}",
@@ -85,6 +98,9 @@ def render(report: TrainingRecord) -> str:
         epochs=rows,
         layers=_layers(report),
         unit=report.budget.unit,
+        frontier=report.frontier,
+        frontier_header=fitting[0],
+        frontier_rows=fitting[1],
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from tf_medyate.cost import CostModel
 from tf_medyate.errors import OptionError, PlanError
+from tf_medyate.frontier import Frontier
 from tf_medyate.spec import LayerRanking, LayerSpec, MemoryBudget, UpdatePlan
 
 
@@ -52,6 +53,7 @@ class TrainingRecord:
             chance.
         frozen: Names of the layers whose weights are frozen because no channels can be drawn from
             them.
+        frontier: What fits the device that the layers were chosen for; None if for none.
 
     Raises:
         OptionError: The cost model and the budget differ in their unit.
@@ -67,6 +69,7 @@ class TrainingRecord:
     candidates: tuple[str, ...] = ()
     drawn_by: str = ""
     frozen: tuple[str, ...] = ()
+    frontier: Frontier | None = None
 
     def __post_init__(self):
         if self.cost.unit != self.budget.unit:

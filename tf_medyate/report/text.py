@@ -17,6 +17,8 @@ _NAME_WIDTH = 30
 def render(report: TrainingRecord) -> str:
     """Renders the whole report; lines end without blanks, the text without a newline."""
     blocks = [_heading(report), _facts(report), _layer_table(report)]
+    if report.frontier:
+        blocks.append(str(report.frontier))
     if report.epochs:
         blocks.append(_epoch_table(report))
     blocks.append(closing(report))

@@ -12,6 +12,7 @@ Example:
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +23,7 @@ import numpy as np
 
 from tf_medyate.cost import CostModel
 from tf_medyate.errors import BudgetTooSmallError, OptionError
+from tf_medyate.frontier import Frontier
 from tf_medyate.kernel_order import channel_first
 from tf_medyate.prepared.data import Batch, check_batch, take_batches, weighted
 from tf_medyate.prepared.folding import layer_specs
@@ -30,6 +32,7 @@ from tf_medyate.prepared.model import PreparedModel
 from tf_medyate.prepared.slots import optimizer_costs, probe_size
 from tf_medyate.prepared.tensors import read
 from tf_medyate.prepared.update import full_plan, pool_elements
+from tf_medyate.select.fitting import DeviceLimits, Search, Terms, Trial
 from tf_medyate.select.gradients import ChannelGradients, GradientProbe, LayerGradient
 from tf_medyate.select.published import PUBLISHED, Scheme, published_net, scheme_plan
 from tf_medyate.select.ranking import rank_layers
@@ -41,7 +44,16 @@ from tf_medyate.select.sampling import (
     sample_channels,
     strengths,
 )
-from tf_medyate.select.strategies import AUTO, OBSERVED, ORACLE, VELOCITY, WHOLE_NET, Strategy
+from tf_medyate.select.strategies import (
+    ALPHA,
+    AUTO,
+    FIXED,
+    OBSERVED,
+    ORACLE,
+    VELOCITY,
+    WHOLE_NET,
+    Strategy,
+)
 from tf_medyate.select.velocity import SAMPLES, VelocityProbe
 from tf_medyate.spec import BYTES, ELEMENTS, LayerRanking, LayerSpec, MemoryBudget, UpdatePlan
 
@@ -56,7 +68,7 @@ class Planner:
         strategy: What to choose by.
         budget: The bound; None only for the strategies "head" and "full".
         seed: Seed of the sampler.
-        layers: Names of the layers to draw from, instead of the ranking's.
+        layers: Names of the layers to draw from, instead of the ranking's; or what these must fit.
         device_batch: Samples whose activations the device stores at once.
         ranking: A ranking file, see `ranking_file`; None measures what the strategy needs.
 
@@ -65,6 +77,7 @@ class Planner:
         seed: Seed of the sampler.
         specs, cost, ranking, kept, budget: What plans are made from; set by `survey`.
         units: `specs` by what is drawn: input channels, or output neurons in their place.
+        frontier: What would fit the device; None if `layers` are no limits.
     """
 
     def __init__(
@@ -72,14 +85,20 @@ class Planner:
         strategy: Strategy,
         budget: MemoryBudget | None,
         seed: int = 0,
-        layers: Sequence[str] | None = None,
+        layers: Sequence[str] | DeviceLimits | None = None,
         device_batch: int = 1,
         ranking: str | os.PathLike[str] | None = None,
     ):
         self._asked_strategy, self.strategy = strategy, strategy
         self._asked = budget
         self.seed = seed
-        self._layers = None if layers is None else tuple(layers)
+        self._layers: tuple[str, ...] | None = None
+        self._limits: DeviceLimits | None = None
+        if isinstance(layers, DeviceLimits):
+            self._limits = layers
+        elif layers is not None:
+            self._layers = tuple(layers)
+        self.frontier: Frontier | None = None
         self._device_batch = device_batch
         self._ranking_file = ranking
         self._probe: Callable[[], Importance] | None = None
@@ -124,9 +143,13 @@ class Planner:
         self.cost = CostModel(
             unit, slots, accumulate, self._device_batch, train_bias=self.strategy.train_bias
         )
+        planned = None if self._limits is None else self._begin_fitting(model, self._limits)
         gradients = self._measure(model, batches, loss, progress)
         self._scheme = self._published_scheme() if self.strategy.takes_scheme else None
-        self.ranking = self._rank(self._known(gradients))
+        known = self._known(gradients)
+        self.ranking = self._rank(known, self.specs)
+        if self._limits and planned:
+            self.frontier = self._fit(self._limits, known, *planned)
         self.kept = self._keep()
         self._check_trainable()
         everything = self.cost.full(spec for spec in self.specs if spec.trainable)
@@ -194,20 +217,61 @@ class Planner:
             return load_ranking(self._ranking_file, self.specs)
         return None if gradients is None else gradients.layers()
 
-    def _rank(self, gradients: Mapping[str, LayerGradient] | None) -> LayerRanking:
+    def _begin_fitting(
+        self, model: PreparedModel, limits: DeviceLimits
+    ) -> tuple[Callable[[tuple[str, ...]], Trial], int]:
+        """Refuses what could not be planned, before anything is measured."""
+        s = self.strategy
+        if not s.needs_budget or s.draws_neurons or s.takes_scheme:
+            expected = "a strategy that draws input channels, whose layers can be chosen"
+            remedy = "Leave the limits out, and see what md.check_export says."
+            raise OptionError("strategy", expected, repr(s.name), remedy)
+        return limits.attempts(model, Terms(self.specs, self.cost, self._asked, s, self.seed))
+
+    def _fit(
+        self,
+        limits: DeviceLimits,
+        known: Mapping[str, LayerGradient] | None,
+        attempt: Callable[[tuple[str, ...]], Trial],
+        weight_bytes: int,
+    ) -> Frontier:
+        """Keeps the best layers that fit the limits."""
+        s, whole = self.strategy, self.ranking
+        top_k = len(whole.kept) if s.top_k == FIXED else s.top_k
+        head = self.cost.fixed(self.specs, ())
+        memory = sum(v.channels * self.cost.channel(v) for v in self.specs if v.name in whole.kept)
+        if s.top_k == ALPHA and s.ranking != WHOLE_NET and self._asked:
+            memory = (self._asked.amount - head) / s.alpha
+        rank = functools.partial(self._rank, known, top_k=top_k)
+        points = Search(self.specs, rank, self.cost, memory, attempt, weight_bytes).points()
+        fitting = [(p.score, n) for n, p in enumerate(points) if p.fits]
+        frontier = Frontier(limits.words(), points, max(fitting)[1] if fitting else -1)
+        if frontier.best is None:
+            raise limits.refusal(frontier, attempt(()))
+        kept = tuple(name for name in whole.order if name in frontier.best.kept)
+        reason = whole.reason if kept == whole.kept else frontier.title
+        self.ranking = dataclasses.replace(whole, kept=kept, reason=reason)
+        return frontier
+
+    def _rank(
+        self,
+        gradients: Mapping[str, LayerGradient] | None,
+        specs: Sequence[LayerSpec],
+        top_k: float | int | str | None = None,
+    ) -> LayerRanking:
         s = self.strategy
         unranked = gradients is None and s.ranking != "last_k"
         if s.ranking == WHOLE_NET or unranked or not s.needs_budget:
-            whole = rank_layers(self.specs, None, "last_k", 1.0)
+            whole = rank_layers(specs, None, "last_k", 1.0)
             reason = "named in layers=" if self._layers is not None else "the whole net"
             if self._scheme is None:
                 return dataclasses.replace(whole, method=WHOLE_NET, reason=reason)
-            counts = self._scheme.channels(self.specs)
+            counts = self._scheme.channels(specs)
             kept = tuple(name for name in whole.order if name in counts)
             reason = f"Sparse Update's scheme of {self._scheme.elements:,} elements"
             return dataclasses.replace(whole, method=WHOLE_NET, kept=kept, reason=reason)
         options = {"budget": self._asked, "alpha": s.alpha}
-        return rank_layers(self.specs, gradients, s.ranking, s.top_k, self.cost, **options)
+        return rank_layers(specs, gradients, s.ranking, top_k or s.top_k, self.cost, **options)
 
     def _keep(self) -> tuple[str, ...]:
         if not self.strategy.needs_budget:

@@ -201,7 +201,7 @@ def plan_firmware(
     if board is None:
         return FirmwarePlan(options, sources, None, None, None, key)
     model = sources.model
-    fit = _fit(board, model)
+    fit = fit_of(board, model)
     life = flash_life(board, model.weight_pages, options.commits_per_day, model.importance_floats)
     cycles = step_cycles(training.graph)
     time = estimate(board, cycles, options.samples_per_epoch, life.commit_s)
@@ -214,7 +214,12 @@ def _sensor(options: FirmwareOptions, shape: Sequence[int]) -> arduino_export.Se
     )
 
 
-def _fit(board: Board, cpp: CppModel) -> BoardFit:
+def fit_of(board: Board, cpp: CppModel) -> BoardFit:
+    """What a model takes of a board.
+
+    Raises:
+        BoardError: It does not fit.
+    """
     weights = cpp.weight_pages * FLASH_PAGE_BYTES
     return check_fit(
         board,

@@ -25,6 +25,9 @@ STACK_BYTES = 4 * KIB
 """Reckoned with for our deepest call; the firmware in the emulator measures its own by painting."""
 
 
+_CHOOSE = "Layers are chosen so that they fit by MeDyate(layers=md.LayersThatFit(board=...))."
+
+
 class BoardError(MedyateError, ValueError):
     """A model that does not fit the board.
 
@@ -149,11 +152,12 @@ def _does_not_fit(fit: BoardFit, excess: list[tuple[str, int, int]]) -> BoardErr
     needed = ", ".join(f"{size:,} bytes of {name}" for name, size, _ in excess)
     there = ", ".join(f"{room:,} of {name}" for name, _, room in excess)
     remedies = {
-        "RAM": "Take a smaller input, model or budget: the arena is what you can change.",
-        "flash": "Take a smaller model, or leave out the factory copy.",
+        "RAM": "Take a smaller input, model or budget: the arena is what you can change. "
+        + _CHOOSE,
+        "flash": "Take a smaller model, or leave out the factory copy. " + _CHOOSE,
         "stack": "Run training in a thread with a larger stack.",
     }
-    remedy = " ".join(remedies[name] for name, _, _ in excess)
+    remedy = " ".join(remedies[name] for name, _, _ in excess).replace(f"{_CHOOSE} ", "", 1)
     return BoardError(
         f"model for the {fit.board.title}", f"at most {there}", needed, f"{remedy}\n{fit}", fit
     )

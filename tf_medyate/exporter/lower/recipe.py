@@ -23,7 +23,8 @@ from tf_medyate.exporter.ops.schema import ImportanceRule
 from tf_medyate.prepared.folding import layer_specs
 from tf_medyate.prepared.layers import masked_layers
 from tf_medyate.prepared.model import PreparedModel
-from tf_medyate.select.strategies import PRESETS, Strategy
+from tf_medyate.select.fitting import Terms
+from tf_medyate.select.strategies import AUTO, PRESETS, Strategy
 from tf_medyate.spec import RUNNING, WEIGHTS, LayerSpec, MemoryBudget, UpdatePlan
 
 
@@ -67,6 +68,12 @@ class TrainingRecipe:
         """Kept layers in execution order, then those that are trained in full."""
         kept = [spec for spec in self.specs if spec.name in self.kept]
         return (*kept, *(spec for spec in self.specs if spec.name in self.whole))
+
+    def keeping(self, names: Sequence[str]) -> TrainingRecipe:
+        """The same with channels drawn from other layers, all of them seen before."""
+        prior = {s.name: np.ones(s.channels, np.float32) for s in self.specs if s.name in names}
+        kept = tuple(prior)
+        return dataclasses.replace(self, kept=kept, prior=prior)
 
     @property
     def weight_copies(self) -> int:
@@ -149,6 +156,35 @@ def _recipe_of_plan(model: PreparedModel, plan: UpdatePlan) -> TrainingRecipe:
     )
 
 
+def recipe_of_terms(model: PreparedModel, terms: Terms) -> TrainingRecipe:
+    """What is going to be exported, before it is known which layers are kept: none so far.
+
+    Raises:
+        OptionError: As `recipe_of`.
+    """
+    strategy = terms.strategy
+    if strategy.sharpness == AUTO:  # found by calibration, of no matter to any size
+        strategy = dataclasses.replace(strategy, sharpness=1)
+    _check_device(strategy, terms.cost.device_batch, terms.budget)
+    loss, optimizer = loss_of(model), sgd_of(model)
+    heads = terms.cost.fixed(terms.specs, ())
+    return TrainingRecipe(
+        specs=terms.specs,
+        kept=(),
+        whole=_whole(terms.specs, strategy.trains_all),
+        cost=terms.cost,
+        budget=terms.budget or MemoryBudget(heads, terms.cost.unit),
+        strategy=strategy,
+        seed=terms.seed,
+        first_draw=0,
+        prior={},
+        loss=loss.kind,
+        from_logits=loss.from_logits,
+        optimizer=optimizer,
+        importance_rule=_importance_rule(strategy),
+    )
+
+
 def _importance_rule(strategy: Strategy) -> ImportanceRule:
     """A device has no rule for "last": such strategies are refused before."""
     running = strategy.refresh == RUNNING
@@ -195,7 +231,11 @@ def _check_plan(medyate: Any):
             type(medyate).__name__,
             "Pass the callback that fit ran with, or what sample_channels drew.",
         )
-    strategy = medyate.strategy
+    _check_device(medyate.strategy, medyate.device_batch, medyate.asked_budget)
+
+
+def _check_device(strategy: Strategy, device_batch: int, budget: MemoryBudget | None):
+    """Checks that a device can do so."""
     if not strategy.runs_on_device:
         raise OptionError(
             "medyate",
@@ -203,18 +243,18 @@ def _check_plan(medyate: Any):
             f"{strategy.name!r}: importance={strategy.importance!r}, refresh={strategy.refresh!r}",
             "It needs full gradients or stored activations, or the last norm; choose another.",
         )
-    if medyate.device_batch != 1:
+    if device_batch != 1:
         raise OptionError(
             "medyate",
             "device_batch=1: the exported step takes one sample at a time",
-            str(medyate.device_batch),
+            str(device_batch),
             "Leave device_batch out; accumulate gradients in the optimizer instead.",
         )
-    if medyate.asked_budget is not None and medyate.asked_budget.unit == WEIGHTS:
+    if budget is not None and budget.unit == WEIGHTS:
         raise OptionError(
             "medyate",
             "a budget in bytes or elements: a pool holds activations, too",
-            str(medyate.asked_budget),
+            str(budget),
             'Fine-tune with, for example, budget="64KiB".',
         )
 

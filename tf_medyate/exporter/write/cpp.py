@@ -149,6 +149,7 @@ def cpp_sources(
     """
     check_classes(training, device)
     places = _place(training, memory_plan)
+    sizes = _model(training, places, pathlib.Path(folder), device.factory_copy)
     weights = weights_text(training, places, device.factory_copy)
     source = model_text(training, places, 0, device)
     digest = hashlib.sha256((weights + source).encode()).digest()
@@ -158,19 +159,29 @@ def cpp_sources(
         MODEL_FILE: model_text(training, places, model_hash, device),
         WEIGHTS_FILE: weights,
     }
-    model = CppModel(
-        pathlib.Path(folder),
+    return CppSources(texts, dataclasses.replace(sizes, model_hash=model_hash))
+
+
+def cpp_sizes(training: TrainingGraph, memory_plan: MemoryPlan, factory_copy: bool) -> CppModel:
+    """What `cpp_sources` would come to, without the sources; its `model_hash` is 0."""
+    return _model(training, _place(training, memory_plan), pathlib.Path(), factory_copy)
+
+
+def _model(
+    training: TrainingGraph, places: Places, folder: pathlib.Path, factory_copy: bool
+) -> CppModel:
+    return CppModel(
+        folder,
         places.planned_bytes,
         places.variable_bytes,
         len(training.graph.tensors),
         places.weights,
         places.region,
-        device.factory_copy,
+        factory_copy,
         sum(align(training.graph.tensor(name).size_bytes) for name in places.constants),
         importance_floats(training.graph),
-        model_hash,
+        model_hash=0,
     )
-    return CppSources(texts, model)
 
 
 def _place(training: TrainingGraph, plan: MemoryPlan) -> Places:

@@ -217,10 +217,6 @@ def test_two_heads_make_one_vector_of_classes(tmp_path):
         ([keras.Input((2, 1)), L.Conv1D(2, 300, padding="same"), L.Flatten()], "kernel_size.*255"),
         ([keras.Input((70_000, 1)), L.Conv1D(2, 3), L.GlobalMaxPooling1D()], "input_size.*65,535"),
         ([keras.Input((4,)), L.Dense(66_000)], "65,535"),
-        (
-            [keras.Input((4, 4, 2)), L.Rescaling(np.ones((4, 1, 1))), L.Conv2D(2, 4), L.Flatten()],
-            r"a number, or one a channel.*\(4, 1, 1\)",
-        ),
     ],
 )
 def test_sides_beyond_what_a_device_counts_to_are_refused(layers, message):

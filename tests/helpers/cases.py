@@ -93,10 +93,13 @@ class Case:
 
 
 def make_case(net, samples=50, budget="4KiB", optimizer=None, loss=None, seed=0, **options):
-    """A prepared model with a callback attached, and samples of its shape."""
+    """A prepared model with a callback attached, and samples of its shape.
+
+    The net is a name in NETS, or a function that builds one whose outputs are logits.
+    """
     keras.utils.set_random_seed(seed)
-    model = md.prepare(NETS[net]())
-    from_logits = net == "separable"
+    model = md.prepare(NETS.get(net, net)())
+    from_logits = net == "separable" or callable(net)
     loss = loss or keras.losses.SparseCategoricalCrossentropy(from_logits=from_logits)
     model.compile(optimizer or keras.optimizers.SGD(0.05), loss)
     rng = np.random.default_rng(seed)
@@ -104,9 +107,9 @@ def make_case(net, samples=50, budget="4KiB", optimizer=None, loss=None, seed=0,
     y = rng.integers(0, CLASSES, samples)
     if isinstance(loss, keras.losses.MeanSquaredError):
         y = np.eye(CLASSES, dtype=np.float32)[y]
-        x += y[:, :1, None, None]
+        x += y[:, :1].reshape(-1, *[1] * (x.ndim - 1))
         return _attached(model, x, y, budget, seed, options)
-    x += y[:, None, None, None] * 0.3  # something to learn
+    x += y.reshape(-1, *[1] * (x.ndim - 1)) * 0.3  # something to learn
     return _attached(model, x, y, budget, seed, options)
 
 

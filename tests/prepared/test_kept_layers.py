@@ -1,5 +1,7 @@
 """Layers that cannot be masked stay as they are, frozen, wherever Keras can differentiate."""
 
+import inspect
+
 import keras
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from random_models import randomise_norms
 
 import tf_medyate as md
 from tf_medyate.errors import UnsupportedLayerError
+from tf_medyate.exporter.lower import weightless
 
 L = keras.layers
 RNG = np.random.default_rng(0)
@@ -133,6 +136,9 @@ def test_they_keep_the_outputs_and_never_change(build, tmp_path):
         loaded = keras.models.load_model(tmp_path / "model.keras")
         same_answers(loaded, model, x)
         assert len(loaded.trainable_variables) == len(model.trainable_variables)
+    if build is images:
+        assert "can be exported" in str(md.check_export(model, medyate))
+        return
     with pytest.raises(UnsupportedLayerError, match=r"Replace it by|Give the layer"):
         md.check_export(model, medyate)
 
@@ -171,7 +177,7 @@ def test_a_norm_of_any_rank_becomes_a_scale_and_shift(shape):
         np.testing.assert_allclose(either(x), base(x), rtol=1e-5, atol=1e-5)
 
 
-def test_what_is_off_on_the_device_is_left_out_and_told():
+def test_what_is_off_on_the_device_is_left_out_and_told(tmp_path):
     base = keras.Sequential(
         [
             keras.Input((6, 6, 2)),
@@ -180,7 +186,10 @@ def test_what_is_off_on_the_device_is_left_out_and_told():
             L.SpatialDropout2D(0.5, name="spatial"),
             L.Flatten(),
             L.Identity(),
+            L.ActivityRegularization(l2=0.1, name="penalty"),
+            L.ReLU(activity_regularizer="l1", name="regular"),
             L.Dropout(0.5, name="drop"),
+            L.Dropout(0.0, name="nothing"),
             L.Dense(3),
         ]
     )
@@ -190,5 +199,20 @@ def test_what_is_off_on_the_device_is_left_out_and_told():
     medyate = md.MeDyate(budget="4KiB")
     model.fit(*batch_of(base), callbacks=[medyate], verbose=0)
     plan = md.check_export(model, medyate)
-    assert str(plan).endswith("trains without: flip, spatial, drop")
+    names = "flip, spatial, penalty, regular, drop"
+    assert str(plan).endswith(f"trains without: {names}")
+    with pytest.warns(UserWarning, match=f"trains without: {names}$"):
+        md.export(model, tmp_path, medyate)
     assert len([op for op in plan.training.graph.ops if op.kind == "MEDYATE_CONV_2D"]) == 1
+
+
+@pytest.mark.parametrize("kind", weightless.OFF, ids=lambda kind: kind.__name__)
+def test_what_is_left_out_does_nothing_at_inference(kind):
+    options = {L.RandomPosterization: {"factor": 3}}
+    needs = {"rate": 0.5, "stddev": 0.5, "factor": 0.5, "height_factor": 0.5, "width_factor": 0.5}
+    named = inspect.signature(kind).parameters.values()
+    needed = {p.name: needs[p.name] for p in named if p.default is p.empty and p.name in needs}
+    layer = kind(**{**needed, **options.get(kind, {})})
+    shape = {L.SpatialDropout1D: (2, 6, 3), L.SpatialDropout3D: (2, 6, 6, 2, 3)}
+    x = RNG.uniform(size=shape.get(kind, (2, 6, 6, 3))).astype("f")
+    np.testing.assert_array_equal(keras.Sequential([layer])(x, training=False), x)

@@ -75,7 +75,7 @@ def gradient(function, x, dy):
     with tf.GradientTape() as tape:
         y = function(variable)
     dx = tape.gradient(y, variable, tf.constant(dy.reshape(y.shape), tf.float64))
-    return y.numpy(), dx.numpy()
+    return y.numpy(), tf.convert_to_tensor(dx).numpy()
 
 
 def assert_within(actual, expected, bound):
@@ -357,6 +357,30 @@ def test_pad_and_its_gradient(seed, now):
     np.testing.assert_array_equal(dx, want_dx)
 
 
+@hypothesis.given(seeds, st.sampled_from(TRAINING))
+@hypothesis.settings(max_examples=40)
+def test_strided_copy_and_its_gradient(seed, now):
+    rng = np.random.default_rng(seed)
+    sides, strides = rng.integers(1, 4, 5), rng.integers(0, 7, 5)
+    offset = int(rng.integers(0, 4))
+    places = offset + sum(np.indices(sides) * strides[:, None, None, None, None, None])
+    x = normal(rng, (int(places.max()) + 1 + int(rng.integers(0, 3)),))
+    dy = normal(rng, sides)
+    options = pack_any(
+        op_schema.STRIDED_COPY,
+        sides=tuple(sides),
+        strides=tuple(strides),
+        offset=offset,
+        input_elements=x.size,
+    )
+    want, want_dx = gradient(lambda v: tf.gather(v, places), x, dy)
+    (y,) = call(op_schema.STRIDED_COPY, options, [x], [sides])
+    (dx,) = call(op_schema.STRIDED_COPY_GRADIENT, options, [dy, command(now)], [x.shape])
+    np.testing.assert_array_equal(y, want)
+    size = gradient(lambda v: tf.gather(v, places), x, np.abs(dy))[1]
+    assert_within(dx, want_dx, dy.size * ROUNDING * size)  # as many terms as there are copies
+
+
 # Losses
 
 
@@ -467,6 +491,7 @@ POOLED = {
 CHOSEN = POOLED | {"keeps_choices": 1}
 PART = {"blocks": 2, "block": 3, "total": 7}
 PADDED = {"channels": 2, "input_size": (3, 4), "before": (1, 0), "after": (0, 2)}
+COPIED = {"sides": (1, 2, 3, 1, 2), "strides": (0, 0, 2, 0, 1), "offset": 1, "input_elements": 8}
 GOOD = {
     good.op: good
     for good in (
@@ -482,6 +507,8 @@ GOOD = {
         Good(op_schema.CONCATENATION_GRADIENT, PART | {"offset": 4}, [[14], NOW], [[6]]),
         Good(op_schema.PAD, PADDED, [[24]], [[48]]),
         Good(op_schema.PAD_GRADIENT, PADDED, [[48], NOW], [[24]]),
+        Good(op_schema.STRIDED_COPY, COPIED, [[8]], [[12]]),
+        Good(op_schema.STRIDED_COPY_GRADIENT, COPIED, [[12], NOW], [[8]]),
         Good(
             op_schema.SOFTMAX_CROSS_ENTROPY,
             {},
@@ -583,6 +610,15 @@ WRONG_PAD = [
     ({"before": (65535, 65535)}, "elements of the output: expected 1 to 2147483647"),
     ({"before": (1, 1)}, ": expected"),
 ]
+WRONG_COPY = [
+    ({"sides": (1, 2, 0, 1, 2)}, "sides: expected 1 to 2147483647, received 0"),
+    ({"strides": (0, 0, -2, 0, 1)}, "strides: expected 0 to 2147483647, received -2"),
+    ({"offset": 8}, "offset: expected 0 to 7, received 8"),
+    ({"offset": 3}, "last element copied: expected 0 to 7, received 8"),
+    ({"input_elements": 0}, "input_elements: expected 1 to 2147483647, received 0"),
+    ({"sides": (65536, 65536, 1, 1, 2)}, "elements of the output: expected 1 to 2147483647"),
+    ({"sides": (1, 1, 3, 1, 2)}, ": expected"),
+]
 HUGE_WINDOW = {"window": (4097, 4097), "padding": (4096, 4096)}
 WRONG = {
     op_schema.ACTIVATION: [
@@ -620,6 +656,8 @@ WRONG = {
     ],
     op_schema.PAD: WRONG_PAD,
     op_schema.PAD_GRADIENT: WRONG_PAD,
+    op_schema.STRIDED_COPY: WRONG_COPY,
+    op_schema.STRIDED_COPY_GRADIENT: WRONG_COPY,
     op_schema.SOFTMAX_CROSS_ENTROPY: [
         ({"gradient_scale": float("inf")}, "expected a finite gradient_scale")
     ],

@@ -142,7 +142,8 @@ def export(
         plan: Deprecated: `medyate` as it was called before.
 
     Returns:
-        What was written.
+        What was written. A warning names the layers that are on in Keras's training and off on
+        the device: dropout, noise, augmentation, activity regularization.
 
     Raises:
         NotPreparedError, PlanError: Model and callback, or plan, do not belong together.
@@ -162,6 +163,9 @@ def export(
     recipe = recipe_of(model, medyate)
     planned = plan_export(model, recipe, arena_limit, firmware, folder, ranges=ranges)
     training, memory, arena = planned.training, planned.memory, planned.arena
+    if training.left_out:
+        names = ", ".join(training.left_out)
+        warnings.warn(f"Off on the device, which trains without: {names}", stacklevel=2)
     with files.replacing_folder(folder, _is_ours, last=PLAN_FILE) as draft:
         (draft / TRAIN_FILE).write_bytes(to_tflite(training.graph, memory))
         write_inference(model, draft / MODEL_FILE)

@@ -20,9 +20,9 @@ import numpy as np
 import tensorflow as tf
 
 from tf_medyate.errors import FoldingError, NotPreparedError, UnsupportedLayerError
+from tf_medyate.prepared.convert import PENALTIES, masked_layers_of, standalone_norm
 from tf_medyate.prepared.copies import Copies
 from tf_medyate.prepared.graph import ModelGraph, Node, trace
-from tf_medyate.prepared.layers import MaskedConv2D, MaskedDepthwiseConv2D
 from tf_medyate.prepared.legacy import from_tf_keras
 from tf_medyate.prepared.model import PreparedModel
 from tf_medyate.prepared.operators import layers_of
@@ -43,16 +43,6 @@ from tf_medyate.spec import LayerSpec
 _K = keras.layers
 
 _PLAIN = {twin: plain for plain, twin in TWINS.items()}
-
-_PENALTIES = (
-    "kernel_regularizer", "bias_regularizer", "depthwise_regularizer", "pointwise_regularizer",
-    "kernel_constraint", "bias_constraint", "depthwise_constraint", "pointwise_constraint",
-    "gamma_regularizer", "beta_regularizer", "gamma_constraint", "beta_constraint",
-)  # fmt: skip
-
-_DROPPED = (
-    *_PENALTIES, "activity_regularizer", "quantization_config", "lora_rank", "lora_alpha", "groups"
-)  # fmt: skip
 
 # Of the largest output. Folding a hundred layers moves outputs by some 1e-5; what an unknown option
 # of a layer does is of their order.
@@ -116,11 +106,11 @@ def _fold_model(base: keras.Model) -> tuple[PreparedModel, list[str]]:
         if node.name in folds:
             return []
         if node.name in affine:
-            return _standalone_norm(node, affine[node.name], weights)
+            return standalone_norm(node, affine[node.name], weights)
         if node.name not in masked:
             return layers_of(node) or [copies.of(node)]
         norm = next((n for n, target in folds.items() if target == node.name), None)
-        return _convert(node, affine[norm] if norm else None, weights)
+        return masked_layers_of(node, affine[norm] if norm else None, weights)
 
     model: Any = rebuild(base, graph, convert, PreparedModel)
     copies.give_weights()
@@ -150,7 +140,7 @@ def _check_plain(model: Any, path: str = "base"):
 
 
 def _is_penalised(layer) -> bool:
-    return any(getattr(layer, option, None) is not None for option in _PENALTIES)
+    return any(getattr(layer, option, None) is not None for option in PENALTIES)
 
 
 def _probes(base: keras.Model) -> Any:
@@ -301,72 +291,3 @@ def _fold_target(graph: ModelGraph, norm: str, masked: set[str]) -> str | None:
 
 def _is_linear(activation) -> bool:
     return activation is None or known_activation(activation) is keras.activations.linear
-
-
-def _standalone_norm(node: Node, affine, weights: list) -> list:
-    """As a 1x1 depthwise convolution; over a vector or series, reshaped to a map and back."""
-    scale, shift = affine
-    rank, channels = node.layer.input_spec.ndim, scale.size
-    layer = MaskedDepthwiseConv2D(1, name=node.name, trainable=node.layer.trainable)
-    weights.append((layer, scale.reshape(1, 1, -1, 1), shift))
-    if rank == 4:
-        return [layer]
-    shape = (channels,) if rank == 2 else (-1, channels)
-    as_map = _K.Reshape((1, -1, channels), name=f"{node.name}.map")
-    return [
-        as_map,
-        layer,
-        _K.Reshape(shape, name=f"{node.name}.{'vector' if rank == 2 else 'series'}"),
-    ]
-
-
-def _convert(node: Node, affine, weights: list) -> list:
-    """The masked layers of a layer; appends the weights that they are to be given."""
-    layer, kind = node.layer, type(node.layer)
-    if kind is _K.SeparableConv2D:
-        return _split_separable(node, affine, weights)
-    config = layer.get_config() | {"name": node.name}
-    config["activation"] = known_activation(layer.activation) or layer.activation
-    config = {k: v for k, v in config.items() if k not in _DROPPED}
-    config |= {"use_bias": layer.use_bias or affine is not None}
-    masked = TWINS[kind].from_config(config)
-    bias = layer.bias.numpy() if layer.use_bias else None
-    weights.append((masked, *_fold(layer.kernel.numpy(), bias, affine, kind)))
-    return [masked]
-
-
-def _fold(kernel: np.ndarray, bias: np.ndarray | None, affine, kind: type):
-    """Kernel and bias with a following affine map folded in, computed in float64."""
-    if affine is None:
-        return kernel, bias
-    scale, shift = affine
-    by_output = scale.reshape(kernel.shape[-2:]) if kind is _K.DepthwiseConv2D else scale
-    folded_bias = shift if bias is None else bias * scale + shift
-    return (kernel * by_output).astype(np.float32), folded_bias.astype(np.float32)
-
-
-def _split_separable(node: Node, affine, weights: list) -> list:
-    layer = node.layer
-    depthwise = MaskedDepthwiseConv2D(
-        layer.kernel_size,
-        strides=layer.strides,
-        padding=layer.padding,
-        dilation_rate=layer.dilation_rate,
-        depth_multiplier=layer.depth_multiplier,
-        use_bias=False,
-        trainable=layer.trainable,
-        name=f"{node.name}.depthwise",
-    )
-    pointwise = MaskedConv2D(
-        layer.filters,
-        1,
-        use_bias=layer.use_bias or affine is not None,
-        activation=known_activation(layer.activation) or layer.activation,
-        trainable=layer.trainable,
-        name=f"{node.name}.pointwise",
-    )
-    weights.append((depthwise, layer.depthwise_kernel.numpy(), None))
-    bias = layer.bias.numpy() if layer.use_bias else None
-    kernel = layer.pointwise_kernel.numpy()
-    weights.append((pointwise, *_fold(kernel, bias, affine, _K.Conv2D)))
-    return [depthwise, pointwise]

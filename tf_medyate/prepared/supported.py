@@ -34,6 +34,11 @@ TWINS: dict[type, type[ChannelMasked]] = {
     _K.Dense: MaskedDense,
 }
 
+# Layers with two kernels: their two halves are masked.
+SEPARABLE = (_K.SeparableConv1D, _K.SeparableConv2D)
+# Layers over a series that become layers over a map of height 1.
+SERIES = (_K.DepthwiseConv1D, _K.SeparableConv1D)
+
 _A = keras.activations
 
 # Keras's activation, and other functions that compute the very same.
@@ -66,14 +71,14 @@ _FLOAT32 = ("float32", "float32")
 
 
 def is_maskable(graph: ModelGraph, node: Node) -> bool:
-    """A layer that channels can be drawn from: itself, or its two parts if it is separable.
+    """A layer that channels can be drawn from: itself, or the layers that it is split into.
 
     Not if it is called twice, grouped or channels-first: a channel has no row of its own then, or
     several; such a layer stays as it is.
     """
     layer = node.layer
     return (
-        type(layer) in (*TWINS, _K.SeparableConv2D)
+        type(layer) in (*TWINS, *SEPARABLE, *SERIES)
         and graph.calls(layer) == 1
         and node.arguments is None
         and getattr(layer, "groups", 1) == 1

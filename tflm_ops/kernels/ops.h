@@ -41,7 +41,9 @@
   op(PadGradient)                  \
   op(Quantize)                     \
   op(SoftmaxCrossEntropy)          \
-  op(Stash)
+  op(Stash)                        \
+  op(StridedCopy)                  \
+  op(StridedCopyGradient)
 
 namespace medyate {
 
@@ -79,6 +81,8 @@ tflm::Registration RegisterPadGradient();
 tflm::Registration RegisterQuantize();
 tflm::Registration RegisterSoftmaxCrossEntropy();
 tflm::Registration RegisterStash();
+tflm::Registration RegisterStridedCopy();
+tflm::Registration RegisterStridedCopyGradient();
 
 }  // namespace medyate
 

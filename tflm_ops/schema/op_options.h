@@ -34,6 +34,8 @@ constexpr char kConcatenationName[] = "MEDYATE_CONCATENATION";
 constexpr char kConcatenationGradientName[] = "MEDYATE_CONCATENATION_GRADIENT";
 constexpr char kPadName[] = "MEDYATE_PAD";
 constexpr char kPadGradientName[] = "MEDYATE_PAD_GRADIENT";
+constexpr char kStridedCopyName[] = "MEDYATE_STRIDED_COPY";
+constexpr char kStridedCopyGradientName[] = "MEDYATE_STRIDED_COPY_GRADIENT";
 constexpr char kSoftmaxCrossEntropyName[] = "MEDYATE_SOFTMAX_CROSS_ENTROPY";
 constexpr char kMeanSquaredErrorName[] = "MEDYATE_MEAN_SQUARED_ERROR";
 constexpr char kQuantizeName[] = "MEDYATE_QUANTIZE";
@@ -451,6 +453,26 @@ static_assert(offsetof(PadOptions, channels) == 4, "channels");
 static_assert(offsetof(PadOptions, input_size) == 8, "input_size");
 static_assert(offsetof(PadOptions, before) == 16, "before");
 static_assert(offsetof(PadOptions, after) == 24, "after");
+
+struct StridedCopyOptions {
+  // KOptionsVersion.
+  uint32_t version;
+  // Of the output, from the slowest on.
+  int32_t sides[5];
+  // In the input, 0 or more; 0 repeats.
+  int32_t strides[5];
+  // Of the output's first element in the input.
+  int32_t offset;
+  // Of the whole input.
+  int32_t input_elements;
+};
+
+static_assert(sizeof(StridedCopyOptions) == 52, "StridedCopyOptions");
+static_assert(offsetof(StridedCopyOptions, version) == 0, "version");
+static_assert(offsetof(StridedCopyOptions, sides) == 4, "sides");
+static_assert(offsetof(StridedCopyOptions, strides) == 24, "strides");
+static_assert(offsetof(StridedCopyOptions, offset) == 44, "offset");
+static_assert(offsetof(StridedCopyOptions, input_elements) == 48, "input_elements");
 
 struct LossOptions {
   // KOptionsVersion.

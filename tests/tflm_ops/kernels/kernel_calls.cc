@@ -711,6 +711,37 @@ Call DrawPadGradient(Builder* b) {
   return b->Finish({b->Floats({plan.padded}), b->Command()}, {b->Floats({plan.inner})});
 }
 
+StridedCopyOptions DrawCopy(Builder* b) {
+  Random& random = b->random();
+  StridedCopyOptions options = {};
+  options.version = kOptionsVersion;
+  options.offset = random.Int(0, 3);
+  options.input_elements = options.offset + 1 + random.Int(0, 2);
+  for (int i = 0; i < 5; ++i) {
+    options.sides[i] = random.Int(1, 3);
+    options.strides[i] = random.Int(0, 6);
+    options.input_elements += (options.sides[i] - 1) * options.strides[i];
+  }
+  b->Perturb(&options);
+  b->SetOptions(options);
+  return options;
+}
+
+int CopiedElements(const StridedCopyOptions& o) {
+  return Product({o.sides[0], o.sides[1], o.sides[2], o.sides[3], o.sides[4]});
+}
+
+Call DrawStridedCopy(Builder* b) {
+  const StridedCopyOptions options = DrawCopy(b);
+  return b->Finish({b->Floats({options.input_elements})}, {b->Floats({CopiedElements(options)})});
+}
+
+Call DrawStridedCopyGradient(Builder* b) {
+  const StridedCopyOptions options = DrawCopy(b);
+  return b->Finish({b->Floats({CopiedElements(options)}), b->Command()},
+                   {b->Floats({options.input_elements})});
+}
+
 Call DrawLoss(Builder* b, bool labelled) {
   Random& random = b->random();
   LossOptions options = {kOptionsVersion, 0.5f};
@@ -861,6 +892,8 @@ const std::map<std::string, Draw>& Draws() {
       {kConcatenationGradientName, DrawConcatenationGradient},
       {kPadName, DrawPad},
       {kPadGradientName, DrawPadGradient},
+      {kStridedCopyName, DrawStridedCopy},
+      {kStridedCopyGradientName, DrawStridedCopyGradient},
       {kSoftmaxCrossEntropyName, DrawSoftmaxCrossEntropy},
       {kMeanSquaredErrorName, DrawMeanSquaredError},
   };

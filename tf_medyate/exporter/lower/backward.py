@@ -241,6 +241,7 @@ _RULES: dict[str, Callable[[_Reverse, OpNode, str], None]] = {
     _S.MAX_POOL_2D.name: _moving(_S.MAX_POOL_2D_GRADIENT, kept=1),
     _S.AVERAGE_POOL_2D.name: _moving(_S.AVERAGE_POOL_2D_GRADIENT),
     _S.PAD.name: _moving(_S.PAD_GRADIENT),
+    _S.STRIDED_COPY.name: _moving(_S.STRIDED_COPY_GRADIENT),
     _S.ADD.name: _add,
     _S.CONCATENATION.name: _concatenation,
 }

@@ -21,7 +21,7 @@ import keras
 
 from tf_medyate.errors import OptionError, UnsupportedLayerError
 from tf_medyate.exporter.ir.values import Quantization
-from tf_medyate.exporter.lower import geometry, int8_front, weightless
+from tf_medyate.exporter.lower import affine, frozen, geometry, int8_front, moving, weightless
 from tf_medyate.exporter.lower import weighted as lower_weighted
 from tf_medyate.exporter.lower.builder import Builder
 from tf_medyate.exporter.lower.geometry import Fusions
@@ -89,6 +89,8 @@ def lower_forward(
     _check_ends(graph)
     low = Lowering(graph, layout, fusions, builder, stream, ranges)
     for node in graph.nodes:
+        if getattr(node.layer, "activity_regularizer", None) is not None:
+            low.left_out.append(node.name)
         if isinstance(node.layer, _K.InputLayer):
             low.tensors[node.name] = sample
         elif node.name in fusions.absorbed:
@@ -138,8 +140,17 @@ def _lowered(low: Lowering, node: Node) -> str:
         return lower_weighted.weighted(low, node)
     for kinds, rule in RULES:
         if type(node.layer) in kinds:
+            _check_layout(low, node)
             return rule(low, node)
     low.refuse(node, "a layer that can be exported", type(node.layer).__name__, _REMEDY)
+
+
+def _check_layout(low: Lowering, node: Node):
+    """Refuses channels-first maps: every op counts channels last."""
+    layout = getattr(node.layer, "data_format", None)
+    if layout not in (None, "channels_last"):
+        remedy = "Build the model channels-last, with a Permute after its input if need be."
+        low.refuse(node, 'data_format="channels_last"', repr(layout), remedy)
 
 
 _REMEDY = (
@@ -147,21 +158,21 @@ _REMEDY = (
     "with what the part before gives."
 )
 
-# A device leaves them out, as Keras does at inference.
-_OFF = (
-    _K.Dropout, _K.SpatialDropout1D, _K.SpatialDropout2D, _K.GaussianNoise, _K.GaussianDropout,
-    _K.RandomFlip, _K.RandomRotation, _K.RandomTranslation, _K.RandomZoom, _K.RandomContrast,
-    _K.RandomBrightness,
-)  # fmt: skip
-
 # Exact classes: a subclass may compute something else.
 RULES: tuple[tuple[Any, Callable[[Lowering, Node], str]], ...] = (
     ((_K.ReLU, _K.LeakyReLU, _K.Activation, _K.Softmax), weightless.activation),
     ((_K.Flatten, _K.Reshape, _K.Identity, _K.ActivityRegularization), weightless.alias),
-    (_OFF, weightless.leave_out),
+    (weightless.OFF, weightless.leave_out),
     ((_K.Add,), weightless.add),
     ((_K.Concatenate,), weightless.concatenate),
     (weightless.POOLS, weightless.pool),
     ((_K.ZeroPadding1D, _K.ZeroPadding2D), weightless.pad),
-    ((_K.Rescaling,), weightless.rescale),
+    ((_K.Rescaling,), affine.rescaling),
+    ((_K.Normalization,), affine.normalization),
+    ((_K.BatchNormalization,), affine.batch_normalization),
+    ((_K.Permute,), moving.permute),
+    ((_K.Cropping1D, _K.Cropping2D, _K.Cropping3D), moving.crop),
+    ((_K.UpSampling1D, _K.UpSampling2D, _K.UpSampling3D), moving.up_sample),
+    ((_K.RepeatVector,), moving.repeat),
+    ((_K.Conv1D, _K.Conv2D), frozen.convolution),
 )

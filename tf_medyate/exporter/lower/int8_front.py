@@ -48,7 +48,10 @@ def lower_int8(low: Lowering, node: Node) -> bool:
         return _takes_layer(low, node) and _layer(low, node)
     if not all(name in low.int8 for name in node.inputs):
         return False
-    if type(node.layer) in (_K.Dropout, _K.Flatten, _K.Reshape):
+    off = type(node.layer) in weightless.OFF
+    if off:
+        weightless.note_left_out(low, node)
+    if off or type(node.layer) in (_K.Flatten, _K.Reshape, _K.Identity):
         low.int8[node.name] = low.int8[node.inputs[0]]
         return True
     if type(node.layer) is _K.Add and len(node.inputs) == 2:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from tf_medyate.errors import UnsupportedLayerError
@@ -67,7 +67,11 @@ class Lowering:
 
     def output(self, node: Node, inputs: list[str]) -> str:
         """Declares a node's output, which backpropagation wants if it wants an input."""
-        name = self.builder.tensor(node.name, (1, *node.layer.output.shape[1:]))
+        return self.derived(node.name, (1, *node.layer.output.shape[1:]), inputs)
+
+    def derived(self, name: str, shape: Sequence[int], inputs: list[str]) -> str:
+        """Declares a tensor, which backpropagation wants if it wants an input."""
+        name = self.builder.tensor(name, shape)
         if any(tensor in self.wanted for tensor in inputs):
             self.wanted.add(name)
         return name
@@ -76,6 +80,16 @@ class Lowering:
         """Declares a node's output in 8 bits; backpropagation never wants it."""
         shape = (1, *node.layer.output.shape[1:])
         return self.builder.tensor(node.name, shape, "int8", quantization=quantization)
+
+    def require_one_call(self, node: Node):
+        """Refuses a layer with weights that is called more than once."""
+        if self.graph.calls(node.layer) != 1:
+            self.refuse(
+                node,
+                "a layer with weights that is called once",
+                f"one that is called {self.graph.calls(node.layer)} times",
+                "Call copies of it, with the same weights.",
+            )
 
     def refuse(self, node: Node, expected: str, received: str, remedy: str) -> NoReturn:
         """Raises UnsupportedLayerError with the layer's path and kind."""

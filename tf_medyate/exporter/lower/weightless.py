@@ -6,7 +6,6 @@ import math
 from typing import Any
 
 import keras
-import numpy as np
 
 from tf_medyate.exporter.lower import geometry
 from tf_medyate.exporter.lower.state import Lowering
@@ -19,8 +18,12 @@ _K = keras.layers
 
 def activation(low: Lowering, node: Node) -> str:
     """An activation on its own; nothing for a linear one."""
+    return activate(low, node, low.input(node))
+
+
+def activate(low: Lowering, node: Node, x: str) -> str:
+    """A node's activation of a tensor."""
     name = geometry.activation_name(node)
-    x = low.input(node)
     gated = geometry.gated_activation(node)
     if gated is not None:
         return _gated(low, node, x, *gated)
@@ -75,10 +78,29 @@ def alias(low: Lowering, node: Node) -> str:
     return low.input(node)
 
 
+# A device leaves them out, as Keras does at inference.
+OFF = (
+    _K.Dropout, _K.SpatialDropout1D, _K.SpatialDropout2D, _K.SpatialDropout3D, _K.AlphaDropout,
+    _K.GaussianDropout, _K.GaussianNoise,
+    _K.RandomFlip, _K.RandomRotation, _K.RandomTranslation, _K.RandomZoom, _K.RandomContrast,
+    _K.RandomBrightness, _K.RandomShear, _K.RandomPerspective, _K.RandomElasticTransform,
+    _K.RandomGaussianBlur, _K.RandomHue, _K.RandomSaturation, _K.RandomSharpness, _K.RandomInvert,
+    _K.RandomGrayscale, _K.RandomColorDegeneration, _K.RandomColorJitter, _K.RandomErasing,
+    _K.RandomPosterization, _K.RandAugment, _K.AugMix,
+)  # fmt: skip
+
+
 def leave_out(low: Lowering, node: Node) -> str:
     """A layer that is off on the device."""
-    low.left_out.append(node.name)
+    note_left_out(low, node)
     return low.input(node)
+
+
+def note_left_out(low: Lowering, node: Node):
+    """Makes a note of a layer that is left out, if it does anything in Keras's training."""
+    layer = node.layer
+    if getattr(layer, "rate", None) != 0 and getattr(layer, "stddev", None) != 0:
+        low.left_out.append(node.name)
 
 
 def add(low: Lowering, node: Node) -> str:
@@ -145,44 +167,6 @@ def pad(low: Lowering, node: Node) -> str:
         "after": (bottom, right),
     }
     low.builder.op(op_schema.PAD, [x], [y], options)
-    return y
-
-
-def rescale(low: Lowering, node: Node) -> str:
-    """As a 1x1 depthwise convolution."""
-    layer, x = node.layer, low.input(node)
-    height, width, channels = geometry.plane(layer.input.shape)
-    y = low.output(node, [x])
-
-    def per_channel(value) -> np.ndarray:
-        values = np.asarray(value, np.float32)
-        if math.prod(values.shape[:-1]) > 1 or values.size not in (1, channels):
-            low.refuse(
-                node,
-                "a number, or one a channel, as scale and offset",
-                f"an array {values.shape}",
-                "Rescale positions alike, or the data before they reach the model.",
-            )
-        return np.broadcast_to(values.reshape(-1), (channels,)).copy()
-
-    weights = per_channel(layer.scale).reshape(channels, 1, 1, 1)
-    inputs = [
-        x,
-        low.builder.constant(f"{node.name}/weights", weights),
-        low.builder.constant(f"{node.name}/bias", per_channel(layer.offset)),
-    ]
-    options = {
-        "input_channels": channels,
-        "output_channels": channels,
-        "input_size": (height, width),
-        "output_size": (height, width),
-        "kernel_size": (1, 1),
-        "stride": (1, 1),
-        "dilation": (1, 1),
-        "padding": (0, 0),
-        "selection_offset": op_schema.STATE_WORDS,
-    }
-    low.builder.op(op_schema.DEPTHWISE_CONV_2D, inputs, [y], options)
     return y
 
 

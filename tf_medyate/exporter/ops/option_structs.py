@@ -134,6 +134,18 @@ PAD_OPTIONS = OptionsStruct(
         Field("after", "int32_t", "zeros below and right", count=2),
     ),
 )
+COPY_SIDES = 5
+"""Sides that STRIDED_COPY_OPTIONS have."""
+STRIDED_COPY_OPTIONS = OptionsStruct(
+    "StridedCopyOptions",
+    (
+        _VERSION,
+        Field("sides", "int32_t", "of the output, from the slowest on", count=COPY_SIDES),
+        Field("strides", "int32_t", "in the input, 0 or more; 0 repeats", count=COPY_SIDES),
+        Field("offset", "int32_t", "of the output's first element in the input"),
+        Field("input_elements", "int32_t", "of the whole input"),
+    ),
+)
 LOSS_OPTIONS = OptionsStruct(
     "LossOptions",
     (

@@ -21,6 +21,7 @@ from tf_medyate.exporter.ops.option_structs import (
     CONTROL_OPTIONS,
     CONV_2D_OPTIONS,
     CONV_DEPTHWISE_OPTIONS,
+    COPY_SIDES,
     DENSE_OPTIONS,
     ELEMENTS_OPTIONS,
     GATE_OPTIONS,
@@ -28,6 +29,7 @@ from tf_medyate.exporter.ops.option_structs import (
     PAD_OPTIONS,
     POOL_OPTIONS,
     STASH_OPTIONS,
+    STRIDED_COPY_OPTIONS,
 )
 from tf_medyate.exporter.ops.structs import VERSION, Field, OpSpec, OptionsStruct
 from tf_medyate.exporter.ops.words import (
@@ -63,6 +65,7 @@ __all__ = [
     "CONV_2D_INPUT_GRADIENT",
     "CONV_2D_UPDATE",
     "CONV_DEPTHWISE",
+    "COPY_SIDES",
     "DENSE",
     "DENSE_INPUT_GRADIENT",
     "DENSE_UPDATE",
@@ -89,6 +92,8 @@ __all__ = [
     "SOFTMAX_CROSS_ENTROPY",
     "STASH",
     "STATE_WORDS",
+    "STRIDED_COPY",
+    "STRIDED_COPY_GRADIENT",
     "UNSEEN",
     "VERSION",
     "Activation",
@@ -358,6 +363,24 @@ PAD_GRADIENT = OpSpec(
     "The inner part.",
     "add",
 )
+STRIDED_COPY = OpSpec(
+    "StridedCopy",
+    "MEDYATE_STRIDED_COPY",
+    STRIDED_COPY_OPTIONS,
+    ("input",),
+    ("output",),
+    "Elements in another order, some of them, or some repeatedly.",
+    "add",
+)
+STRIDED_COPY_GRADIENT = OpSpec(
+    "StridedCopyGradient",
+    "MEDYATE_STRIDED_COPY_GRADIENT",
+    STRIDED_COPY_OPTIONS,
+    ("output_gradient", "command"),
+    ("input_gradient",),
+    "Each element's copies together.",
+    "add",
+)
 CONTROL = OpSpec(
     "Control",
     "MEDYATE_CONTROL",
@@ -404,6 +427,8 @@ OPS = (
     CONCATENATION_GRADIENT,
     PAD,
     PAD_GRADIENT,
+    STRIDED_COPY,
+    STRIDED_COPY_GRADIENT,
     SOFTMAX_CROSS_ENTROPY,
     MEAN_SQUARED_ERROR,
     *INT8_OPS,

@@ -1,0 +1,103 @@
+"""Layers of many kinds, frozen or trained: the exported step in TFLM against Keras's own.
+
+Keras's step takes its gradients from tf.GradientTape. Each layer stands between two that are
+trained, so that its gradient is needed, too.
+"""
+
+import keras
+import numpy as np
+import pytest
+from cases import CLASSES, make_case
+from random_models import randomise_norms
+
+import tf_medyate as md
+from tf_medyate.errors import UnsupportedLayerError
+from tf_medyate.simulate import TFLMTrainer
+
+L = keras.layers
+STEPS = 50
+RNG = np.random.default_rng(3)
+
+
+def series():
+    """Layers over a series."""
+    inputs = keras.Input((10, 3))
+    x = L.Conv1D(4, 3)(inputs)
+    x = L.DepthwiseConv1D(3, depth_multiplier=2, padding="same", name="depthwise")(x)
+    x = L.ReLU()(L.BatchNormalization(name="folded")(x))
+    x = L.SeparableConv1D(5, 3, strides=2, activation="relu", name="separable")(x)
+    x = L.UpSampling1D(3, name="larger")(x)
+    x = L.Cropping1D((2, 1), name="inner")(x)
+    x = L.DepthwiseConv1D(2, dilation_rate=2, use_bias=False, name="dilated")(x)
+    x = L.Permute((2, 1), name="turned")(x)
+    x = L.Conv1D(4, 5, name="whole")(x)
+    x = L.RepeatVector(2, name="twice")(L.Flatten()(x))
+    return keras.Model(inputs, L.Dense(CLASSES)(L.Flatten()(x)))
+
+
+def maps():
+    """Layers over a map."""
+    inputs = keras.Input((6, 5, 3))
+    standard = L.Normalization(mean=[0.1, 0.2, 0.3], variance=[1, 0.5, 2], name="standard")
+    x = L.Conv2D(4, 3, padding="same", activation="relu")(standard(inputs))
+    x = L.Conv2D(6, (3, 1), groups=2, activation="relu", name="grouped")(x)
+    x = L.Conv2D(6, 1, groups=6, use_bias=False, name="lone")(x)
+    x = L.UpSampling2D((1, 2), name="wider")(x)
+    x = L.Cropping2D(((1, 0), (2, 3)), name="inner")(x)
+    x = L.BatchNormalization(axis=1, name="rows")(x)
+    x = L.Permute((3, 1, 2), name="turned")(x)
+    x = L.Rescaling(RNG.normal(size=(6, 3, 5)).tolist(), 0.1, name="scaled")(x)
+    relu = L.ReLU(name="shared")
+    x = L.Add()([relu(x), relu(L.Conv2D(5, 1, name="point")(x))])
+    return keras.Model(inputs, L.Dense(CLASSES)(L.Flatten()(x)))
+
+
+FROZEN = {series: (), maps: ("grouped", "lone", "rows")}
+
+
+def with_statistics(build):
+    def built():
+        model = build()
+        randomise_norms(model, RNG)
+        return model
+
+    return built
+
+
+@pytest.mark.parametrize("build", FROZEN, ids=lambda build: build.__name__)
+def test_50_steps_as_in_keras(build, tmp_path):
+    case = make_case(with_statistics(build), samples=STEPS // 2, budget=None, strategy="full")
+    assert set(FROZEN[build]) <= set(case.model.frozen_layers)
+    trainer = TFLMTrainer(md.export(case.model, tmp_path, case.medyate))
+    step = case.step()
+    for epoch in range(2):
+        case.medyate.begin_epoch(epoch)
+        for sample, label in zip(case.x, case.y, strict=True):
+            wanted, got = step(sample, label), trainer.step(sample, label)
+            assert abs(got - wanted) <= 1e-4 * max(1, wanted)  # the project's own limit
+        case.medyate.end_epoch()
+        trainer.end_epoch()
+    for layer in md.layers.masked_layers(case.model):
+        kernel, bias = trainer.weights()[layer.name]
+        np.testing.assert_allclose(kernel, layer.kernel.numpy(), atol=1e-4)
+        if layer.bias is not None:
+            np.testing.assert_allclose(bias, layer.bias.numpy(), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (L.UpSampling2D(2, interpolation="bilinear"), 'interpolation="nearest".*bilinear'),
+        (L.UpSampling2D(2, data_format="channels_first"), 'data_format="channels_last"'),
+        (L.MaxPooling2D(2, data_format="channels_first"), 'data_format="channels_last"'),
+        (L.GlobalAveragePooling2D(data_format="channels_first"), 'data_format="channels_last"'),
+        (L.Flatten(data_format="channels_first"), 'data_format="channels_last"'),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_what_has_no_rule_is_refused_before_training(layer, message):
+    base = keras.Sequential([keras.Input((4, 4, 4)), layer, L.Flatten(), L.Dense(2)])
+    model = md.prepare(base)
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    with pytest.raises(UnsupportedLayerError, match=message):
+        md.check_export(model, md.MeDyate("4KiB", verbose=0))

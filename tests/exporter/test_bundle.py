@@ -241,9 +241,8 @@ def test_what_a_device_cannot_run_is_refused(options, message, tmp_path):
 @pytest.mark.parametrize(
     ("layer", "message"),
     [
-        (lambda: L.Activation("softmax"), "as the model's last layer"),
-        (lambda: L.ReLU(max_value=4.0), "ReLU, ReLU6 or LeakyReLU"),
-        (lambda: L.ReLU(threshold=0.5), "threshold=0.5"),
+        (lambda: L.Activation("squareplus"), "one of keras.activations, itself"),
+        (lambda: L.ELU(-0.5), "alpha not below 0; received -0.5"),
     ],
 )
 def test_layers_that_cannot_be_exported_are_named(layer, message, tmp_path):

@@ -13,69 +13,22 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 import tensorflow as tf
+from op_calls import ROUNDING, SENTINEL, call, command, gradient, normal, shape_and_dtype
 from simulate_graph import Graph, pack_any
 
+from tf_medyate.exporter.ops import elementwise_schema
 from tf_medyate.exporter.ops import schema as op_schema
 from tf_medyate.exporter.ops.schema import Activation, Command, StateWord
 from tf_medyate.simulate import Interpreter, InterpreterError
 
-ROUNDING = 2.0**-24
-SENTINEL = np.float32(-77.0)
+HARD_SWISH = elementwise_schema.HARD_SWISH
+HARD_SWISH_GRADIENT = elementwise_schema.GRADIENTS[HARD_SWISH.name]
 TRAINING = (Command.STEP, Command.ACCUMULATE)
 seeds = st.integers(0, 2**32 - 1)
 
 
-def command(value):
-    return np.array([value], np.int32)
-
-
-def shape_and_dtype(item):
-    """A shape is one of float32, unless it comes as (shape, dtype)."""
-    return item if isinstance(item[-1], type) else (item, np.float32)
-
-
-def call(op, options, inputs, outputs, in_place=()):
-    """Runs one op whose outputs are graph inputs too, so that unwritten outputs show SENTINEL.
-
-    Args:
-        op: The op.
-        options: Its packed options.
-        inputs: Arrays.
-        outputs: A shape (float32), or (shape, dtype), for each output.
-        in_place: Pairs (output, input) that are one tensor.
-
-    Returns:
-        The outputs.
-    """
-    g = Graph()
-    tensors = [g.input(x.shape, x.dtype) for x in inputs]
-    values, results, shared = list(inputs), [], dict(in_place)
-    for index, output in enumerate(outputs):
-        if index in shared:
-            results.append(tensors[shared[index]])
-            continue
-        shape, dtype = shape_and_dtype(output)
-        results.append(g.input(shape, dtype))
-        values.append(np.full(shape, SENTINEL if dtype == np.float32 else 77, dtype))
-    g.op(op, options, tensors, results)
-    return Interpreter(g.bytes(results)).run(*values)
-
-
-def normal(rng, shape):
-    return rng.normal(size=shape).astype(np.float32)
-
-
 def random_shape(rng):
     return [int(n) for n in rng.integers(1, 6, size=rng.integers(1, 5))]
-
-
-def gradient(function, x, dy):
-    """`function(x)` and the gradient of its product with dy, in float64."""
-    variable = tf.Variable(x, dtype=tf.float64)
-    with tf.GradientTape() as tape:
-        y = function(variable)
-    dx = tape.gradient(y, variable, tf.constant(dy.reshape(y.shape), tf.float64))
-    return y.numpy(), tf.convert_to_tensor(dx).numpy()
 
 
 def assert_within(actual, expected, bound):
@@ -136,11 +89,11 @@ def test_hard_swish_and_its_gradient(seed, in_place, now):
     x[rng.random(x.shape) < 0.2] = rng.choice([-3.0, 0.0, 3.0])
     dy = normal(rng, x.shape)
     want, want_dx = gradient(lambda v: v * tf.nn.relu6(v + 3) / 6, x, dy)
-    op, options = op_schema.HARD_SWISH, pack_any(op_schema.HARD_SWISH)
+    op, options = HARD_SWISH, pack_any(HARD_SWISH)
     (y,) = call(op, options, [x], [[x.size]], in_place=[(0, 0)] * in_place)
     # x + 3, the constant 1/6 and two products round; one more for terms of second order.
     assert_within(y, want, 5 * ROUNDING * np.abs(x) * (np.abs(x) + 3) / 6)
-    op, options = op_schema.HARD_SWISH_GRADIENT, pack_any(op_schema.HARD_SWISH_GRADIENT)
+    op, options = HARD_SWISH_GRADIENT, pack_any(HARD_SWISH_GRADIENT)
     inputs = [x, dy, command(now)]
     (dx,) = call(op, options, inputs, [[x.size]], in_place=[(0, 1)] * in_place)
     # 2 x + 3, the constant and two products.
@@ -496,8 +449,8 @@ GOOD = {
     good.op: good
     for good in (
         Good(op_schema.ACTIVATION, {"activation": 1, "keeps_gates": 1}, [[9]], [[9], ([2], U8)]),
-        Good(op_schema.HARD_SWISH, {}, [[9]], [[9]]),
-        Good(op_schema.HARD_SWISH_GRADIENT, {}, [[9], [9], NOW], [[9]]),
+        Good(HARD_SWISH, {}, [[9]], [[9]]),
+        Good(HARD_SWISH_GRADIENT, {}, [[9], [9], NOW], [[9]]),
         Good(op_schema.MAX_POOL_2D, CHOSEN, [[60]], [[12], ([5], U8)]),
         Good(op_schema.MAX_POOL_2D_GRADIENT, CHOSEN, [([5], U8), [12], NOW], [[60]]),
         Good(op_schema.AVERAGE_POOL_2D, POOLED, [[60]], [[12]]),

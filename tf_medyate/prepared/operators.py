@@ -43,10 +43,23 @@ _WITH_NUMBER: tuple[tuple[Callable[[Any, Any], Any], Callable, Callable | None],
     (_OPS.divide, lambda c: (1.0 / c, 0.0), None),
 )
 
-_FUNCTIONS = (
-    "relu", "relu6", "leaky_relu", "hard_silu", "softmax", "sigmoid", "hard_sigmoid", "tanh",
-    "silu", "elu", "selu", "softplus", "softsign",
+_A: Any = keras.activations
+_FUNCTIONS: tuple[tuple[Any, Any], ...] = (
+    *((getattr(_OPS, name), getattr(_A, name)) for name in (
+        "relu", "relu6", "leaky_relu", "hard_silu", "softmax", "sigmoid", "hard_sigmoid", "tanh",
+        "silu", "elu", "selu", "softplus", "softsign",
+    )),
+    (_OPS.exp, _A.exponential),
+    (lambda x: _OPS.gelu(x, approximate=False), _A.gelu),
 )  # fmt: skip
+
+# A function with parameters, and the layer that has them under the same names.
+_LAYERS: tuple[tuple[Any, Any], ...] = (
+    (_A.relu, _K.ReLU),
+    (_OPS.leaky_relu, _K.LeakyReLU),
+    (_OPS.elu, _K.ELU),
+    (_OPS.softmax, _K.Softmax),
+)
 
 
 def layers_of(node: Node) -> list[Any] | None:
@@ -57,6 +70,9 @@ def layers_of(node: Node) -> list[Any] | None:
     activation = _activation(operation)
     if activation is not None and node.arguments is None:
         return [_K.Activation(activation, name=node.name)]
+    kind = next((layer for f, layer in _LAYERS if type(operation) is _operation_of(f)), None)
+    if kind is not None and node.arguments is None:
+        return [kind(**_unnamed(operation), name=node.name)]
     if node.arguments is None or node.arguments[1]:
         return None
     operands = node.arguments[0]
@@ -109,12 +125,19 @@ def _operation(function: Callable[[Any, Any], Any]) -> type:
 
 
 @functools.cache
+def _operation_of(function: Callable[[Any], Any]) -> type:
+    """The class of what Keras makes of a function of one tensor."""
+    x = keras.Input((2,))
+    return type(keras.Model(x, function(x)).operations[-1])
+
+
+@functools.cache
 def _activations() -> list[tuple[type, dict[str, Any], Any]]:
     """(class, configuration, activation) of what Keras makes of the functions in keras.ops."""
     x, rows = keras.Input((2,)), []
-    for name in _FUNCTIONS:
-        operation = keras.Model(x, getattr(keras.ops, name)(x)).operations[-1]
-        rows.append((type(operation), _unnamed(operation), getattr(keras.activations, name)))
+    for function, activation in _FUNCTIONS:
+        operation = keras.Model(x, function(x)).operations[-1]
+        rows.append((type(operation), _unnamed(operation), activation))
     return rows
 
 

@@ -81,6 +81,8 @@ class Interpreter:
         remedy = "Give a larger arena if memory ran out, or else export the model again."
         with _teaching("model", "a graph that TFLM accepts", remedy):
             usable = _usable(arena_bytes)
+            needed = _custom_ops(self._model)  # read where the ops are registered
+            _plugin().MedyateNeed(needed)
             self._interpreter = runtime.Interpreter.from_bytes(self._model, names, usable)
 
     def run(self, *inputs: np.ndarray, outputs: int | None = None) -> list[np.ndarray]:
@@ -160,6 +162,14 @@ class Interpreter:
         schema = tflite_schema()
         subgraph = schema.Model.GetRootAs(self._model, 0).Subgraphs(0)
         return 0 if subgraph is None else subgraph.OutputsLength()
+
+
+def _custom_ops(model: bytes) -> bytes:
+    """Names of a model's custom ops, each with a newline after it."""
+    schema = tflite_schema()
+    read: Any = schema.Model.GetRootAs(model, 0)
+    codes = (read.OperatorCodes(index).CustomCode() for index in range(read.OperatorCodesLength()))
+    return b"".join(code + b"\n" for code in codes if code)
 
 
 def least_arena(model: bytes) -> int:

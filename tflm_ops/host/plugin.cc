@@ -23,6 +23,19 @@ bool Has(const PythonOpsResolver& resolver, const char* name) {
   return false;
 }
 
+// Names of the ops that this thread's next interpreter needs, each with a newline after it; null
+// for all. The resolver has room for 83 beside TFLM's own.
+thread_local const char* needed = nullptr;
+
+bool IsNeeded(const char* names, const char* name) {
+  if (names == nullptr) return true;
+  const size_t size = strlen(name);
+  for (const char* at = names; (at = strstr(at, name)) != nullptr; at += size) {
+    if ((at == names || at[-1] == '\n') && at[size] == '\n') return true;
+  }
+  return false;
+}
+
 // Pool, selection and importance among the control op's inputs.
 constexpr int kVariables[] = {4, 5, 7};
 // What its next run puts there; null for what stays.
@@ -54,19 +67,27 @@ extern "C" __attribute__((visibility("default"))) void MedyateRestore(const void
   to_restore[2] = importance;
 }
 
-// Appends every op. False if the resolver is full, has an op of that name already, or does not
+// Says which ops the next RegisterMedyateOps of this thread shall append, as above. They are read
+// there.
+extern "C" __attribute__((visibility("default"))) void MedyateNeed(const char* names) {
+  needed = names;
+}
+
+// Appends every op, or those that MedyateNeed names. False if the resolver is full, has an op of that name already, or does not
 // look like the one that tflm_abi.h describes.
 extern "C" __attribute__((visibility("default"))) bool RegisterMedyateOps(void* resolver) {
   using namespace medyate;  // NOLINT
 #define MEDYATE_REGISTER(key) Register##key(),
   const Registration ops[] = {MEDYATE_EVERY_OP(MEDYATE_REGISTER)};
 #undef MEDYATE_REGISTER
-  constexpr unsigned kOps = sizeof(ops) / sizeof(ops[0]);
+  const char* const names = needed;
+  needed = nullptr;
   PythonOpsResolver* all = static_cast<PythonOpsResolver*>(resolver);
-  if (all->count == 0 || all->count > PythonOpsResolver::kCapacity - kOps) return false;
+  if (all->count == 0 || all->count > PythonOpsResolver::kCapacity) return false;
   if (all->registrations[all->count - 1].invoke == nullptr) return false;
   for (const Registration& op : ops) {
-    if (Has(*all, op.custom_name)) return false;
+    if (!IsNeeded(names, op.custom_name)) continue;
+    if (all->count == PythonOpsResolver::kCapacity || Has(*all, op.custom_name)) return false;
     all->registrations[all->count] = op;
     if (strcmp(op.custom_name, medyate::RegisterControl().custom_name) == 0) {
       all->registrations[all->count].invoke = RestoreAndControl;

@@ -6,11 +6,12 @@
 namespace medyate {
 
 tflm::Registration RegisterHardSwish() {
-  return Unary<kHardSwishName, math::HardSwishForward>::Register();
+  return Unary<kHardSwishName, ElementsOptions, PlainForward<math::HardSwishForward>>::Register();
 }
 
 tflm::Registration RegisterHardSwishGradient() {
-  return UnaryGradient<kHardSwishGradientName, math::HardSwishBackward>::Register();
+  return UnaryGradient<kHardSwishGradientName, ElementsOptions,
+                       PlainBackward<math::HardSwishBackward>>::Register();
 }
 
 }  // namespace medyate

@@ -12,6 +12,10 @@
   op(Add)                          \
   op(AveragePool2d)                \
   op(AveragePool2dGradient)        \
+  op(BroadcastAdd)                 \
+  op(BroadcastAddGradient)         \
+  op(ClippedRelu)                  \
+  op(ClippedReluGradient)          \
   op(Concatenation)                \
   op(ConcatenationGradient)        \
   op(Control)                      \
@@ -26,7 +30,17 @@
   op(DepthwiseConv2dInputGradient) \
   op(DepthwiseConv2dUpdate)        \
   op(Dequantize)                   \
+  op(Elu)                          \
+  op(EluGradient)                  \
+  op(Exponential)                  \
+  op(ExponentialGradient)          \
   op(GateGradient)                 \
+  op(Gelu)                         \
+  op(GeluGradient)                 \
+  op(GeluTanh)                     \
+  op(GeluTanhGradient)             \
+  op(HardSigmoid)                  \
+  op(HardSigmoidGradient)          \
   op(HardSwish)                    \
   op(HardSwishGradient)            \
   op(Int8Add)                      \
@@ -36,14 +50,36 @@
   op(Int8MaxPool2d)                \
   op(MaxPool2d)                    \
   op(MaxPool2dGradient)            \
+  op(Maximum)                      \
+  op(MaximumGradient)              \
   op(MeanSquaredError)             \
+  op(Minimum)                      \
+  op(MinimumGradient)              \
+  op(Multiply)                     \
+  op(MultiplyGradient)             \
+  op(PRelu)                        \
+  op(PReluGradient)                \
   op(Pad)                          \
   op(PadGradient)                  \
   op(Quantize)                     \
+  op(Sigmoid)                      \
+  op(SigmoidGradient)              \
+  op(Silu)                         \
+  op(SiluGradient)                 \
+  op(Softmax)                      \
   op(SoftmaxCrossEntropy)          \
+  op(SoftmaxGradient)              \
+  op(Softplus)                     \
+  op(SoftplusGradient)             \
+  op(Softsign)                     \
+  op(SoftsignGradient)             \
   op(Stash)                        \
   op(StridedCopy)                  \
-  op(StridedCopyGradient)
+  op(StridedCopyGradient)          \
+  op(Subtract)                     \
+  op(SubtractGradient)             \
+  op(Tanh)                         \
+  op(TanhGradient)
 
 namespace medyate {
 
@@ -51,6 +87,10 @@ tflm::Registration RegisterActivation();
 tflm::Registration RegisterAdd();
 tflm::Registration RegisterAveragePool2d();
 tflm::Registration RegisterAveragePool2dGradient();
+tflm::Registration RegisterBroadcastAdd();
+tflm::Registration RegisterBroadcastAddGradient();
+tflm::Registration RegisterClippedRelu();
+tflm::Registration RegisterClippedReluGradient();
 tflm::Registration RegisterConcatenation();
 tflm::Registration RegisterConcatenationGradient();
 tflm::Registration RegisterControl();
@@ -65,7 +105,17 @@ tflm::Registration RegisterDepthwiseConv2d();
 tflm::Registration RegisterDepthwiseConv2dInputGradient();
 tflm::Registration RegisterDepthwiseConv2dUpdate();
 tflm::Registration RegisterDequantize();
+tflm::Registration RegisterElu();
+tflm::Registration RegisterEluGradient();
+tflm::Registration RegisterExponential();
+tflm::Registration RegisterExponentialGradient();
 tflm::Registration RegisterGateGradient();
+tflm::Registration RegisterGelu();
+tflm::Registration RegisterGeluGradient();
+tflm::Registration RegisterGeluTanh();
+tflm::Registration RegisterGeluTanhGradient();
+tflm::Registration RegisterHardSigmoid();
+tflm::Registration RegisterHardSigmoidGradient();
 tflm::Registration RegisterHardSwish();
 tflm::Registration RegisterHardSwishGradient();
 tflm::Registration RegisterInt8Add();
@@ -75,14 +125,36 @@ tflm::Registration RegisterInt8DepthwiseConv2d();
 tflm::Registration RegisterInt8MaxPool2d();
 tflm::Registration RegisterMaxPool2d();
 tflm::Registration RegisterMaxPool2dGradient();
+tflm::Registration RegisterMaximum();
+tflm::Registration RegisterMaximumGradient();
 tflm::Registration RegisterMeanSquaredError();
+tflm::Registration RegisterMinimum();
+tflm::Registration RegisterMinimumGradient();
+tflm::Registration RegisterMultiply();
+tflm::Registration RegisterMultiplyGradient();
+tflm::Registration RegisterPRelu();
+tflm::Registration RegisterPReluGradient();
 tflm::Registration RegisterPad();
 tflm::Registration RegisterPadGradient();
 tflm::Registration RegisterQuantize();
+tflm::Registration RegisterSigmoid();
+tflm::Registration RegisterSigmoidGradient();
+tflm::Registration RegisterSilu();
+tflm::Registration RegisterSiluGradient();
+tflm::Registration RegisterSoftmax();
 tflm::Registration RegisterSoftmaxCrossEntropy();
+tflm::Registration RegisterSoftmaxGradient();
+tflm::Registration RegisterSoftplus();
+tflm::Registration RegisterSoftplusGradient();
+tflm::Registration RegisterSoftsign();
+tflm::Registration RegisterSoftsignGradient();
 tflm::Registration RegisterStash();
 tflm::Registration RegisterStridedCopy();
 tflm::Registration RegisterStridedCopyGradient();
+tflm::Registration RegisterSubtract();
+tflm::Registration RegisterSubtractGradient();
+tflm::Registration RegisterTanh();
+tflm::Registration RegisterTanhGradient();
 
 }  // namespace medyate
 

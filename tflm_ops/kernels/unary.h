@@ -1,7 +1,8 @@
 #ifndef TFLM_OPS_KERNELS_UNARY_H_
 #define TFLM_OPS_KERNELS_UNARY_H_
 
-// Ops that compute each element from one other, and their gradients from what the op read.
+// Ops that compute a tensor from one of the same size, and their gradients from what the op read or
+// gave. Each is a registration of its own: what a model does not use is not linked.
 
 #include "tflm_ops/kernels/layer.h"
 #include "tflm_ops/kernels/op_call.h"
@@ -9,53 +10,77 @@
 
 namespace medyate {
 
-template <const char* kName, void (*kForward)(const float* x, int n, float* y)>
+// Inputs of a gradient.
+enum UnaryGradientInput { kKept, kUnaryGradient, kUnaryCommand, kUnaryGradientInputs };
+
+// One input and one output of as many elements.
+bool RequireUnary(const OpCall& call);
+
+// What the op read or gave, the gradient, the command; one output of as many elements.
+bool RequireUnaryGradient(const OpCall& call);
+
+// What options say beyond their version; n is the number of elements.
+inline bool RequireUnaryOptions(const OpCall&, const ElementsOptions&, int) { return true; }
+bool RequireUnaryOptions(const OpCall& call, const ReluOptions& options, int n);
+bool RequireUnaryOptions(const OpCall& call, const EluOptions& options, int n);
+bool RequireUnaryOptions(const OpCall& call, const SoftmaxOptions& options, int n);
+
+// Functions of math without parameters, as the templates below call them.
+template <void (*kForward)(const float* x, int n, float* y)>
+void PlainForward(const ElementsOptions&, const float* x, int n, float* y) {
+  kForward(x, n, y);
+}
+
+template <void (*kBackward)(const float* kept, const float* dy, int n, float* dx)>
+void PlainBackward(const ElementsOptions&, const float* kept, const float* dy, int n, float* dx) {
+  kBackward(kept, dy, n, dx);
+}
+
+template <const char* kName, typename Options,
+          void (*kForward)(const Options& options, const float* x, int n, float* y)>
 struct Unary {
   static tflm::Status Prepare(tflm::Context* context, tflm::Node* node) {
     const OpCall call(kName, context, node);
-    ElementsOptions options;
+    Options options;
     MEDYATE_CHECK(call.Read(&options));
-    MEDYATE_CHECK(call.Require(call.inputs() == 1, "inputs", 1, call.inputs()));
-    MEDYATE_CHECK(call.Require(call.outputs() == 1, "outputs", 1, call.outputs()));
-    MEDYATE_CHECK(call.RequireAtLeast(call.Input(0), "input", tflm::kFloat32, 1));
-    MEDYATE_CHECK(
-        call.RequireElements(call.Output(0), "output", tflm::kFloat32, Elements(*call.Input(0))));
+    MEDYATE_CHECK(RequireUnary(call));
+    MEDYATE_CHECK(RequireUnaryOptions(call, options, Elements(*call.Input(0))));
     return tflm::kOk;
   }
 
   static tflm::Status Eval(tflm::Context* context, tflm::Node* node) {
     const OpCall call(kName, context, node);
-    kForward(call.InputData<const float>(0), Elements(*call.Input(0)), call.OutputData<float>(0));
+    Options options;
+    MEDYATE_CHECK(call.Read(&options));
+    kForward(options, call.InputData<const float>(0), Elements(*call.Input(0)),
+             call.OutputData<float>(0));
     return tflm::kOk;
   }
 
   static tflm::Registration Register() { return MakeRegistration(kName, Prepare, Eval); }
 };
 
-template <const char* kName, void (*kBackward)(const float* x, const float* dy, int n, float* dx)>
+template <const char* kName, typename Options,
+          void (*kBackward)(const Options& options, const float* kept, const float* dy, int n,
+                            float* dx)>
 struct UnaryGradient {
-  enum Input { kForwardInput, kGradient, kCommand, kInputs };
-
   static tflm::Status Prepare(tflm::Context* context, tflm::Node* node) {
     const OpCall call(kName, context, node);
-    ElementsOptions options;
+    Options options;
     MEDYATE_CHECK(call.Read(&options));
-    MEDYATE_CHECK(call.Require(call.inputs() == kInputs, "inputs", kInputs, call.inputs()));
-    MEDYATE_CHECK(call.Require(call.outputs() == 1, "outputs", 1, call.outputs()));
-    MEDYATE_CHECK(call.RequireAtLeast(call.Input(kForwardInput), "input", tflm::kFloat32, 1));
-    const int n = Elements(*call.Input(kForwardInput));
-    MEDYATE_CHECK(
-        call.RequireElements(call.Input(kGradient), "output_gradient", tflm::kFloat32, n));
-    MEDYATE_CHECK(call.RequireElements(call.Output(0), "input_gradient", tflm::kFloat32, n));
-    MEDYATE_CHECK(RequireCommand(call, kCommand));
+    MEDYATE_CHECK(RequireUnaryGradient(call));
+    MEDYATE_CHECK(RequireUnaryOptions(call, options, Elements(*call.Input(kKept))));
     return tflm::kOk;
   }
 
   static tflm::Status Eval(tflm::Context* context, tflm::Node* node) {
     const OpCall call(kName, context, node);
-    if (!IsTraining(call, kCommand)) return tflm::kOk;
-    kBackward(call.InputData<const float>(kForwardInput), call.InputData<const float>(kGradient),
-              Elements(*call.Input(kGradient)), call.OutputData<float>(0));
+    if (!IsTraining(call, kUnaryCommand)) return tflm::kOk;
+    Options options;
+    MEDYATE_CHECK(call.Read(&options));
+    kBackward(options, call.InputData<const float>(kKept),
+              call.InputData<const float>(kUnaryGradient), Elements(*call.Input(kKept)),
+              call.OutputData<float>(0));
     return tflm::kOk;
   }
 

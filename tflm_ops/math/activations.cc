@@ -132,5 +132,37 @@ void HardSwishBackward(const float* x, const float* dy, int n, float* dx) {
   }
 }
 
+void ClippedReluForward(float top, float threshold, float slope, const float* x, int n, float* y) {
+  for (int i = 0; i < n; ++i) {
+    const float below = slope == 0.0f ? 0.0f : slope * (x[i] - threshold);
+    const float clipped = x[i] > top ? top : x[i];
+    y[i] = x[i] <= threshold ? below : clipped;
+  }
+}
+
+void ClippedReluBackward(float top, float threshold, float slope, const float* x, const float* dy,
+                         int n, float* dx) {
+  for (int i = 0; i < n; ++i) {
+    float factor = x[i] < threshold ? slope : 0.0f;
+    if (x[i] > threshold && !(x[i] > top)) factor = 1.0f;
+    dx[i] = dy[i] * factor;
+  }
+}
+
+void HardSigmoidForward(const float* x, int n, float* y) {
+  for (int i = 0; i < n; ++i) {
+    float gate = x[i] + 3.0f;
+    if (gate < 0.0f) gate = 0.0f;
+    if (gate > 6.0f) gate = 6.0f;
+    y[i] = gate * (1.0f / 6.0f);
+  }
+}
+
+void HardSigmoidBackward(const float* y, const float* dy, int n, float* dx) {
+  for (int i = 0; i < n; ++i) {
+    dx[i] = dy[i] * (y[i] > 0.0f && y[i] < 1.0f ? 1.0f / 6.0f : 0.0f);
+  }
+}
+
 }  // namespace math
 }  // namespace medyate

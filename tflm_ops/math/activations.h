@@ -37,6 +37,23 @@ void HardSwishForward(const float* x, int n, float* y);
 //   x: what HardSwishForward read (kept, or computed again).
 void HardSwishBackward(const float* x, const float* dy, int n, float* dx);
 
+// y = min(x, top) where x > threshold, slope * (x - threshold) elsewhere; the threshold is not
+// negative. Overwrites y.
+void ClippedReluForward(float top, float threshold, float slope, const float* x, int n, float* y);
+
+// dx = dy * (0 above top, 1 from the threshold to it, slope below it; 0 at it). Overwrites dx.
+void ClippedReluBackward(float top, float threshold, float slope, const float* x, const float* dy,
+                         int n, float* dx);
+
+// y = min(max(x + 3, 0), 6) / 6. Overwrites y.
+void HardSigmoidForward(const float* x, int n, float* y);
+
+// dx = dy / 6 where 0 < y < 1, 0 elsewhere. Overwrites dx.
+//
+// Args:
+//   y: what HardSigmoidForward gave.
+void HardSigmoidBackward(const float* y, const float* dy, int n, float* dx);
+
 }  // namespace math
 }  // namespace medyate
 

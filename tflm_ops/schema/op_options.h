@@ -23,8 +23,6 @@ constexpr char kDenseInputGradientName[] = "MEDYATE_DENSE_INPUT_GRADIENT";
 constexpr char kDenseUpdateName[] = "MEDYATE_DENSE_UPDATE";
 constexpr char kActivationName[] = "MEDYATE_ACTIVATION";
 constexpr char kGateGradientName[] = "MEDYATE_GATE_GRADIENT";
-constexpr char kHardSwishName[] = "MEDYATE_HARD_SWISH";
-constexpr char kHardSwishGradientName[] = "MEDYATE_HARD_SWISH_GRADIENT";
 constexpr char kMaxPool2dName[] = "MEDYATE_MAX_POOL_2D";
 constexpr char kMaxPool2dGradientName[] = "MEDYATE_MAX_POOL_2D_GRADIENT";
 constexpr char kAveragePool2dName[] = "MEDYATE_AVERAGE_POOL_2D";
@@ -38,6 +36,44 @@ constexpr char kStridedCopyName[] = "MEDYATE_STRIDED_COPY";
 constexpr char kStridedCopyGradientName[] = "MEDYATE_STRIDED_COPY_GRADIENT";
 constexpr char kSoftmaxCrossEntropyName[] = "MEDYATE_SOFTMAX_CROSS_ENTROPY";
 constexpr char kMeanSquaredErrorName[] = "MEDYATE_MEAN_SQUARED_ERROR";
+constexpr char kHardSwishName[] = "MEDYATE_HARD_SWISH";
+constexpr char kHardSwishGradientName[] = "MEDYATE_HARD_SWISH_GRADIENT";
+constexpr char kHardSigmoidName[] = "MEDYATE_HARD_SIGMOID";
+constexpr char kHardSigmoidGradientName[] = "MEDYATE_HARD_SIGMOID_GRADIENT";
+constexpr char kClippedReluName[] = "MEDYATE_CLIPPED_RELU";
+constexpr char kClippedReluGradientName[] = "MEDYATE_CLIPPED_RELU_GRADIENT";
+constexpr char kSoftsignName[] = "MEDYATE_SOFTSIGN";
+constexpr char kSoftsignGradientName[] = "MEDYATE_SOFTSIGN_GRADIENT";
+constexpr char kSigmoidName[] = "MEDYATE_SIGMOID";
+constexpr char kSigmoidGradientName[] = "MEDYATE_SIGMOID_GRADIENT";
+constexpr char kTanhName[] = "MEDYATE_TANH";
+constexpr char kTanhGradientName[] = "MEDYATE_TANH_GRADIENT";
+constexpr char kExponentialName[] = "MEDYATE_EXPONENTIAL";
+constexpr char kExponentialGradientName[] = "MEDYATE_EXPONENTIAL_GRADIENT";
+constexpr char kSoftplusName[] = "MEDYATE_SOFTPLUS";
+constexpr char kSoftplusGradientName[] = "MEDYATE_SOFTPLUS_GRADIENT";
+constexpr char kEluName[] = "MEDYATE_ELU";
+constexpr char kEluGradientName[] = "MEDYATE_ELU_GRADIENT";
+constexpr char kSiluName[] = "MEDYATE_SILU";
+constexpr char kSiluGradientName[] = "MEDYATE_SILU_GRADIENT";
+constexpr char kGeluName[] = "MEDYATE_GELU";
+constexpr char kGeluGradientName[] = "MEDYATE_GELU_GRADIENT";
+constexpr char kGeluTanhName[] = "MEDYATE_GELU_TANH";
+constexpr char kGeluTanhGradientName[] = "MEDYATE_GELU_TANH_GRADIENT";
+constexpr char kSoftmaxName[] = "MEDYATE_SOFTMAX";
+constexpr char kSoftmaxGradientName[] = "MEDYATE_SOFTMAX_GRADIENT";
+constexpr char kBroadcastAddName[] = "MEDYATE_BROADCAST_ADD";
+constexpr char kBroadcastAddGradientName[] = "MEDYATE_BROADCAST_ADD_GRADIENT";
+constexpr char kSubtractName[] = "MEDYATE_SUBTRACT";
+constexpr char kSubtractGradientName[] = "MEDYATE_SUBTRACT_GRADIENT";
+constexpr char kMultiplyName[] = "MEDYATE_MULTIPLY";
+constexpr char kMultiplyGradientName[] = "MEDYATE_MULTIPLY_GRADIENT";
+constexpr char kMaximumName[] = "MEDYATE_MAXIMUM";
+constexpr char kMaximumGradientName[] = "MEDYATE_MAXIMUM_GRADIENT";
+constexpr char kMinimumName[] = "MEDYATE_MINIMUM";
+constexpr char kMinimumGradientName[] = "MEDYATE_MINIMUM_GRADIENT";
+constexpr char kPReluName[] = "MEDYATE_P_RELU";
+constexpr char kPReluGradientName[] = "MEDYATE_P_RELU_GRADIENT";
 constexpr char kQuantizeName[] = "MEDYATE_QUANTIZE";
 constexpr char kDequantizeName[] = "MEDYATE_DEQUANTIZE";
 constexpr char kInt8Conv2dName[] = "MEDYATE_INT8_CONV_2D";
@@ -377,14 +413,6 @@ static_assert(offsetof(GateOptions, activation) == 4, "activation");
 static_assert(offsetof(GateOptions, negative_slope) == 8, "negative_slope");
 static_assert(offsetof(GateOptions, keeps_gates) == 12, "keeps_gates");
 
-struct ElementsOptions {
-  // KOptionsVersion.
-  uint32_t version;
-};
-
-static_assert(sizeof(ElementsOptions) == 4, "ElementsOptions");
-static_assert(offsetof(ElementsOptions, version) == 0, "version");
-
 struct PoolOptions {
   // KOptionsVersion.
   uint32_t version;
@@ -413,6 +441,14 @@ static_assert(offsetof(PoolOptions, window) == 24, "window");
 static_assert(offsetof(PoolOptions, stride) == 32, "stride");
 static_assert(offsetof(PoolOptions, padding) == 40, "padding");
 static_assert(offsetof(PoolOptions, keeps_choices) == 48, "keeps_choices");
+
+struct ElementsOptions {
+  // KOptionsVersion.
+  uint32_t version;
+};
+
+static_assert(sizeof(ElementsOptions) == 4, "ElementsOptions");
+static_assert(offsetof(ElementsOptions, version) == 0, "version");
 
 struct ConcatenationOptions {
   // KOptionsVersion.
@@ -484,6 +520,71 @@ struct LossOptions {
 static_assert(sizeof(LossOptions) == 8, "LossOptions");
 static_assert(offsetof(LossOptions, version) == 0, "version");
 static_assert(offsetof(LossOptions, gradient_scale) == 4, "gradient_scale");
+
+struct ReluOptions {
+  // KOptionsVersion.
+  uint32_t version;
+  // Above 0; infinity for none.
+  float max_value;
+  // 0 or more.
+  float threshold;
+  // Below the threshold.
+  float negative_slope;
+};
+
+static_assert(sizeof(ReluOptions) == 16, "ReluOptions");
+static_assert(offsetof(ReluOptions, version) == 0, "version");
+static_assert(offsetof(ReluOptions, max_value) == 4, "max_value");
+static_assert(offsetof(ReluOptions, threshold) == 8, "threshold");
+static_assert(offsetof(ReluOptions, negative_slope) == 12, "negative_slope");
+
+struct EluOptions {
+  // KOptionsVersion.
+  uint32_t version;
+  // 0 or more.
+  float alpha;
+  // What all is multiplied by: 1, or SELU's.
+  float scale;
+};
+
+static_assert(sizeof(EluOptions) == 12, "EluOptions");
+static_assert(offsetof(EluOptions, version) == 0, "version");
+static_assert(offsetof(EluOptions, alpha) == 4, "alpha");
+static_assert(offsetof(EluOptions, scale) == 8, "scale");
+
+struct SoftmaxOptions {
+  // KOptionsVersion.
+  uint32_t version;
+  // Elements that sum up to 1.
+  int32_t size;
+  // How far apart they lie: product of the sides after the axis.
+  int32_t inner;
+};
+
+static_assert(sizeof(SoftmaxOptions) == 12, "SoftmaxOptions");
+static_assert(offsetof(SoftmaxOptions, version) == 0, "version");
+static_assert(offsetof(SoftmaxOptions, size) == 4, "size");
+static_assert(offsetof(SoftmaxOptions, inner) == 8, "inner");
+
+struct BroadcastOptions {
+  // KOptionsVersion.
+  uint32_t version;
+  // The output's sides, outermost first.
+  int32_t size[3];
+  // A's: the output's, or 1 where a is repeated.
+  int32_t a_size[3];
+  // B's: the output's, or 1 where b is repeated.
+  int32_t b_size[3];
+  // Whose gradient is meant: 0 a, 1 b.
+  int32_t operand;
+};
+
+static_assert(sizeof(BroadcastOptions) == 44, "BroadcastOptions");
+static_assert(offsetof(BroadcastOptions, version) == 0, "version");
+static_assert(offsetof(BroadcastOptions, size) == 4, "size");
+static_assert(offsetof(BroadcastOptions, a_size) == 16, "a_size");
+static_assert(offsetof(BroadcastOptions, b_size) == 28, "b_size");
+static_assert(offsetof(BroadcastOptions, operand) == 40, "operand");
 
 struct QuantizationOptions {
   // KOptionsVersion.

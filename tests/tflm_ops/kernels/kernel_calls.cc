@@ -554,6 +554,73 @@ Call DrawElements(Builder* b, int floats, bool command) {
   return b->Finish(inputs, {b->Floats({n})});
 }
 
+// Functions of one tensor that have parameters, and their gradients.
+template <typename Options>
+Call DrawUnary(Builder* b, Options options, int n, bool gradient) {
+  b->Perturb(&options);
+  b->SetOptions(options);
+  std::vector<int> inputs = {b->Floats({n})};
+  if (gradient) {
+    inputs.push_back(b->Floats({n}));
+    inputs.push_back(b->Command());
+  }
+  return b->Finish(inputs, {b->Floats({n})});
+}
+
+template <bool kGradient>
+Call DrawClippedRelu(Builder* b) {
+  ReluOptions options = {};
+  options.version = kOptionsVersion;
+  options.max_value = 0.5f;
+  options.threshold = 0.125f;
+  options.negative_slope = b->random().Float();
+  return DrawUnary(b, options, b->random().Int(1, 40), kGradient);
+}
+
+template <bool kGradient>
+Call DrawElu(Builder* b) {
+  EluOptions options = {};
+  options.version = kOptionsVersion;
+  options.alpha = 0.75f;
+  options.scale = 1.25f;
+  return DrawUnary(b, options, b->random().Int(1, 40), kGradient);
+}
+
+template <bool kGradient>
+Call DrawSoftmax(Builder* b) {
+  SoftmaxOptions options = {};
+  options.version = kOptionsVersion;
+  options.size = b->random().Int(1, 5);
+  options.inner = b->random().Int(1, 4);
+  const int n = options.size * options.inner * b->random().Int(1, 3);
+  return DrawUnary(b, options, n, kGradient);
+}
+
+Call DrawBroadcast(Builder* b, bool gradient, bool needs) {
+  BroadcastOptions options = {};
+  options.version = kOptionsVersion;
+  for (int i = 0; i < 3; ++i) {
+    options.size[i] = b->random().Int(1, 4);
+    options.a_size[i] = b->random().Int(0, 2) == 0 ? 1 : options.size[i];
+    options.b_size[i] = b->random().Int(0, 2) == 0 ? 1 : options.size[i];
+  }
+  options.operand = gradient ? b->random().Int(0, 1) : 0;
+  b->Perturb(&options);
+  b->SetOptions(options);
+  const int y = Product({options.size[0], options.size[1], options.size[2]});
+  const int a_size = Product({options.a_size[0], options.a_size[1], options.a_size[2]});
+  const int b_size = Product({options.b_size[0], options.b_size[1], options.b_size[2]});
+  if (!gradient) return b->Finish({b->Floats({a_size}), b->Floats({b_size})}, {b->Floats({y})});
+  std::vector<int> inputs = {b->Floats({y}), b->Command()};
+  inputs.push_back(needs ? b->Floats({a_size}) : tflm::kOptionalTensor);
+  inputs.push_back(needs ? b->Floats({b_size}) : tflm::kOptionalTensor);
+  return b->Finish(inputs, {b->Floats({options.operand == 1 ? b_size : a_size})});
+}
+
+Call DrawBinary(Builder* b) { return DrawBroadcast(b, false, true); }
+Call DrawBinaryGradient(Builder* b) { return DrawBroadcast(b, true, true); }
+Call DrawSumGradient(Builder* b) { return DrawBroadcast(b, true, false); }
+
 Call DrawAdd(Builder* b) { return DrawElements(b, 2, b->random().Int(0, 1) == 1); }
 
 struct PoolPlan {
@@ -881,6 +948,24 @@ const std::map<std::string, Draw>& Draws() {
       {kAveragePool2dName, DrawAveragePool},
       {kAveragePool2dGradientName, DrawAveragePoolGradient},
       {kAddName, DrawAdd},
+      {kClippedReluName, DrawClippedRelu<false>},
+      {kClippedReluGradientName, DrawClippedRelu<true>},
+      {kEluName, DrawElu<false>},
+      {kEluGradientName, DrawElu<true>},
+      {kSoftmaxName, DrawSoftmax<false>},
+      {kSoftmaxGradientName, DrawSoftmax<true>},
+      {kBroadcastAddName, DrawBinary},
+      {kBroadcastAddGradientName, DrawSumGradient},
+      {kSubtractName, DrawBinary},
+      {kSubtractGradientName, DrawSumGradient},
+      {kMultiplyName, DrawBinary},
+      {kMultiplyGradientName, DrawBinaryGradient},
+      {kMaximumName, DrawBinary},
+      {kMaximumGradientName, DrawBinaryGradient},
+      {kMinimumName, DrawBinary},
+      {kMinimumGradientName, DrawBinaryGradient},
+      {kPReluName, DrawBinary},
+      {kPReluGradientName, DrawBinaryGradient},
       {kQuantizeName, DrawQuantize},
       {kDequantizeName, DrawDequantize},
       {kInt8Conv2dName, DrawInt8Conv},

@@ -62,6 +62,8 @@ CYCLES_PER_ELEMENT: Mapping[str, float] = {
     "importance": 4.5,
     "pool": 9.2,
     "add": 11.0,
+    "broadcast": 11.0,
+    "exponential": 60.0,
     "int8_add": 50.0,
     "int8_pool": 27.1,
     "quantize": 58.0,

@@ -18,10 +18,17 @@ from typing import Any
 from tf_medyate.errors import UnsupportedLayerError
 from tf_medyate.exporter.ir.nodes import OpNode
 from tf_medyate.exporter.ir.values import ABSENT, SCRATCH
-from tf_medyate.exporter.lower import geometry
 from tf_medyate.exporter.lower.builder import Builder
 from tf_medyate.exporter.lower.state import COMMAND, POOL, SELECTION
 from tf_medyate.exporter.ops import schema as op_schema
+from tf_medyate.exporter.ops.elementwise_schema import (
+    BINARY,
+    BROADCAST_ADD,
+    GRADIENTS,
+    INPUT,
+    SUBTRACT,
+    UNARY,
+)
 from tf_medyate.exporter.ops.options import CUSTOM_OPTIONS
 
 IMPORTANCE = "importance"
@@ -176,16 +183,40 @@ def _activation(reverse: _Reverse, op: OpNode, gradient: str):
 
 
 def _unary(reverse: _Reverse, op: OpNode, gradient: str):
-    [x] = op.inputs
+    [x], [y] = op.inputs, op.outputs
+    kind = GRADIENTS[op.kind]
     dx = reverse.new(x)
     reverse.builder.op(
-        geometry.UNARY_GRADIENTS[op.kind],
-        [x, gradient, COMMAND],
+        kind,
+        [x if kind.inputs[0] == INPUT else y, gradient, COMMAND],
         [dx],
-        {},
+        _options(op),
         in_place=[(dx, gradient)],
     )
     reverse.give(x, dx)
+
+
+def _binary(reverse: _Reverse, op: OpNode, gradient: str):
+    kind = GRADIENTS[op.kind]
+    fields: dict[str, Any] = dict(kind.options.unpack(_options(op)))
+    del fields["version"]
+    operands = list(op.inputs) if "a" in kind.inputs else [ABSENT, ABSENT]
+    for operand, x in enumerate(op.inputs):
+        if not reverse.want(x):
+            continue
+        whole = fields["size"] == fields[("a_size", "b_size")[operand]]
+        if whole and (op.kind == BROADCAST_ADD.name or (op.kind == SUBTRACT.name and not operand)):
+            reverse.give(x, gradient)
+            continue
+        dx = reverse.new(x)
+        reverse.builder.op(
+            kind,
+            [gradient, COMMAND, *operands],
+            [dx],
+            fields | {"operand": operand},
+            in_place=[(dx, gradient)] if whole else [],
+        )
+        reverse.give(x, dx)
 
 
 def _moving(
@@ -237,7 +268,8 @@ _RULES: dict[str, Callable[[_Reverse, OpNode, str], None]] = {
     ),
     _S.DENSE.name: _weighted(_S.DENSE, _S.DENSE_INPUT_GRADIENT, _S.DENSE_UPDATE),
     _S.ACTIVATION.name: _activation,
-    **dict.fromkeys(geometry.UNARY, _unary),
+    **dict.fromkeys(UNARY, _unary),
+    **dict.fromkeys(BINARY, _binary),
     _S.MAX_POOL_2D.name: _moving(_S.MAX_POOL_2D_GRADIENT, kept=1),
     _S.AVERAGE_POOL_2D.name: _moving(_S.AVERAGE_POOL_2D_GRADIENT),
     _S.PAD.name: _moving(_S.PAD_GRADIENT),

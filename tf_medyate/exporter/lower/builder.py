@@ -2,11 +2,11 @@
 
 Example:
     >>> from tf_medyate.exporter.ir.values import INPUT
-    >>> from tf_medyate.exporter.ops import schema
+    >>> from tf_medyate.exporter.ops import elementwise_schema as ops
     >>> builder = Builder()
     >>> x = builder.tensor("x", (1, 8), kind=INPUT)
     >>> y = builder.tensor("y", (1, 8))
-    >>> builder.op(schema.HARD_SWISH, [x], [y], options={}, in_place=[(y, x)])
+    >>> builder.op(ops.TANH, [x], [y], options={}, in_place=[(y, x)])
 """
 
 from __future__ import annotations

@@ -21,7 +21,16 @@ import keras
 
 from tf_medyate.errors import OptionError, UnsupportedLayerError
 from tf_medyate.exporter.ir.values import Quantization
-from tf_medyate.exporter.lower import affine, frozen, geometry, int8_front, moving, weightless
+from tf_medyate.exporter.lower import (
+    activations,
+    affine,
+    binary,
+    frozen,
+    geometry,
+    int8_front,
+    moving,
+    weightless,
+)
 from tf_medyate.exporter.lower import weighted as lower_weighted
 from tf_medyate.exporter.lower.builder import Builder
 from tf_medyate.exporter.lower.geometry import Fusions
@@ -142,6 +151,8 @@ def _lowered(low: Lowering, node: Node) -> str:
         if type(node.layer) in kinds:
             _check_layout(low, node)
             return rule(low, node)
+    if type(node.layer) is activations.gelu_operation():
+        return weightless.activation(low, node)
     low.refuse(node, "a layer that can be exported", type(node.layer).__name__, _REMEDY)
 
 
@@ -160,10 +171,11 @@ _REMEDY = (
 
 # Exact classes: a subclass may compute something else.
 RULES: tuple[tuple[Any, Callable[[Lowering, Node], str]], ...] = (
-    ((_K.ReLU, _K.LeakyReLU, _K.Activation, _K.Softmax), weightless.activation),
+    ((_K.ReLU, _K.LeakyReLU, _K.ELU, _K.Activation, _K.Softmax), weightless.activation),
+    ((_K.PReLU,), binary.p_relu),
     ((_K.Flatten, _K.Reshape, _K.Identity, _K.ActivityRegularization), weightless.alias),
     (weightless.OFF, weightless.leave_out),
-    ((_K.Add,), weightless.add),
+    (binary.LAYERS, binary.merge),
     ((_K.Concatenate,), weightless.concatenate),
     (weightless.POOLS, weightless.pool),
     ((_K.ZeroPadding1D, _K.ZeroPadding2D), weightless.pad),

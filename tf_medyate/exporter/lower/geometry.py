@@ -13,40 +13,31 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import keras
 
 from tf_medyate.errors import UnsupportedLayerError
-from tf_medyate.exporter.ops import schema as op_schema
+from tf_medyate.exporter.lower import activations
 from tf_medyate.exporter.ops.schema import Activation
 from tf_medyate.prepared import padding
 from tf_medyate.prepared.graph import ModelGraph, Node
 from tf_medyate.prepared.layers import ChannelMasked, MaskedDense, MaskedDepthwiseConv2D
 from tf_medyate.prepared.padding import padding_of, pair, plane
+from tf_medyate.prepared.supported import known_activation
 
 _K = keras.layers
 
 SOFTMAX = "softmax"
 LINEAR = "linear"
 GATED = "gated"
+_PARAMETRIC = (_K.ReLU, _K.ELU)
 _GATED = {
     keras.activations.relu: (Activation.RELU, 0.0),
     keras.activations.relu6: (Activation.RELU6, 0.0),
     keras.activations.leaky_relu: (Activation.LEAKY_RELU, 0.2),  # its default
 }
-# Activation -> its op and the gradient's, from the op's input.
-_UNARY = {
-    keras.activations.hard_silu: (op_schema.HARD_SWISH, op_schema.HARD_SWISH_GRADIENT),
-}
-UNARY: dict[str, op_schema.OpSpec] = {forward.name: forward for forward, _ in _UNARY.values()}
-"""By the name that `activation_name` gives it: the op."""
-UNARY_GRADIENTS = {forward.name: gradient for forward, gradient in _UNARY.values()}
-_OTHERS = {
-    keras.activations.linear: LINEAR,
-    keras.activations.softmax: SOFTMAX,
-    **{function: forward.name for function, (forward, _) in _UNARY.items()},
-}
+_OTHERS = {keras.activations.linear: LINEAR, keras.activations.softmax: SOFTMAX}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +80,7 @@ def find_fusions(graph: ModelGraph) -> Fusions:
 def activation_name(node: Node) -> str:
     """The activation that a node applies: LINEAR for none, GATED for what `gated_activation` says.
 
-    Of one in UNARY it is the op's name.
+    Of one in `elementwise_schema.UNARY` it is the op's name.
 
     Raises:
         UnsupportedLayerError: It is none of those of keras.activations that a device has.
@@ -99,17 +90,36 @@ def activation_name(node: Node) -> str:
         return SOFTMAX
     if gated_activation(node) is not None:
         return GATED
+    call = activations.unary_call(layer)
+    if call is not None:
+        return call.op.name
     function = getattr(layer, "activation", None)
-    name = LINEAR if function is None else _known(_OTHERS, function)
+    if function is None and type(layer) not in _PARAMETRIC:
+        return LINEAR
+    name = None if function is None else _known(_OTHERS, function)
     if name is None:
-        names = ", ".join(known.__name__ for known in (*_GATED, *_OTHERS))
-        raise UnsupportedLayerError(
-            f"layer '{node.name}' ({kind_of(layer)})",
-            f"an activation of keras.activations, itself and not one like it: {names}",
-            f"{getattr(function, '__module__', '')}.{getattr(function, '__name__', function)}",
-            "Give the layer one of these.",
-        )
+        _refuse_activation(node)
     return name
+
+
+def _refuse_activation(node: Node) -> NoReturn:
+    layer = node.layer
+    if type(layer) in _PARAMETRIC:
+        expected = "max_value above 0, alpha not below 0"
+        received = f"max_value={layer.max_value}" if type(layer) is _K.ReLU else f"{layer.alpha}"
+    else:
+        names = (*(known.__name__ for known in (*_GATED, *_OTHERS)), *activations.FUNCTION_NAMES)
+        expected = f"one of keras.activations, itself and not one like it: {', '.join(names)}"
+        function = layer.activation
+        received = (
+            f"{getattr(function, '__module__', '')}.{getattr(function, '__name__', function)}"
+        )
+    raise UnsupportedLayerError(
+        f"layer '{node.name}' ({kind_of(layer)})",
+        expected,
+        received,
+        "Give the layer one of these.",
+    )
 
 
 def kind_of(layer: Any) -> str:
@@ -119,6 +129,7 @@ def kind_of(layer: Any) -> str:
 
 def _known(table: Mapping[Any, Any], function: Any) -> Any:
     """What a table says of a function itself; a name, or being equal, is not enough."""
+    function = known_activation(function) or function
     return next((value for known, value in table.items() if known is function), None)
 
 
@@ -127,28 +138,20 @@ def gated_activation(node: Node) -> tuple[Activation, float] | None:
 
     Returns:
         The activation and its negative slope, or None.
-
-    Raises:
-        UnsupportedLayerError: A ReLU with a threshold, or with both a slope and a maximum.
     """
     layer = node.layer
     if isinstance(layer, _K.LeakyReLU):
         return Activation.LEAKY_RELU, float(layer.negative_slope)
     if isinstance(layer, _K.ReLU):
-        return _relu(node)
+        return _relu(layer)
     return _known(_GATED, getattr(layer, "activation", None))
 
 
-def _relu(node: Node) -> tuple[Activation, float]:
-    layer = node.layer
+def _relu(layer: Any) -> tuple[Activation, float] | None:
+    """A ReLU with a threshold, another top than 6, or a slope and a top, needs more than a bit."""
     slope, top = float(layer.negative_slope or 0.0), layer.max_value
-    if layer.threshold or top not in (None, 6, 6.0) or (slope and top is not None):
-        raise UnsupportedLayerError(
-            f"layer '{node.name}' (ReLU)",
-            "ReLU, ReLU6 or LeakyReLU",
-            f"max_value={top}, negative_slope={slope}, threshold={layer.threshold}",
-            "Use ReLU(), ReLU(max_value=6) or LeakyReLU(negative_slope).",
-        )
+    if layer.threshold or top not in (None, 6) or (slope and top is not None):
+        return None
     if top is not None:
         return Activation.RELU6, 0.0
     return (Activation.LEAKY_RELU, slope) if slope else (Activation.RELU, 0.0)

@@ -18,6 +18,7 @@ from tf_medyate.exporter.lower.state import COMMAND, POOL, SELECTION, Lowering
 from tf_medyate.exporter.lower.training_layout import TrainedLayer
 from tf_medyate.exporter.lower.weightless import softmax, unary
 from tf_medyate.exporter.ops import schema as op_schema
+from tf_medyate.exporter.ops.elementwise_schema import UNARY
 from tf_medyate.kernel_order import channel_first
 from tf_medyate.prepared.graph import Node
 from tf_medyate.prepared.layers import ChannelMasked
@@ -39,7 +40,7 @@ def weighted(low: Lowering, node: Node) -> str:
     name = geometry.activation_name(node)
     if name == geometry.SOFTMAX:
         return softmax(low, node, y)
-    return unary(low, node, y) if name in geometry.UNARY else y
+    return unary(low, node, y) if name in UNARY else y
 
 
 def _stash(low: Lowering, places: TrainedLayer, x: str):
@@ -114,7 +115,7 @@ def _is_frozen(low: Lowering, node: Node) -> bool:
 def _can_stream(low: Lowering, node: Node) -> bool:
     """A frozen convolution whose only reader is a frozen depthwise one."""
     plain = low.streams and _op_of(node) is op_schema.CONV_2D and _is_frozen(low, node)
-    if not plain or geometry.activation_name(node) in geometry.UNARY:
+    if not plain or geometry.activation_name(node) in UNARY:
         return False
     reader = _only_reader(low, node)
     while reader is not None and reader.name in low.fusions.absorbed:

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from tf_medyate.exporter.lower import geometry
+from tf_medyate.exporter.lower import activations, geometry
 from tf_medyate.exporter.lower.state import Lowering
 from tf_medyate.exporter.ops import schema as op_schema
 from tf_medyate.exporter.ops.schema import Activation
@@ -49,28 +49,30 @@ def _gated(low: Lowering, node: Node, x: str, activation: Activation, slope: flo
 
 
 def unary(low: Lowering, node: Node, x: str) -> str:
-    """A node's activation, one of `geometry.UNARY`, of a tensor."""
+    """A node's activation, one of `elementwise_schema.UNARY`, of a tensor."""
+    call = activations.unary_call(node.layer)
+    assert call is not None
+    return _unary_op(low, node, x, call)
+
+
+def _unary_op(low: Lowering, node: Node, x: str, call: activations.UnaryCall) -> str:
     y = low.output(node, [x])
-    # The gradient needs the input: it must not be written over then.
-    in_place = [] if x in low.wanted else [(y, x)]
-    op = geometry.UNARY[geometry.activation_name(node)]
-    low.builder.op(op, [x], [y], {}, in_place=in_place)
+    low.builder.op(call.op, [x], [y], call.options, in_place=[(y, x)])
     return y
 
 
 def softmax(low: Lowering, node: Node, x: str) -> str:
     """Left out at the end, where the loss takes logits."""
-    shape = node.layer.output.shape
+    shape = tuple(node.layer.output.shape[1:])
+    axis = getattr(node.layer, "axis", -1)
     last = node.name in low.graph.outputs and not low.graph.consumers(node.name)
-    if not last or len(shape) != 2 or getattr(node.layer, "axis", -1) not in (-1, 1):
-        low.refuse(
-            node,
-            "a softmax as the model's last layer, over a vector",
-            f"one of shape {tuple(shape[1:])}" if last else "one inside the model",
-            "Move it to the end, or remove it.",
-        )
-    low.ends_in_softmax = True
-    return x
+    if last and len(shape) == 1 and axis in (-1, 1):
+        low.ends_in_softmax = True
+        return x
+    call = activations.softmax_call(shape, axis)
+    if call is None:
+        low.refuse(node, "a softmax over one axis", f"axis={axis}", "Flatten these axes first.")
+    return _unary_op(low, node, x, call)
 
 
 def alias(low: Lowering, node: Node) -> str:
@@ -101,23 +103,6 @@ def note_left_out(low: Lowering, node: Node):
     layer = node.layer
     if getattr(layer, "rate", None) != 0 and getattr(layer, "stddev", None) != 0:
         low.left_out.append(node.name)
-
-
-def add(low: Lowering, node: Node) -> str:
-    """A sum, two terms at a time."""
-    inputs = [low.tensors[name] for name in node.inputs]
-    shapes = {tuple(tensor.shape[1:]) for tensor in keras.tree.flatten(node.layer.input)}
-    if len(shapes) > 1:
-        low.refuse(
-            node, "inputs of one shape", str(sorted(shapes)), "Bring them to one shape first."
-        )
-    total = inputs[0]
-    for term in inputs[1:]:
-        y = low.output(node, [total, term])
-        places = [(y, total), (y, term)]
-        low.builder.op(op_schema.ADD, [total, term], [y], {}, in_place=places)
-        total = y
-    return total
 
 
 def concatenate(low: Lowering, node: Node) -> str:

@@ -114,6 +114,41 @@ POOL_OPTIONS = OptionsStruct(
     ),
 )
 ELEMENTS_OPTIONS = OptionsStruct("ElementsOptions", (_VERSION,))
+RELU_OPTIONS = OptionsStruct(
+    "ReluOptions",
+    (
+        _VERSION,
+        Field("max_value", "float", "above 0; infinity for none"),
+        Field("threshold", "float", "0 or more"),
+        Field("negative_slope", "float", "below the threshold"),
+    ),
+)
+ELU_OPTIONS = OptionsStruct(
+    "EluOptions",
+    (
+        _VERSION,
+        Field("alpha", "float", "0 or more"),
+        Field("scale", "float", "what all is multiplied by: 1, or SELU's"),
+    ),
+)
+SOFTMAX_OPTIONS = OptionsStruct(
+    "SoftmaxOptions",
+    (
+        _VERSION,
+        Field("size", "int32_t", "elements that sum up to 1"),
+        Field("inner", "int32_t", "how far apart they lie: product of the sides after the axis"),
+    ),
+)
+BROADCAST_OPTIONS = OptionsStruct(
+    "BroadcastOptions",
+    (
+        _VERSION,
+        Field("size", "int32_t", "the output's sides, outermost first", count=3),
+        Field("a_size", "int32_t", "a's: the output's, or 1 where a is repeated", count=3),
+        Field("b_size", "int32_t", "b's: the output's, or 1 where b is repeated", count=3),
+        Field("operand", "int32_t", "whose gradient is meant: 0 a, 1 b", default=0),
+    ),
+)
 CONCATENATION_OPTIONS = OptionsStruct(
     "ConcatenationOptions",
     (

@@ -12,9 +12,10 @@ Example:
     4
 
 `words` says what lies in the variables, `option_structs` what the options are, `int8_schema` what
-there is for int8 values.
+there is for int8 values, `elementwise_schema` the activation functions and what joins two tensors.
 """
 
+from tf_medyate.exporter.ops.elementwise_schema import ELEMENTWISE_OPS
 from tf_medyate.exporter.ops.int8_schema import INT8_OPS
 from tf_medyate.exporter.ops.option_structs import (
     CONCATENATION_OPTIONS,
@@ -74,8 +75,6 @@ __all__ = [
     "DEPTHWISE_CONV_2D_UPDATE",
     "DRAWN_ANEW",
     "GATE_GRADIENT",
-    "HARD_SWISH",
-    "HARD_SWISH_GRADIENT",
     "MAX_CHANNELS",
     "MAX_POOL_2D",
     "MAX_POOL_2D_GRADIENT",
@@ -262,32 +261,6 @@ ACTIVATION = OpSpec(
     "An activation on its own, not NONE; output may lie where input does. Gates if keeps_gates.",
     "activation",
 )
-
-
-def _unary(key: str, name: str) -> tuple[OpSpec, OpSpec]:
-    """An activation whose gradient is computed from its input, and that gradient."""
-    forward = OpSpec(
-        key,
-        name,
-        ELEMENTS_OPTIONS,
-        ("input",),
-        ("output",),
-        "Output may lie where input does, unless the gradient is wanted.",
-        "activation",
-    )
-    gradient = OpSpec(
-        f"{key}Gradient",
-        f"{name}_GRADIENT",
-        ELEMENTS_OPTIONS,
-        ("input", "output_gradient", "command"),
-        ("input_gradient",),
-        "input_gradient may lie where output_gradient does.",
-        "gate",
-    )
-    return forward, gradient
-
-
-HARD_SWISH, HARD_SWISH_GRADIENT = _unary("HardSwish", "MEDYATE_HARD_SWISH")
 MAX_POOL_2D = OpSpec(
     "MaxPool2d",
     "MEDYATE_MAX_POOL_2D",
@@ -416,8 +389,6 @@ OPS = (
     DENSE_UPDATE,
     ACTIVATION,
     GATE_GRADIENT,
-    HARD_SWISH,
-    HARD_SWISH_GRADIENT,
     MAX_POOL_2D,
     MAX_POOL_2D_GRADIENT,
     AVERAGE_POOL_2D,
@@ -431,6 +402,7 @@ OPS = (
     STRIDED_COPY_GRADIENT,
     SOFTMAX_CROSS_ENTROPY,
     MEAN_SQUARED_ERROR,
+    *ELEMENTWISE_OPS,
     *INT8_OPS,
 )
 

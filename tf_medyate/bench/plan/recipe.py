@@ -43,6 +43,12 @@ class FineTuneRecipe:
         augment: "crop" for random resized crops and flips of the training images, "crop and
             colour" for another brightness, contrast and saturation as well, "flip" for flips
             alone, "" for none; see augment.py.
+        ranked_on: Data set that the layers' scores come from, measured by the zoo in a mock
+            fine-tuning, as published: on another task, once for a net. "" measures them on the
+            run's own source data, at frozen weights.
+        head_scale: What the fresh head's first weights are multiplied by. A random head sends large
+            and wrong gradients down; a net without normalization does not survive them at any rate
+            that teaches it something.
     """
 
     epochs: int
@@ -57,6 +63,8 @@ class FineTuneRecipe:
     most_test: int = 0
     pixels: int = 0
     augment: str = ""
+    ranked_on: str = ""
+    head_scale: float = 1.0
 
     def __post_init__(self):
         for name, low in _LEAST.items():
@@ -67,6 +75,9 @@ class FineTuneRecipe:
         rate = self.learning_rate
         if not isinstance(rate, (int, float)) or not rate > 0:
             raise OptionError("learning_rate", "more than 0", repr(rate), "Try 0.05.")
+        scale = self.head_scale
+        if not isinstance(scale, (int, float)) or not 0 < scale <= 1:
+            raise OptionError("head_scale", "more than 0, at most 1", repr(scale), "Try 0.1.")
         if not isinstance(self.published, bool):
             remedy = "Choose one of these."
             raise OptionError("published", "True or False", repr(self.published), remedy)
@@ -87,7 +98,9 @@ class FineTuneRecipe:
 
     def __str__(self) -> str:
         augment = f", random {self.augment}" if self.augment else ""
+        head = f", head from {self.head_scale:g} of its scale" if self.head_scale != 1 else ""
+        ranked = f", layers ranked on {self.ranked_on}" if self.ranked_on else ""
         return (
             f"{self.warmup} + {self.epochs} epochs, batch {self.batch}, "
-            f"SGD {self.learning_rate:g}{augment}"
+            f"SGD {self.learning_rate:g}{augment}{head}{ranked}"
         )

@@ -132,6 +132,9 @@ def _published(network: str) -> tuple[Budget, ...]:
 # The papers' highest rate is 0.125, for nets with batch normalization. Where that is folded, every
 # strategy's loss explodes at 0.125; these rates are suite imagenet's.
 _RATE, _FULL_RATE = 0.01, 0.003
+# From a whole random head full fine-tuning of MCUNet collapses at its rate: 35 % (sign digits, seed
+# 100), and 65 % at a third of it; 72 % at a tenth of the head.
+_HEAD_SCALE = 0.1
 # Epochs beside the warm-up, as the papers have them.
 _VISION = {
     "cifar10": 100,
@@ -170,7 +173,13 @@ def _paper() -> Suite:
 def _vision_recipe(dataset: str) -> FineTuneRecipe:
     # A crop of Visual Wake Words might lose the person.
     augment = FLIP if dataset == "vww" else COLOUR
-    return FineTuneRecipe(_VISION[dataset], 32, _RATE, warmup=5, pixels=128, augment=augment)
+    return FineTuneRecipe(_VISION[dataset], 32, _RATE, warmup=5, pixels=128, augment=augment,
+                          ranked_on=_other(dataset), head_scale=_HEAD_SCALE)  # fmt: skip
+
+
+def _other(dataset: str) -> str:
+    """Another task, to score layers on."""
+    return "sign_digits" if "cifar" in dataset else "cifar10_subset"
 
 
 def _tiny() -> Suite:
@@ -204,8 +213,8 @@ def _tiny() -> Suite:
 
 
 def _imagenet() -> Suite:
-    # As cheap as is honest: 96 pixels, 1,100 pictures, 8 epochs. The rates are from first looks and
-    # still to be chosen on seeds that are not reported (100 and 101), by all strategies' mean.
+    # As cheap as is honest: 96 pixels, 1,100 pictures, 8 epochs. The rates were chosen on seed 100,
+    # which is not reported, by the strategies' mean.
     image = FineTuneRecipe(
         epochs=7,
         warmup=1,
@@ -214,8 +223,10 @@ def _imagenet() -> Suite:
         pixels=96,
         most_train=1100,
         most_test=1000,
+        head_scale=_HEAD_SCALE,
     )
-    voice = FineTuneRecipe(epochs=14, warmup=1, batch=16, learning_rate=0.03, renormalize=256)
+    voice = FineTuneRecipe(epochs=14, warmup=1, batch=16, learning_rate=0.03, renormalize=256,
+                           ranked_on="japanese_vowels")  # fmt: skip
     folds = {"sign_digits": (0, 1, 2), "cifar10_subset": (0, 1)}
     cases = [
         Case(
@@ -223,7 +234,7 @@ def _imagenet() -> Suite:
             dataset,
             folds[dataset],
             _published(network)[:2],
-            image,
+            dataclasses.replace(image, ranked_on=_other(dataset)),
             _FULL_RATE,
         )
         for network in ("mobilenet_v2_035", "mcunet_in1")

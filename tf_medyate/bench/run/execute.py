@@ -39,6 +39,7 @@ from tf_medyate.data.registry import Task
 from tf_medyate.errors import NonFiniteLossError
 from tf_medyate.prepared.layers import masked_layers
 from tf_medyate.spec import BYTES, FLOAT_BYTES
+from tf_medyate.zoo.scores import scores_file
 
 _TEST_BATCH = 256
 _MOST_KEPT = 64  # first weights: one per fold and seed of a case
@@ -171,6 +172,7 @@ def callback(model: keras.Model, run: Run, task: Task) -> md.MeDyate:
         seed=run.seed,
         calibration=(x, y, run.recipe.batch),
         calibration_batches=math.ceil(len(x) / run.recipe.batch),
+        ranking=scores_file(run.network, on) if (on := run.recipe.ranked_on) else None,
         verbose=0,
     )
 

@@ -170,6 +170,9 @@ def first_net(run: Run, task: Task) -> keras.Model:
         if model is not None:  # convolutions do not mind the size of what they go over
             resized.set_weights(model.get_weights())
         model = resized
+    if run.recipe.head_scale != 1:
+        head = next(layer for layer in reversed(model.layers) if layer.weights)
+        head.set_weights([run.recipe.head_scale * weights for weights in head.get_weights()])
     if run.recipe.pretrain_epochs:
         _pretrain(model, run, task)
     if run.recipe.renormalize:

@@ -4,10 +4,10 @@
     python benchmarks/zoo_scores.py --compare
 
 A mock fine-tuning of the whole net, of 4 epochs on fold 0 of each data set, by the recipe of suite
-imagenet and at a rate that full fine-tuning bears, for every net that the suites rank so. A file holds norms,
-for every score and budget (`tf_medyate.zoo.scores`). At the end, or with --compare alone, Spearman's
-correlation of the layers' order between two data sets, for LaRa (MeDyate, Eq. 9) and TraDy's score
-(Eq. 8).
+imagenet and at a rate that full fine-tuning bears, for every net that the suites rank so. A file
+holds norms, for every score and budget (`tf_medyate.zoo.scores`). At the end, or with --compare
+alone, Spearman's correlation of the layers' order between two data sets, for LaRa (MeDyate, Eq. 9)
+and TraDy's score (Eq. 8).
 """
 
 from __future__ import annotations

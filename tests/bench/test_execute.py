@@ -12,13 +12,16 @@ from tf_medyate import cli
 from tf_medyate.bench.plan.budgets import Budget
 from tf_medyate.bench.plan.grid import Run
 from tf_medyate.bench.plan.recipe import FineTuneRecipe
+from tf_medyate.bench.plan.suites import SUITES
 from tf_medyate.bench.run.execute import Executor
 from tf_medyate.bench.run.footprint import measure
-from tf_medyate.bench.run.material import Stream, renormalize
+from tf_medyate.bench.run.material import Stream, first_net, renormalize, task_of
 from tf_medyate.cost import CostModel
 from tf_medyate.errors import OptionError
 from tf_medyate.select.published import PUBLISHED, scheme_elements
+from tf_medyate.select.ranking_file import load_ranking
 from tf_medyate.zoo.registry import get_network
+from tf_medyate.zoo.scores import scores_file
 
 RECIPE = FineTuneRecipe(2, 16, 0.02, calibration=32, published=False, renormalize=64, most_train=48,
                 most_test=60)  # fmt: skip
@@ -69,6 +72,35 @@ def test_head_and_full_are_the_two_ends():
     assert head.used_bytes == head.budget_bytes == 4 * (64 * (10 + 1) + 10)
     assert head.gradient_flops_saved > 0.99
     assert head.accuracy_before == full.accuracy_before
+
+
+def test_layers_ranked_on_another_task_come_from_the_zoos_file():
+    ranked = dataclasses.replace(RECIPE, ranked_on="japanese_vowels", epochs=1)
+    result = Executor()(dataclasses.replace(RUN, recipe=ranked))
+    specs = md.layer_specs(get_network("ds_cnn").build((49, 10, 1), 10))
+    measured = load_ranking(scores_file("ds_cnn", "japanese_vowels"), specs)
+    ranking = md.rank_layers(specs, measured, "lara", cost=CostModel())
+    assert result.layer_scores == dict(zip(ranking.order, ranking.scores, strict=True))
+    with pytest.raises(OptionError, match=r"ds_cnn on japanese_vowels.*received ds_cnn on watch"):
+        scores_file("ds_cnn", "watch")
+
+
+RANKED = {(c.network, c.recipe.ranked_on) for suite in SUITES.values() for c in suite.cases}
+
+
+@pytest.mark.parametrize(("network", "dataset"), sorted(pair for pair in RANKED if pair[1]))
+def test_zoo_has_the_scores_that_suites_go_by(network, dataset):
+    net = get_network(network)
+    specs = md.layer_specs(md.prepare(net.build(net.input_shape, 10)))
+    measured = load_ranking(scores_file(network, dataset), specs)
+    assert min(layer.norm for layer in measured.values()) > 0
+
+
+def test_small_head_is_the_whole_one_times_its_scale():
+    small = dataclasses.replace(RUN, recipe=dataclasses.replace(RECIPE, head_scale=0.1))
+    whole, scaled = (first_net(run, task_of(run)).layers for run in (RUN, small))
+    np.testing.assert_array_equal(scaled[-1].kernel, np.float32(0.1) * whole[-1].kernel.numpy())
+    np.testing.assert_array_equal(scaled[1].kernel, whole[1].kernel)
 
 
 def test_a_run_that_diverges_is_a_result_and_says_so():

@@ -86,7 +86,7 @@ bench: .venv/installed
 	$(BIN)/python benchmarks/arena.py
 	./tools/install_firmware
 	$(BIN)/python benchmarks/cortex_m.py
-	$(BIN)/python benchmarks/strategies.py
+	$(BIN)/python -m tf_medyate.cli bench --suite watch --out build/bench_watch
 
 # Packages that are used for the data and the trained nets inside them; their own dependencies
 # conflict with TensorFlow's, or are heavy.

@@ -171,7 +171,7 @@ def test_suites_name_strategies_that_exist():
     for suite in SUITES.values():
         assert split_strategies(",".join(suite.strategies)) == list(suite.strategies)
         assert suite.name in str(suite)
-    with pytest.raises(OptionError, match=r"paper \| imagenet \| tiny \| smoke \| own"):
+    with pytest.raises(OptionError, match=r"paper \| imagenet \| tiny \| watch \| smoke \| own"):
         get_suite("huge")
     with pytest.raises(OptionError, match="budget"):
         Budget("zero", 0, "share")
@@ -394,7 +394,7 @@ def medyate_bench(*words):
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["--suite", "huge"], ["--suite", "paper | imagenet | tiny | smoke | own", "huge"]),
+        (["--suite", "huge"], ["--suite", "paper | imagenet | tiny | watch | smoke | own", "huge"]),
         (["--strategies", "medjate"], ["medjate", "medyate"]),
         (["--networks", "vgg"], ["--networks", "ds_cnn", "vgg"]),
         (["--datasets", "imagenet"], ["--datasets", "watch", "imagenet"]),

@@ -69,7 +69,7 @@ def add(commands):
 def add_flags(parser: argparse.ArgumentParser):
     """Defines the flags of the command."""
     add = parser.add_argument_group("what is compared").add_argument
-    add("--suite", default="tiny", help="paper, imagenet, tiny, smoke or own; see below")
+    add("--suite", default="tiny", help="paper, imagenet, tiny, watch, smoke or own; see below")
     add("--strategies", default="", help="comma-separated, see below; else the suite's own")
     add("--seeds", default="", help="how many runs of each kind, or which seeds: \"100,101\"; else "
         "the suite's own")  # fmt: skip

@@ -79,10 +79,17 @@ def _thin(split: WearerSplit, max_windows: int) -> WearerSplit:
     return dataclasses.replace(split, source_x=split.source_x[rows], source_y=split.source_y[rows])
 
 
-def _train(split: WearerSplit, epochs: int, verbose: int | str) -> keras.Model:
-    """Trains a fresh net on the split's source windows; returns it uncompiled."""
-    model: Any = watch_cnn()  # Any: Keras's own hints are narrower than what it takes
-    steps = epochs * math.ceil(len(split.source_x) / _RECIPE["batch"])
+def pretrain(model: Any, x: np.ndarray, y: np.ndarray, epochs: int, verbose: int | str = 0):
+    """Trains a classifier by the recipe at the top of this module; leaves it compiled.
+
+    Args:
+        model: A Keras model with a softmax head.
+        x: Samples, [n, ...].
+        y: Their classes, [n].
+        epochs: Passes over them.
+        verbose: As in `keras.Model.fit`.
+    """
+    steps = epochs * math.ceil(len(x) / _RECIPE["batch"])
     schedule: Any = keras.optimizers.schedules.CosineDecay(_RECIPE["learning_rate"], steps)
     model.compile(
         optimizer=keras.optimizers.Adam(schedule),
@@ -90,8 +97,14 @@ def _train(split: WearerSplit, epochs: int, verbose: int | str) -> keras.Model:
         metrics=["accuracy"],
         jit_compile=False,  # XLA takes about 9 s to compile and then saves 0.3 s an epoch
     )
-    labels = keras.utils.to_categorical(split.source_y, model.output_shape[-1])
-    model.fit(split.source_x, labels, batch_size=_RECIPE["batch"], epochs=epochs, verbose=verbose)
+    labels = keras.utils.to_categorical(y, model.output_shape[-1])
+    model.fit(x, labels, batch_size=_RECIPE["batch"], epochs=epochs, verbose=verbose)
+
+
+def _train(split: WearerSplit, epochs: int, verbose: int | str) -> keras.Model:
+    """Trains a fresh net on the split's source windows; returns it uncompiled."""
+    model = watch_cnn()
+    pretrain(model, split.source_x, split.source_y, epochs, verbose)
     bare = watch_cnn()  # without the optimizer, whose state would treble the file
     bare.set_weights(model.get_weights())
     return bare

@@ -33,7 +33,8 @@ class FineTuneRecipe:
         calibration: Samples that gradients are measured on before the first draw, in batches
             of `batch`; from the task's source data where it has them.
         published: Start from the net's published weights, if it has any; else from fresh ones.
-        pretrain_epochs: Passes over the task's source data, with Adam, before fine-tuning.
+        pretrain_epochs: Passes over the task's source data before fine-tuning, by the recipe of
+            `tf_medyate.zoo.pretrain`.
         renormalize: Take the statistics of the net's batch normalization again, from so many
             samples of the source data, before it is folded: a net from another domain is far off
             scale otherwise, and diverges. 0 leaves them as published.

@@ -3,6 +3,7 @@
     paper     the papers' nets, data sets and budgets; for a cluster
     imagenet  the same nets on small data, and a net for speech; five hours on 2 cores
     tiny      MLPerf Tiny's trained nets on packaged data; under two hours on 2 cores
+    watch     a small net on motion data, one wearer left out
     smoke     does the whole path work? Under three minutes
     own       whatever nets and data sets are asked for, registered ones; see choice.py
 
@@ -194,13 +195,18 @@ def _tiny() -> Suite:
     more = dataclasses.replace(small, most_train=600)
     mobile = dataclasses.replace(small, epochs=11, most_train=1200, pixels=48)
     budgets = _shares(0.05, 0.15)
-    cases = (
-        Case("resnet8", "digits", (0, 1), budgets, resnet),
-        Case("resnet8", "mnist5k", (0, 1), budgets, more),
-        Case("mobilenet_v1", "digits", (0,), budgets, mobile),
-        Case("mobilenet_v1", "mnist5k", (0,), budgets, mobile),
-        Case("ds_cnn", "watch", (1, 2, 3, 4, 5), budgets, small),
-        Case("ds_cnn", "japanese_vowels", (1, 2), budgets, small),
+    images, series = ("digits", "mnist5k"), ("watch", "japanese_vowels")
+    plan = (
+        ("resnet8", images, (0, 1), resnet),
+        ("resnet8", images[::-1], (0, 1), more),
+        ("mobilenet_v1", images, (0,), mobile),
+        ("mobilenet_v1", images[::-1], (0,), mobile),
+        ("ds_cnn", series, (1, 2, 3, 4, 5), small),
+        ("ds_cnn", series[::-1], (1, 2), small),
+    )
+    cases = tuple(
+        Case(network, dataset, folds, budgets, dataclasses.replace(recipe, ranked_on=other))
+        for network, (dataset, other), folds, recipe in plan
     )
     return Suite(
         "tiny",
@@ -252,6 +258,19 @@ def _imagenet() -> Suite:
     )  # fmt: skip
 
 
+def _watch() -> Suite:
+    recipe = FineTuneRecipe(epochs=15, batch=8, learning_rate=0.05, calibration=512,
+                            published=False, pretrain_epochs=20)  # fmt: skip
+    budgets = _shares(0.05, 0.1, 0.2)
+    return Suite(
+        "watch",
+        "a watch learns its tenth wearer: a net pre-trained on the nine others",
+        (Case("watch_cnn", "watch", tuple(range(10)), budgets, recipe),),
+        PEERS,
+        packages=("seglearn==1.2.5 --no-deps",),
+    )
+
+
 def _smoke() -> Suite:
     recipe = FineTuneRecipe(epochs=1, warmup=1, batch=16, learning_rate=0.02, calibration=64,
                     published=False, pretrain_epochs=1, renormalize=128, most_train=96,
@@ -271,7 +290,7 @@ def _smoke() -> Suite:
 
 
 SUITES: dict[str, Suite] = {
-    suite.name: suite for suite in (_paper(), _imagenet(), _tiny(), _smoke())
+    suite.name: suite for suite in (_paper(), _imagenet(), _tiny(), _watch(), _smoke())
 }
 
 

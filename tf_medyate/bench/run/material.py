@@ -23,11 +23,10 @@ from tf_medyate.bench.plan.recipe import FineTuneRecipe
 from tf_medyate.bench.run.augment import distort
 from tf_medyate.data.registry import Task, fit_input, get_dataset
 from tf_medyate.errors import DataError
+from tf_medyate.zoo.pretrain import pretrain
 from tf_medyate.zoo.registry import get_network
 
 LOSS = "sparse_categorical_crossentropy"
-_PRETRAIN_RATE = 2e-3
-_PRETRAIN_BATCH = 64
 _SOURCE_PER_SAMPLE = 4  # kept of the source data, for each sample that a run draws from them
 _MOST_AT_ONCE_BYTES = 512 * 2**20
 
@@ -196,6 +195,4 @@ def _pretrain(model: Any, run: Run, task: Task):
         where = f"{run.dataset}, fold {run.fold}"
         remedy = "Set pretrain_epochs to 0 for it."
         raise DataError(where, "source data to pre-train on", "none", remedy)
-    model.compile(keras.optimizers.Adam(_PRETRAIN_RATE), LOSS, jit_compile=False)
-    epochs = run.recipe.pretrain_epochs
-    model.fit(*_source(task), batch_size=_PRETRAIN_BATCH, epochs=epochs, verbose=0)
+    pretrain(model, *_source(task), run.recipe.pretrain_epochs)

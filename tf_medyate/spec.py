@@ -146,10 +146,10 @@ class LayerSpec:
 
     Attributes:
         name: Name of the layer in the prepared model.
-        kind: "conv2d", "conv1d", "depthwise_conv2d" or "dense".
+        kind: "conv2d", "conv1d", "depthwise_conv2d", "dense" or "recurrent".
         index: Position among the weighted layers in execution order, from 0 at the input.
-        channels: Input channels: the units that are drawn.
-        outputs: Output channels (depthwise: channels * multiplier) or units.
+        channels: Input channels: the units that are drawn; of a recurrent kernel, hidden units.
+        outputs: Output channels (depthwise: channels * multiplier), units or recurrent columns.
         weights_per_channel: Weights that read one input channel.
         activation_elements: Elements of one input channel's activation, for one sample.
         bias_elements: Elements of the bias, 0 without one.

@@ -11,6 +11,8 @@ tensors        small TensorFlow helpers: gradients, gathers, assignments
 pool_layout    which channel owns which run of the pool
 state          the pool and its bookkeeping, in Keras variables
 layers         Conv2D, DepthwiseConv2D, ... with channel masks
+recurrent      the recurrent half of LSTM, GRU and SimpleRNN, likewise
+parts          recurrent layers, attention and EinsumDense as masked parts
 data           checks of what fit is given, and batches of it to measure on
 model          the prepared model: fit, its commit
 update         loads a plan into the model

@@ -28,6 +28,7 @@ PENALTIES = (
     "kernel_regularizer", "bias_regularizer", "depthwise_regularizer", "pointwise_regularizer",
     "kernel_constraint", "bias_constraint", "depthwise_constraint", "pointwise_constraint",
     "gamma_regularizer", "beta_regularizer", "gamma_constraint", "beta_constraint",
+    "recurrent_regularizer", "recurrent_constraint",
 )  # fmt: skip
 
 _DROPPED = (

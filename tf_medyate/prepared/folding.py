@@ -1,8 +1,9 @@
 """From an ordinary Keras model to a folded one with channel masks, and back.
 
 Batch normalization is folded into the layer before it, as it is on a device; where there is none
-it becomes a 1x1 depthwise convolution. Separable convolutions become their two halves. Weight
-regularizers and constraints are dropped: they would act on the kernels of layers that are frozen.
+it becomes a 1x1 depthwise convolution. Separable convolutions, attention and recurrent layers
+become their parts; `strip` joins those of the last again. Weight regularizers and constraints are
+dropped: they would act on the kernels of layers that are frozen.
 Every other layer is kept as it is; if it has weights, they are frozen.
 
 Example:
@@ -26,7 +27,9 @@ from tf_medyate.prepared.graph import ModelGraph, Node, trace
 from tf_medyate.prepared.legacy import from_tf_keras
 from tf_medyate.prepared.model import PreparedModel
 from tf_medyate.prepared.operators import layers_of
+from tf_medyate.prepared.parts import divide, is_divisible, is_projection, join
 from tf_medyate.prepared.rebuild import rebuild
+from tf_medyate.prepared.recurrent import MaskedRecurrence
 from tf_medyate.prepared.scope_names import check_scope_names
 from tf_medyate.prepared.supported import (
     TWINS,
@@ -92,8 +95,9 @@ def _fold_model(base: keras.Model) -> tuple[PreparedModel, list[str]]:
     check_methods(base)
     masked = {node.name for node in graph.nodes if is_maskable(graph, node)}
     affine = {n.name: n for n in graph.nodes if is_affine(graph, n)}
+    divided = {node.name for node in graph.nodes if is_divisible(graph, node)}
     for node in graph.nodes:
-        if node.name in masked or type(node.layer) is _K.BatchNormalization:
+        if node.name in masked | divided or type(node.layer) is _K.BatchNormalization:
             check_supported(node)
     affine = {name: _affine(node) for name, node in affine.items()}
     folds = {
@@ -107,6 +111,8 @@ def _fold_model(base: keras.Model) -> tuple[PreparedModel, list[str]]:
             return []
         if node.name in affine:
             return standalone_norm(node, affine[node.name], weights)
+        if node.name in divided:
+            return divide(node, weights)
         if node.name not in masked:
             return layers_of(node) or [copies.of(node)]
         norm = next((n for n, target in folds.items() if target == node.name), None)
@@ -126,7 +132,8 @@ def _fold_model(base: keras.Model) -> tuple[PreparedModel, list[str]]:
             f"none among {len(graph.nodes)} layers",
             "Put a Dense layer at its end, and train that.",
         )
-    penalised = [n.name for n in graph.nodes if n.name in masked and _is_penalised(n.layer)]
+    drawn = [n for n in graph.nodes if n.name in masked | divided]
+    penalised = [n.name for n in drawn if _is_penalised(n.layer)]
     return model, penalised
 
 
@@ -140,7 +147,8 @@ def _check_plain(model: Any, path: str = "base"):
 
 
 def _is_penalised(layer) -> bool:
-    return any(getattr(layer, option, None) is not None for option in PENALTIES)
+    config = layer.get_config()
+    return any(config.get(option) is not None for option in PENALTIES)
 
 
 def _probes(base: keras.Model) -> Any:
@@ -211,9 +219,14 @@ def strip(model: keras.Model) -> keras.Model:
     """
     require_prepared(model).commit()
     graph = trace(model)
-    pairs, copies = [], Copies()
+    pairs, joined, copies = [], [], Copies()
 
     def convert(node: Node) -> list:
+        if isinstance(node.layer, MaskedRecurrence):
+            joined.append(join(graph, node))
+            return [joined[-1][0]]
+        if is_projection(graph, node):
+            return []
         plain = _PLAIN.get(type(node.layer))
         if plain is None:
             return [copies.of(node)]
@@ -229,6 +242,8 @@ def strip(model: keras.Model) -> keras.Model:
         plain.kernel.assign(masked.kernel)
         if masked.bias is not None:
             plain.bias.assign(masked.bias)
+    for layer, values in joined:
+        layer.set_weights(values())
     return stripped
 
 

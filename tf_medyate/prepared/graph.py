@@ -233,8 +233,8 @@ def _with_slots(entry: Any, slots: Iterator[int]) -> Any:
     """A serialized argument as it was, with slots for tensors, numbered as `_tensors` goes."""
     if _is_tensor(entry):
         return Slot(next(slots))
-    if isinstance(entry, list):
-        return [_with_slots(value, slots) for value in entry]
+    if isinstance(entry, (list, tuple)):
+        return type(entry)(_with_slots(value, slots) for value in entry)
     if not isinstance(entry, dict):
         return entry
     if entry.get("class_name") == "__tuple__":

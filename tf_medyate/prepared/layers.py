@@ -49,7 +49,7 @@ SPARSE = "sparse"
 NEURONS = "neurons"
 DRAWN = (SPARSE, NEURONS)
 
-Backward = Callable[[Any], tuple[Any, Any]]
+Backward = Callable[[Any], tuple[Any, ...]]
 
 
 class ChannelMasked(keras.layers.Layer):
@@ -70,8 +70,8 @@ class ChannelMasked(keras.layers.Layer):
 
     def build(self, input_shape):
         """Makes the kernel as the base class does, and the selection variables beside it."""
-        super().build(input_shape)
-        channels = (int(input_shape[-1]),)
+        self.make_kernel(input_shape)
+        channels = (int(self.kernel.shape[-2]),)
         self.channel_mask = self._state("channel_mask", channels, "bool", "ones")
         self.importance = self._state("importance", channels, "float32", "zeros")
         self.mode = FULL
@@ -79,6 +79,10 @@ class ChannelMasked(keras.layers.Layer):
         self.state_of: Callable[[], Any] | None = None
         # The number of selected channels changes from draw to draw.
         self.supports_jit = False
+
+    def make_kernel(self, input_shape):
+        """Makes `kernel` and `bias`, as the base class does."""
+        super().build(input_shape)
 
     def _state(self, name, shape, dtype, initializer):
         return self.add_weight(
@@ -110,6 +114,10 @@ class ChannelMasked(keras.layers.Layer):
         """The layer's operation without bias and activation; None means its own dilation."""
         raise NotImplementedError(f"{type(self).__name__} must define linear(inputs, kernel)")
 
+    def biased(self, inputs, kernel, bias):
+        """`linear` with a bias: a list of one or none."""
+        return _add_bias(self.linear(inputs, kernel), *bias)
+
     def select_outputs(self, gradient, run: DrawnRun):
         """The part of an output gradient that the drawn channels feed: all of it here."""
         del run
@@ -121,7 +129,7 @@ class ChannelMasked(keras.layers.Layer):
         if self.mode in DRAWN:
             outputs: Any = self._sparse_linear(inputs, bias)
         else:
-            outputs = _add_bias(self.linear(inputs, _read(self.kernel)), *bias)
+            outputs = self.biased(inputs, _read(self.kernel), bias)
         return outputs if self.activation is None else self.activation(outputs)
 
     @property
@@ -172,21 +180,29 @@ class ChannelMasked(keras.layers.Layer):
             rows = tf.reshape(weights, run.constants((-1, outputs)))
             kernel = self.as_kernel(tf.tensor_scatter_nd_update(base, index, rows))
 
-            differentiable = self._by_neurons if self.mode == NEURONS else self.differentiable
-            y, backward = differentiable(x, kernel, run)
+            y, backward = self.differentiable_biased(x, kernel, bias, run)
 
             def gradient(dy):
-                dx, d_kernel = backward(dy)
+                dx, d_kernel, *d_bias = backward(dy)
                 flat = tf.reshape(d_kernel, run.constants((-1,)))
                 d_weights = tf.gather(flat, run.places, axis=run.constants(0))
-                d_bias = [tf.raw_ops.BiasAddGrad(out_backprop=dy) for _ in bias]
                 return dx, d_weights, *d_bias
 
-            # Inside, where TensorFlow can fuse it with the operation before.
-            return [_add_bias(y, *bias)], gradient
+            return [y], gradient
 
         (y,) = with_gradient(forward, inputs, run.weights, *bias)
         return y
+
+    def differentiable_biased(self, x, kernel, bias, run: DrawnRun) -> tuple[Any, Backward]:
+        """`biased` and its gradient: of input, trained weights, and the bias if there is one."""
+        differentiable = self._by_neurons if self.mode == NEURONS else self.differentiable
+        y, backward = differentiable(x, kernel, run)
+
+        def gradient(dy):
+            return *backward(dy), *[tf.raw_ops.BiasAddGrad(out_backprop=dy) for _ in bias]
+
+        # Inside, where TensorFlow can fuse it with the operation before.
+        return _add_bias(y, *bias), gradient
 
     def differentiable(self, x, kernel, run: DrawnRun) -> tuple[Any, Backward]:
         """The layer's operation, and its gradient with the drawn channels' weights alone.

@@ -16,7 +16,9 @@ import numpy as np
 from tf_medyate.errors import OptionError
 from tf_medyate.prepared.copies import freeze
 from tf_medyate.prepared.data import FitData, check_data, fit_data, is_arrays
+from tf_medyate.prepared.graph import trace
 from tf_medyate.prepared.layers import DRAWN, ChannelMasked, masked_layers
+from tf_medyate.prepared.parts import why_whole
 from tf_medyate.prepared.state import TrainingState
 from tf_medyate.prepared.tensors import assign, taped_directly
 
@@ -70,11 +72,19 @@ class PreparedModel(keras.Model):
         others = (layer for layer in self.layers if not isinstance(layer, ChannelMasked))
         return tuple(layer.name for layer in others if getattr(layer, "weights", ()))
 
+    def why_frozen(self) -> dict[str, tuple[str, str]]:
+        """(reason, what to do) for each of the `frozen_layers`."""
+        graph = trace(self)
+        found = {node.name: why_whole(graph, node) for node in graph.nodes}
+        return {name: reason for name in self.frozen_layers if (reason := found.get(name))}
+
     def summary(self, *args, **kwargs):
-        """Keras's summary, and a line that names the `frozen_layers`."""
+        """Keras's summary, and lines that name the `frozen_layers` and say why."""
         super().summary(*args, **kwargs)
         if self.frozen_layers:
             tell = kwargs.get("print_fn") or print
+            for name, (reason, remedy) in self.why_frozen().items():
+                tell(f"{name}: {reason}. {remedy}")
             tell(
                 f"Frozen, since no channels can be drawn from them: {', '.join(self.frozen_layers)}"
             )

@@ -13,6 +13,7 @@ from typing import Any
 
 from tf_medyate.prepared.graph import ModelGraph, Node
 from tf_medyate.prepared.padding import fused_padding, input_plane
+from tf_medyate.prepared.recurrent import MaskedRecurrence
 from tf_medyate.spec import LayerSpec
 
 
@@ -43,21 +44,22 @@ def _spec(
 ) -> LayerSpec:
     layer = node.layer
     height, width, _ = input_plane(node, fused_padding(graph, node))
-    channels = int(layer.input.shape[-1])
+    *kernel_size, channels, columns = (int(side) for side in layer.kernel.shape)
     weights = math.prod(layer.kernel.shape)
-    positions = math.prod(layer.output.shape[1:-1])
-    kernel_size = tuple(layer.kernel.shape[:-2])
+    saved, positions = height * width, math.prod(layer.output.shape[1:-1])
+    if isinstance(layer, MaskedRecurrence):  # the state before the first step is zero
+        saved, positions = width - 1, width
     return LayerSpec(
         name=node.name,
         kind=kind,
         index=index,
         channels=channels,
-        outputs=int(layer.output.shape[-1]),
+        outputs=max(int(layer.output.shape[-1]), columns),  # a recurrent unit has several columns
         weights_per_channel=weights // channels,
-        activation_elements=height * width,
+        activation_elements=saved,
         bias_elements=math.prod(layer.bias.shape) if layer.bias is not None else 0,
         macs=positions * weights,
-        kernel_size=kernel_size,
+        kernel_size=tuple(kernel_size),
         inputs=inputs,
         is_head=is_head,
         trainable=layer.trainable,

@@ -167,7 +167,7 @@ class GradientProbe:
             EmptyDataError: There is no batch.
             NonFiniteDataError: The loss of a batch is NaN or infinite.
         """
-        sums = {name: np.zeros((3, layer.input.shape[-1])) for name, layer in self._named()}
+        sums = {name: np.zeros((3, layer.kernel.shape[-2])) for name, layer in self._named()}
         norms = dict.fromkeys(sums, 0.0)
         count = 0
         with full_mode(self._model):

@@ -135,6 +135,7 @@ class Planner:
         Returns:
             The importance that the first draw goes by, float [channels] by layer name.
         """
+        _check_drawable(model, self._layers or ())
         self.specs: tuple[LayerSpec, ...] = layer_specs(model)
         neurons = self.strategy.draws_neurons
         self.units = tuple(s.by_neurons() if neurons and not s.is_head else s for s in self.specs)
@@ -373,6 +374,14 @@ class Planner:
         """A plan without channels, to be filled with those that a checkpoint holds."""
         fixed = self.cost.fixed(self.specs, self.kept)
         return UpdatePlan(draw, self.seed, self.budget, fixed, 0, ())
+
+
+def _check_drawable(model: PreparedModel, layers: Sequence[str]):
+    named = [name for name in model.frozen_layers if name in layers]
+    for name, (reason, remedy) in (model.why_frozen() if named else {}).items():
+        if name in named:
+            received = f"'{name}', frozen: {reason}"
+            raise OptionError("layers", "layers that channels are drawn from", received, remedy)
 
 
 def calibration_batches(model: PreparedModel, given: Any, count: int) -> Batches:

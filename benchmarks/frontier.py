@@ -5,8 +5,11 @@
 The chain of gradients ends at the shallowest layer that may be trained; the later that is, the less
 has to be kept in memory. MeDyate is run on the first case of each net of suite imagenet, at its
 smallest budget, with all layers, then with those from a number on (counted from 0; the head is
-trained always). The arena is the one planned for a 32-bit board, of an export of the first run.
-Results are kept in --out, so the same line again goes on where it stopped. Writes
+trained always). Arena and flash are planned for the Nano 33 BLE without TFLM, with frozen layers in
+float32 and in int8, for the layers that the first seed keeps.
+
+Results are kept in --out as they come, seed after seed, so the same line again goes on where it
+stopped, and --seeds "" shows what is there so far, or the plans alone. Writes
 docs/results/frontier.csv and docs/img/frontier.png.
 """
 
@@ -17,7 +20,6 @@ import csv
 import dataclasses
 import os
 import pathlib
-import tempfile
 from collections.abc import Sequence
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -28,28 +30,16 @@ from tf_medyate.bench.plan.grid import FIRST_LAYER, Run, grid
 from tf_medyate.bench.plan.suites import Case, Suite, get_suite
 from tf_medyate.bench.run.runner import run_here, use_one_thread
 from tf_medyate.bench.run.store import Store
+from tf_medyate.frontier import FrontierPoint
 
-STARTS = (0, 5, 10, 15, 20, 25, 30, 35, 40)
-NANO_KIB = (262_144 - 57_344 - 8_192) / 1024  # RAM, less Mbed OS, less the stack
-FIELDS = ("network", "first_layer", "layers", "shallowest", "arena_kib", "pool_kib", "accuracy",
-          "deviation", "runs")  # fmt: skip
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """What an export says of a run.
-
-    Attributes:
-        layers: How many layers are kept.
-        shallowest: Number of the first of them.
-        arena_kib: What a 32-bit board sets aside for training.
-        pool_kib: Of it, for the update.
-    """
-
-    layers: int
-    shallowest: int
-    arena_kib: float
-    pool_kib: float
+STARTS = (0, 6, 12, 18, 24, 30, 36, 42)
+NANO_KIB = (262_144 - 57_344 - 8_192) / 1024  # RAM, less Mbed OS and its stack, less the trainer
+FROZEN = ("float32", "int8")
+FIELDS = ("network", "first_layer", "layers", "shallowest", "score",
+          *(f"{memory}_kib_{frozen}" for memory in ("arena", "flash") for frozen in FROZEN),
+          "accuracy", "deviation", "runs")  # fmt: skip
+_SAMPLES = 32  # for the ranges of int8
+_NO_LIMIT = 1 << 40
 
 
 def runs_of(case: Case, starts: Sequence[int], seeds: Sequence[int]) -> dict[int, tuple[Run, ...]]:
@@ -59,79 +49,129 @@ def runs_of(case: Case, starts: Sequence[int], seeds: Sequence[int]) -> dict[int
     return {start: grid(suite, [f"medyate:{FIRST_LAYER}={start}"], seeds) for start in starts}
 
 
-def plan(run: Run) -> Plan:
-    """Exports what a run starts with, without training it."""
+def plan(case: Case) -> dict[str, tuple[FrontierPoint, ...]]:
+    """Every depth limit as it would be exported, without training it; for each kind of FROZEN."""
     import keras
 
     import tf_medyate as md
     from tf_medyate.bench.run.execute import callback, prepare
     from tf_medyate.bench.run.material import LOSS, first_net, task_of
 
+    [run] = runs_of(case, (0,), (0,))[0]
     task = task_of(run)
     model = prepare(first_net(run, task), run)
     model.compile(keras.optimizers.SGD(run.recipe.learning_rate), LOSS)
-    medyate = callback(model, run, task)
-    medyate.set_model(model)
-    names = [spec.name for spec in medyate.specs]
-    kept = medyate.ranking.kept
-    with tempfile.TemporaryDirectory() as folder:
-        memory = md.export(model, folder, medyate).manifest.memory
-    shallowest = min(map(names.index, kept))
-    return Plan(len(kept), shallowest, memory.board_arena_bytes / 1024, memory.pool_bytes / 1024)
+    found = {}
+    for frozen in FROZEN:
+        samples = task.train_x[:_SAMPLES] if frozen == "int8" else None
+        limits = md.LayersThatFit(
+            flash_limit=_NO_LIMIT,
+            frozen=frozen,
+            representative_data=samples,
+            factory_copy=False,
+        )
+        medyate = callback(model, run, task, limits)
+        medyate.set_model(model)
+        assert medyate.frontier is not None
+        found[frozen] = medyate.frontier.points
+    return found
+
+
+def row(network: str, start: int, plans: dict[str, tuple[FrontierPoint, ...]]) -> dict:
+    """What is planned of a depth limit, as the first of FIELDS."""
+    points = {f: next(p for p in plans[f] if p.first_layer >= start) for f in FROZEN}
+    first = points[FROZEN[0]]
+    return {
+        "network": network,
+        "first_layer": start,
+        "layers": len(first.kept),
+        "shallowest": first.first_layer,
+        "score": first.score,
+        **{f"arena_kib_{f}": point.arena_bytes / 1024 for f, point in points.items()},
+        **{f"flash_kib_{f}": point.flash_bytes / 1024 for f, point in points.items()},
+    }
 
 
 def measure(case: Case, starts: Sequence[int], seeds: Sequence[int], store: Store) -> list[dict]:
-    """A row of FIELDS for each first layer."""
-    rows = []
-    for start, runs in runs_of(case, starts, seeds).items():
-        outcome = run_here(runs, store)
-        for complaint in outcome.complaints():
+    """A row of FIELDS for each first layer that makes a difference; runs what is not in the store.
+
+    Without seeds nothing is run, and whatever the store has of seeds 0 to 9 is shown.
+    """
+    plans = plan(case)
+    rows: dict[int, dict] = {}
+    last = plans[FROZEN[0]][-1].first_layer
+    for start in (start for start in starts if start <= last):
+        planned = row(case.network, start, plans)
+        rows.setdefault(planned["shallowest"], planned)
+    starts = [planned["first_layer"] for planned in rows.values()]
+    for seed in seeds:
+        runs = [run for each in runs_of(case, starts, (seed,)).values() for run in each]
+        for complaint in run_here(runs, store).complaints():
             print(complaint)
-        accuracies = [100 * result.accuracy_after for result in outcome.results]
-        planned = dataclasses.asdict(plan(runs[0]))
-        rows.append({"network": case.network, "first_layer": start} | planned | {
-            "accuracy": np.mean(accuracies),
-            "deviation": np.std(accuracies, ddof=1) if len(accuracies) > 1 else 0.0,
-            "runs": len(accuracies),
-        })  # fmt: skip
-    return rows
+    done = runs_of(case, starts, seeds or range(10))
+    return [
+        planned
+        | _measured([r.accuracy_after for r in store.read_all(done[planned["first_layer"]])])
+        for planned in rows.values()
+    ]
+
+
+def _measured(accuracies: Sequence[float]) -> dict:
+    percent = 100 * np.array(accuracies)
+    return {
+        "accuracy": percent.mean() if len(percent) else float("nan"),
+        "deviation": percent.std(ddof=1) if len(percent) > 1 else 0.0,
+        "runs": len(percent),
+    }
 
 
 def table(rows: Sequence[dict]) -> str:
     """The rows in Markdown."""
-    lines = ["| net | layers from | kept | shallowest | arena, KiB | accuracy % (deviation) |",
-             "|---|--:|--:|--:|--:|--:|"]  # fmt: skip
+    lines = [
+        "| net | layers from | kept | shallowest | score | arena, KiB (int8) | flash, KiB (int8) "
+        "| accuracy % (deviation, runs) |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|",
+    ]
     lines += [
         f"| {r['network']} | {r['first_layer']} | {r['layers']} | {r['shallowest']} "
-        f"| {r['arena_kib']:.0f} | {r['accuracy']:.1f} ({r['deviation']:.1f}) |"
+        f"| {r['score']:.0%} | {r['arena_kib_float32']:.0f} ({r['arena_kib_int8']:.0f}) "
+        f"| {r['flash_kib_float32']:,.0f} ({r['flash_kib_int8']:,.0f}) | {_cell(r)} |"
         for r in rows
     ]
     return "\n".join(lines)
 
 
+def _cell(row: dict) -> str:
+    if not row["runs"]:
+        return "-"
+    return f"{row['accuracy']:.1f} ({row['deviation']:.1f}, {row['runs']})"
+
+
 def draw(rows: Sequence[dict], path: pathlib.Path):
-    """Accuracy against arena, a line for each net."""
+    """Accuracy against arena, a line for each net and kind of frozen layers."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot()
-    for network in dict.fromkeys(row["network"] for row in rows):
-        own = [row for row in rows if row["network"] == network]
-        own.sort(key=lambda row: row["arena_kib"])
-        arena, accuracy, spread = (
-            [row[name] for row in own] for name in ("arena_kib", "accuracy", "deviation")
-        )
-        axes.errorbar(arena, accuracy, spread, marker="o", capsize=3, label=network)
-        for row, x, y in zip(own, arena, accuracy, strict=True):
-            text = str(row["first_layer"])
-            axes.annotate(text, (x, y), (4, 4), textcoords="offset points", fontsize=8)
+    for number, network in enumerate(dict.fromkeys(row["network"] for row in rows)):
+        own = [row for row in rows if row["network"] == network and row["runs"]]
+        for frozen, style in zip(FROZEN, ("o--", "o-"), strict=True):
+            arena, accuracy, spread = (
+                [row[name] for row in own]
+                for name in (f"arena_kib_{frozen}", "accuracy", "deviation")
+            )
+            label = f"{network}, frozen layers in {frozen}"
+            axes.errorbar(
+                arena, accuracy, spread, fmt=style, color=f"C{number}", capsize=3, label=label
+            )
+            for row, x, y in zip(own, arena, accuracy, strict=True):
+                text = str(row["shallowest"])
+                axes.annotate(text, (x, y), (4, 4), textcoords="offset points", fontsize=8)
     axes.axvline(NANO_KIB, color="grey", linestyle=":", label="a Nano 33 BLE has")
-    axes.set_xlabel(
-        "planned arena on a 32-bit board, KiB (numbers: first layer that may be trained)"
-    )
+    axes.set_xlabel("planned arena on the board, KiB (numbers: shallowest layer that is trained)")
     axes.set_ylabel("accuracy, %")
     axes.grid(alpha=0.3)
-    axes.legend()
+    axes.legend(fontsize=8)
     figure.savefig(path, dpi=120)
 
 
@@ -166,7 +206,9 @@ def main():
         if folder:
             os.environ[f"MEDYATE_{variable}"] = str(pathlib.Path(folder).resolve())
     use_one_thread()
-    starts, seeds = ([int(part) for part in text.split(",")] for text in (args.starts, args.seeds))
+    starts, seeds = (
+        [int(part) for part in text.split(",") if part] for text in (args.starts, args.seeds)
+    )
     rows: list[dict] = []
     for network in args.networks.split(","):
         case = next(case for case in get_suite("imagenet").cases if case.network == network)

@@ -18,10 +18,15 @@ def test_a_later_first_layer_takes_less_memory(tmp_path):
     case = get_suite("smoke").cases[0]
     recipe = dataclasses.replace(case.recipe, pretrain_epochs=0, epochs=1, warmup=0)
     case = dataclasses.replace(case, recipe=recipe)
-    rows = frontier.measure(case, (0, 8), [0], Store(tmp_path))
+    store = Store(tmp_path)
+    planned = frontier.measure(case, (0, 8, 99), [], store)
+    assert [row["runs"] for row in planned] == [0, 0]
+    frontier.write(planned, tmp_path / "plans.csv", tmp_path / "plans.png")
+    rows = frontier.measure(case, (0, 8), [0], store)
+    assert frontier.measure(case, (0, 8), [], store) == rows
     assert [row["first_layer"] for row in rows] == [0, 8]
     assert all(row["shallowest"] >= row["first_layer"] and row["layers"] > 0 for row in rows)
-    arena = [row["arena_kib"] for row in rows]
+    arena = [row["arena_kib_float32"] for row in rows]
     assert arena == sorted(arena, reverse=True)
     assert arena[0] > arena[-1] + 1
     assert all(row["runs"] == 1 and 0 <= row["accuracy"] <= 100 for row in rows)

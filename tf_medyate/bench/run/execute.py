@@ -156,13 +156,14 @@ def prepare(plain: keras.Model, run: Run) -> keras.Model:
     return model
 
 
-def callback(model: keras.Model, run: Run, task: Task) -> md.MeDyate:
+def callback(model: keras.Model, run: Run, task: Task, layers: Any = None) -> md.MeDyate:
     """What a run is fine-tuned with.
 
     Args:
         model: Prepared.
         run: The run.
         task: Its data.
+        layers: As for `MeDyate`.
     """
     specs = md.layer_specs(model)
     x, y = sample(task, run.seed, run.recipe.calibration)
@@ -173,6 +174,7 @@ def callback(model: keras.Model, run: Run, task: Task) -> md.MeDyate:
         calibration=(x, y, run.recipe.batch),
         calibration_batches=math.ceil(len(x) / run.recipe.batch),
         ranking=scores_file(run.network, on) if (on := run.recipe.ranked_on) else None,
+        layers=layers,
         verbose=0,
     )
 

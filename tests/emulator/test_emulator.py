@@ -192,7 +192,7 @@ def test_a_model_that_does_not_fit_is_refused_with_the_reason(tmp_path):
         shutil.copy(path, tmp_path)
     weights = tmp_path / "medyate_weights.cc"
     # The journal grows with the weights: together they do not fit, each of them would.
-    weights.write_text(weights.read_text().replace("kWeights[1024]", "kWeights[98304]"))
+    weights.write_text(weights.read_text().replace("kWeights[1024]", "kWeights[122880]"))
     with pytest.raises(EmulatorError, match="application and journal do not fit into 960 KiB"):
         build_image(tmp_path, tmp_path / "out")
     shutil.copy(GOLDEN / "medyate_weights.cc", tmp_path)

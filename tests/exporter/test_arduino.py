@@ -231,8 +231,8 @@ def test_weights_lie_on_flash_pages_and_the_vectors_stay_in_front(image, bundle)
     ("end", "weights", "answer"),
     [
         (0x40000, 0x20000, "all is well"),
-        (0x100000 - 4 * 4096, 0x20000, "all is well"),
-        (0x100000 - 4 * 4096 + 8, 0x20000, "the sketch reaches into the journal"),
+        (0x100000 - 3 * 4096, 0x20000, "all is well"),
+        (0x100000 - 3 * 4096 + 8, 0x20000, "the sketch reaches into the journal"),
         (0x40000, 0x20004, "the weights do not begin at a flash page"),
         (0x40000, 0x41000, "the weights are not in flash"),
         (0x40000, 0x20001000, "the weights are not in flash"),
@@ -253,7 +253,7 @@ def test_a_sketch_that_reaches_into_the_journal_cannot_write(end, weights, answe
     )
     said, places, refused = run([str(program), hex(weights), "1024"]).splitlines()
     assert said.startswith(answer)
-    assert places == f"{weights:x} fc000 4 {4096 if answer == 'all is well' else 0}"
+    assert places == f"{weights:x} fd000 3 {4096 if answer == 'all is well' else 0}"
     assert refused.split() == ["refused"] * (6 if answer == "all is well" else 8)
 
 

@@ -28,7 +28,7 @@ from tf_medyate.prepared.model import PreparedModel
 from tf_medyate.select.fitting import Terms, Trial
 from tf_medyate.spec import FLOAT_BYTES, MemoryBudget, format_bytes
 
-_JOURNAL_COPIES = 2
+_JOURNAL_COPIES = 1
 _NO_BOARD = Board(
     "",
     "the limits",

@@ -16,11 +16,12 @@ constexpr uint32_t kNanoFlashBytes = 1024 * 1024;
 constexpr uint32_t kNanoSketchOffset = 0x10000;
 constexpr uint32_t kNanoPageBytes = 4096;
 
-// Pages of the journal: twice what a commit of the whole region takes, so that they take turns.
+// Pages of the journal: what a commit of the whole region takes. More would not make the flash
+// last longer, for each such commit erases all weight pages, too.
 constexpr uint32_t NanoJournalPages(uint32_t weights_floats, uint32_t importance_floats) {
-  return 2 * (weights_floats / (kNanoPageBytes / 4) + 1 + ImportancePages(importance_floats));
+  return JournalPages(weights_floats, importance_floats);
 }
-static_assert(NanoJournalPages(1024, 1) >= JournalPages(1024, 1), "room for any commit");
+static_assert(kNanoPageBytes == 4096, "JournalPages counts pages of 4 KiB");
 
 // 0 if there is no flash that could hold it: then the sketch reaches into it, whatever its size.
 constexpr uint32_t NanoJournalOffset(uint32_t pages) {

@@ -29,7 +29,7 @@ constexpr uint32_t kPageFloats = kPageBytes / 4;
 // Where things lie: a page that nobody may touch, weights, another one, journal, another one.
 struct Plan {
   uint32_t weight_pages = 5;
-  uint32_t journal_pages = 8;
+  uint32_t journal_pages = 7;  // The least for a commit of all weights.
   uint32_t bulk_words = 0;  // Of the bulk data that commits change.
 
   // The same with bulk data of so many words, and room for them.

@@ -164,5 +164,9 @@ def _does_not_fit(fit: BoardFit, excess: list[tuple[str, int, int]]) -> BoardErr
 
 
 def journal_pages(weight_pages: int, importance_pages: int) -> int:
-    """Pages of the journal, as tflm_ops/device/nano33ble.h has it: two commits of everything."""
-    return 2 * (weight_pages + 1 + importance_pages)
+    """Pages of the journal, as tflm_ops/device/nano33ble.h has it: a commit of everything.
+
+    That is a head and an image of each weight page, and both the old importances and the new ones
+    beside the old head.
+    """
+    return weight_pages + 2 + 2 * importance_pages

@@ -8,6 +8,7 @@
 #include "tflm_ops/math/int8_conv2d.h"
 #include "tflm_ops/math/int8_depthwise_conv2d.h"
 #include "tflm_ops/math/int8_elementwise.h"
+#include "tflm_ops/math/int8_weights.h"
 
 namespace medyate {
 namespace math {
@@ -18,6 +19,7 @@ int8_t input[kMost], weights[16000], output[kMost];
 float floats[8000];
 int32_t bias[kChannels], multiplier[kChannels], shift[kChannels];
 int32_t patches[1500];
+float block[1536], float_output[14000], scales[kChannels];
 
 const Requantization kTo = {bias, multiplier, shift, 3};
 
@@ -43,6 +45,31 @@ void Depthwise(const char* name, const ConvShape& s) {
           [&] { Int8DepthwiseConv2dForward(s, input, 5, weights, kTo, output); });
 }
 
+// Floats with int8 weights: forward and back.
+void Int8WeightsConv(const char* name, const ConvShape& s, int block_size) {
+  const int count = TapsOf(s.h) * TapsOf(s.w) * s.in_channels * s.out_channels;
+  const Int8Weights w = {weights, scales};
+  const Int8Block b = {block, block_size};
+  char title[80];
+  snprintf(title, sizeof(title), "float %s, int8 weights", name);
+  Measure(title, count, [&] { Int8WeightsConv2dForward(s, floats, w, nullptr, b, float_output); });
+  snprintf(title, sizeof(title), "the same, dX");
+  Measure(title, count, [&] { Int8WeightsConv2dInputGradient(s, floats, w, b, float_output); });
+}
+
+void Int8WeightsDepthwise(const char* name, const ConvShape& s, int block_size) {
+  const int count = TapsOf(s.h) * TapsOf(s.w) * s.out_channels;
+  const Int8Weights w = {weights, scales};
+  const Int8Block b = {block, block_size};
+  char title[80];
+  snprintf(title, sizeof(title), "float %s, int8 weights", name);
+  Measure(title, count,
+          [&] { Int8WeightsDepthwiseConv2dForward(s, floats, w, nullptr, b, float_output); });
+  snprintf(title, sizeof(title), "the same, dX");
+  Measure(title, count,
+          [&] { Int8WeightsDepthwiseConv2dInputGradient(s, floats, w, b, float_output); });
+}
+
 Axis Same(int in, int kernel, int stride) { return SameAxis(in, kernel, stride, 1); }
 
 void Layers() {
@@ -61,6 +88,12 @@ void Layers() {
   const PoolShape pool = {ValidAxis(24, 2, 2, 1), ValidAxis(24, 2, 2, 1), 40};
   Measure("2x2 maximum, per output", 12 * 12 * 40,
           [&] { Int8MaxPoolForward(pool, input, output); });
+  Int8WeightsConv("pointwise 16 to 96, 12x12", {UnitAxis(12), UnitAxis(12), 16, 96}, 1024);
+  Int8WeightsConv("pointwise 96 to 24, 6x6", {UnitAxis(6), UnitAxis(6), 96, 24}, 960);
+  Int8WeightsConv("pointwise 112 to 32, 3x3", {UnitAxis(3), UnitAxis(3), 112, 32}, 1024);
+  Int8WeightsConv("3x3 16 to 16, 16x16", {Same(16, 3, 1), Same(16, 3, 1), 16, 16}, 576);
+  Int8WeightsDepthwise("depthwise 3x3 64, 10x10", {Same(10, 3, 1), Same(10, 3, 1), 64, 64}, 576);
+  Int8WeightsDepthwise("depthwise 3x3 96, 3x3", {Same(3, 3, 1), Same(3, 3, 1), 96, 96}, 864);
   Measure("quantize, per element", 8000, [&] { Quantize(floats, 8000, 0.02f, 3, output); });
   Measure("dequantize, per element", 8000, [&] { Dequantize(input, 8000, 0.02f, 3, floats); });
 }
@@ -78,6 +111,7 @@ int main() {
     bias[i] = i;
     multiplier[i] = (1 << 30) + i;
     shift[i] = 9;
+    scales[i] = 0.01f + 0.0001f * static_cast<float>(i);
   }
   medyate::StartSysTick();
   Layers();

@@ -13,6 +13,7 @@ from tf_medyate.exporter.ir.graph import Graph
 from tf_medyate.exporter.ir.nodes import OpNode, Tensor
 from tf_medyate.exporter.lower.recipe import recipe_of
 from tf_medyate.exporter.lower.step import lower_training
+from tf_medyate.exporter.ops import int8_schema
 from tf_medyate.exporter.ops import schema as op_schema
 
 F32 = np.float32
@@ -86,12 +87,13 @@ def test_a_step_costs_more_the_more_is_trained(seed):
 
 
 def test_the_op_kinds_all_cost_something():
-    known = {*cycles._WEIGHTED, *cycles._ELEMENTWISE, *cycles._INT8}
+    known = {*cycles._WEIGHTED, *cycles._ELEMENTWISE, *cycles._INT8, *cycles._INT8_WEIGHTS}
     free = {op.name for op in op_schema.OPS} - known
     assert free == {
         op_schema.CONTROL.name,
         op_schema.STASH.name,
         op_schema.CONV_DEPTHWISE.name,
+        int8_schema.INT8_CONV_DEPTHWISE.name,
         op_schema.SOFTMAX_CROSS_ENTROPY.name,
         op_schema.MEAN_SQUARED_ERROR.name,
     }

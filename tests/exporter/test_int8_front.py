@@ -26,7 +26,7 @@ def quick_export(monkeypatch):
 
 def front(x):
     x = L.ReLU()(L.Conv2D(8, 3, strides=2, padding="same")(x))
-    y = L.DepthwiseConv2D(3, padding="same", activation="relu6")(L.Conv2D(8, 1)(x))
+    y = L.DepthwiseConv2D(3, padding="same", activation="relu6")(L.Conv2D(24, 1)(x))
     x = L.ReLU()(L.Add()([x, L.Conv2D(8, 1)(y)]))
     return L.MaxPooling2D()(x)
 
@@ -46,10 +46,10 @@ def ready(inputs, outputs):
 @pytest.fixture
 def nets():
     keras.utils.set_random_seed(1)
-    inputs = keras.Input((8, 8, 3))
+    inputs = keras.Input((16, 16, 3))
     features = front(inputs)
     whole = ready(inputs, rest(features))
-    x = np.random.default_rng(0).normal(size=(20, 8, 8, 3)).astype(np.float32)
+    x = np.random.default_rng(0).normal(size=(20, 16, 16, 3)).astype(np.float32)
     return whole, x, np.arange(20) % 3
 
 
@@ -63,7 +63,8 @@ def test_the_front_is_int8_up_to_the_trained_head(nets):
     plain = lower_training(model, recipe).graph
     graph = lower_training(model, recipe, ranges=measure_ranges(model, x)).graph
     kinds = [op.kind for op in graph.ops]
-    assert kinds.count("MEDYATE_INT8_CONV_2D") == 3
+    assert kinds.count("MEDYATE_INT8_CONV_2D") == 2
+    assert kinds.count("MEDYATE_INT8_CONV_DEPTHWISE") == 1
     assert kinds.count("MEDYATE_QUANTIZE") == kinds.count("MEDYATE_DEQUANTIZE") == 1
     floats = [t for t in graph.tensors if t.kind == "constant" and t.dtype == "float32"]
     assert sum(t.elements for t in floats) < 40, "the head and the optimizer's words"

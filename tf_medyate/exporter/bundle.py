@@ -136,9 +136,9 @@ def export(
             function, as `write_inference` takes them.
         firmware: What to write for a board: C++, an Arduino library. None: nothing.
         frozen: "int8": layers in front of everything that is trained are computed on int8 values,
-            with int8 weights, their ranges measured on `representative_data`. Frozen layers after
-            the first trained one, and those without an int8 op, stay "float32", as all of them
-            do by default.
+            their ranges measured on `representative_data`; all layers that are never trained have
+            int8 weights, also those after the first trained one, which are computed on floats.
+            "float32": neither.
         plan: Deprecated: `medyate` as it was called before.
 
     Returns:

@@ -378,11 +378,20 @@ class TFLMTrainer:
         return self.arena.total_bytes
 
     def weights(self) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:
-        """Every weighted layer's kernel, in Keras's layout, and bias, as last committed."""
-        return {layer.name: self._keras_weights(layer) for layer in self.manifest.layers}
+        """Kernels, in Keras's layout, and biases, as last committed.
+
+        Of every layer with weights, but for those that lie in 8 bits: they are never trained.
+        """
+        return {
+            layer.name: self._keras_weights(layer)
+            for layer in self.manifest.layers
+            if self._constants[layer.weights].dtype == np.float32
+        }
 
     def copy_to(self, model: PreparedModel):
         """Puts the committed weights into a prepared Keras model, layer by layer in their order.
+
+        Layers that lie in 8 bits in the export keep what the model has: they are never trained.
 
         Raises:
             PlanError: The model has other layers than the one that was exported.
@@ -392,9 +401,8 @@ class TFLMTrainer:
 
         by_name = {layer.name: layer for layer in masked_layers(require_prepared(model))}
         layers = [by_name[spec.name] for spec in layer_specs(model)]
-        learned = list(self.weights().values())
-        shapes = [tuple(layer.kernel.shape) for layer in layers]
-        if shapes != [kernel.shape for kernel, _ in learned]:
+        shapes = [list(layer.kernel.shape) for layer in layers]
+        if shapes != [entry.kernel_shape for entry in self.manifest.layers]:
             raise PlanError(
                 "model",
                 f"the layers of '{self.manifest.model}' in their order",
@@ -402,7 +410,11 @@ class TFLMTrainer:
                 "Copy into the prepared model that was exported, or one built like it.",
             )
         model.commit()
-        for layer, (kernel, bias) in zip(layers, learned, strict=True):
+        learned = self.weights()
+        for layer, entry in zip(layers, self.manifest.layers, strict=True):
+            if entry.name not in learned:
+                continue
+            kernel, bias = learned[entry.name]
             layer.kernel.assign(kernel)
             if bias is not None:
                 layer.bias.assign(bias)

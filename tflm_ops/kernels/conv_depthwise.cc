@@ -1,11 +1,10 @@
 // MEDYATE_CONV_DEPTHWISE: y = activation(depthwise(activation(conv(x)))), both frozen. The map
 // between the two, an inverted bottleneck's widest, exists only as far as one output row needs it.
 
-#include <string.h>
-
 #include "tflm_ops/kernels/layer.h"
 #include "tflm_ops/kernels/op_call.h"
 #include "tflm_ops/kernels/ops.h"
+#include "tflm_ops/kernels/stream_rows.h"
 #include "tflm_ops/math/conv2d.h"
 #include "tflm_ops/math/depthwise_conv2d.h"
 
@@ -73,15 +72,6 @@ bool ReadHalves(const OpCall& call, Half* conv, Half* depthwise) {
          ReadFused(call, second, &depthwise->fused);
 }
 
-int RowElements(const math::ConvShape& shape) { return shape.w.in * shape.in_channels; }
-int OutputRowElements(const math::ConvShape& shape) { return shape.w.out * shape.out_channels; }
-
-// Rows of its input that one output row of the depthwise half can need.
-int RowsNeeded(const math::Axis& axis) {
-  const int extent = (axis.kernel - 1) * axis.dilation + 1;
-  return extent < axis.in ? extent : axis.in;
-}
-
 bool RequireBias(const OpCall& call, int input, const char* what, int elements) {
   return !call.Input(input) ||
          call.RequireElements(call.Input(input), what, tflm::kFloat32, elements);
@@ -114,17 +104,6 @@ tflm::Status Prepare(tflm::Context* context, tflm::Node* node) {
              : tflm::kError;
 }
 
-// The shape of a single output row, which reads the input from row *first on.
-math::ConvShape OneRow(const math::ConvShape& shape, int row, int* first) {
-  const int begin = row * shape.h.stride - shape.h.pad;
-  *first = begin > 0 ? begin : 0;
-  math::ConvShape one = shape;
-  one.h.in = shape.h.in - *first;
-  one.h.pad = *first - begin;
-  one.h.out = 1;
-  return one;
-}
-
 void ConvRow(const OpCall& call, const Half& conv, int row, float* y) {
   int first;
   const math::ConvShape one = OneRow(conv.shape, row, &first);
@@ -138,31 +117,15 @@ tflm::Status Eval(tflm::Context* context, tflm::Node* node) {
   const OpCall call(kConvDepthwiseName, context, node);
   Half conv, depthwise;
   MEDYATE_CHECK(ReadHalves(call, &conv, &depthwise));
-  const math::ConvShape& d = depthwise.shape;
-  const int row_elements = RowElements(d);
-  const int outputs = OutputRowElements(d);
-  float* rows = call.OutputData<float>(kRows);
-  int base = 0;  // The row of the map that rows begins with.
-  int end = 0;   // The first that is not there yet.
-  for (int out = 0; out < d.h.out; ++out) {
-    int first;
-    math::ConvShape one = OneRow(d, out, &first);
-    const int reach = out * d.h.stride - d.h.pad + (d.h.kernel - 1) * d.h.dilation + 1;
-    const int last = reach < d.h.in ? reach : d.h.in;
-    if (first >= end) {
-      base = end = first;
-    } else if (first > base) {
-      memmove(rows, rows + (first - base) * row_elements,
-              sizeof(float) * (end - first) * row_elements);
-      base = first;
-    }
-    for (; end < last; ++end) ConvRow(call, conv, end, rows + (end - base) * row_elements);
-    one.h.in = last - first;
-    float* y = call.OutputData<float>(kY) + out * outputs;
-    math::DepthwiseConv2dForward(one, rows, call.InputData<const float>(kDepthwiseWeights),
-                                 call.InputData<const float>(kDepthwiseBias), y);
-    ApplyActivation(depthwise.fused, outputs, y, nullptr);
-  }
+  const float* weights = call.InputData<const float>(kDepthwiseWeights);
+  const float* bias = call.InputData<const float>(kDepthwiseBias);
+  StreamRows(
+      depthwise.shape, call.OutputData<float>(kRows), call.OutputData<float>(kY),
+      [&](int row, float* y) { ConvRow(call, conv, row, y); },
+      [&](const math::ConvShape& one, const float* rows, float* y) {
+        math::DepthwiseConv2dForward(one, rows, weights, bias, y);
+        ApplyActivation(depthwise.fused, OutputRowElements(one), y, nullptr);
+      });
   return tflm::kOk;
 }
 

@@ -34,7 +34,7 @@ tflm::Status Eval(tflm::Context* context, tflm::Node* node) {
   MEDYATE_CHECK(call.Read(&options) && ReadInt8Layer(call, options, false, &layer));
   math::Int8Conv2dForward(layer.shape, call.InputData<const int8_t>(kInt8Input), layer.input_zero,
                           call.InputData<const int8_t>(kInt8Weights),
-                          RequantizationOf(call, layer), call.OutputData<uint8_t>(kPatches),
+                          RequantizationOf(call, kInt8Requantization, layer), call.OutputData<uint8_t>(kPatches),
                           call.OutputData<int8_t>(kY));
   return tflm::kOk;
 }

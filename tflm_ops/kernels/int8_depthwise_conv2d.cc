@@ -30,7 +30,7 @@ tflm::Status Eval(tflm::Context* context, tflm::Node* node) {
   MEDYATE_CHECK(call.Read(&options) && ReadInt8Layer(call, options, true, &layer));
   math::Int8DepthwiseConv2dForward(layer.shape, call.InputData<const int8_t>(kInt8Input),
                                    layer.input_zero, call.InputData<const int8_t>(kInt8Weights),
-                                   RequantizationOf(call, layer), call.OutputData<int8_t>(0));
+                                   RequantizationOf(call, kInt8Requantization, layer), call.OutputData<int8_t>(0));
   return tflm::kOk;
 }
 

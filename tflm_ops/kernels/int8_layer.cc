@@ -7,24 +7,6 @@ namespace {
 
 constexpr int64_t kSumLimit = int64_t{1} << 30;
 
-// Every channel's bias, multiplier and shift.
-bool RequireRequantization(const OpCall& call, const math::Requantization& to, int channels,
-                           int64_t products) {
-  const int64_t room = kSumLimit - 1 - math::SumLimit(products);
-  if (!call.RequireRange("weights of an output channel", products, 1, kSumLimit / (255 * 128)) ||
-      !call.RequireThat(to.bias, "requantization to be a constant")) {
-    return false;
-  }
-  for (int o = 0; o < channels; ++o) {
-    if (!call.RequireRange("bias", to.bias[o], -room, room) ||
-        !call.RequireRange("multiplier", to.multiplier[o], 0, 0x7fffffff) ||
-        !call.RequireRange("shift", to.shift[o], 1, math::kHighestShift)) {
-      return false;
-    }
-  }
-  return true;
-}
-
 }  // namespace
 
 bool ReadInt8Layer(const OpCall& call, const Int8Conv2dOptions& options, bool is_depthwise,
@@ -55,20 +37,39 @@ bool ReadInt8Layer(const OpCall& call, const Int8Conv2dOptions& options, bool is
 
 bool RequireInt8Layer(const OpCall& call, const Int8Layer& layer, int64_t products) {
   const math::ConvShape& s = layer.shape;
-  const int table[] = {3, s.out_channels};
   return call.Require(call.inputs() == kInt8LayerInputs, "inputs", kInt8LayerInputs,
                       call.inputs()) &&
          call.RequireElements(call.Input(kInt8Input), "input", tflm::kInt8,
                               s.h.in * s.w.in * s.in_channels) &&
-         call.RequireShape(call.Input(kInt8Requantization), "requantization", tflm::kInt32,
-                           table) &&
          call.RequireElements(call.Output(0), "output", tflm::kInt8,
                               s.h.out * s.w.out * s.out_channels) &&
-         RequireRequantization(call, RequantizationOf(call, layer), s.out_channels, products);
+         RequireRequantization(call, kInt8Requantization, layer, products);
 }
 
-math::Requantization RequantizationOf(const OpCall& call, const Int8Layer& layer) {
-  const int32_t* table = call.InputData<const int32_t>(kInt8Requantization);
+bool RequireRequantization(const OpCall& call, int input, const Int8Layer& layer,
+                           int64_t products) {
+  const int channels = layer.shape.out_channels;
+  const int table[] = {3, channels};
+  if (!call.RequireShape(call.Input(input), "requantization", tflm::kInt32, table)) return false;
+  const math::Requantization to = RequantizationOf(call, input, layer);
+  const int64_t room = kSumLimit - 1 - math::SumLimit(products);
+  if (!call.RequireRange("weights of an output channel", products, 1, kSumLimit / (255 * 128)) ||
+      !call.RequireThat(to.bias, "requantization to be a constant")) {
+    return false;
+  }
+  // Every channel's bias, multiplier and shift.
+  for (int o = 0; o < channels; ++o) {
+    if (!call.RequireRange("bias", to.bias[o], -room, room) ||
+        !call.RequireRange("multiplier", to.multiplier[o], 0, 0x7fffffff) ||
+        !call.RequireRange("shift", to.shift[o], 1, math::kHighestShift)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+math::Requantization RequantizationOf(const OpCall& call, int input, const Int8Layer& layer) {
+  const int32_t* table = call.InputData<const int32_t>(input);
   if (!table) return {nullptr, nullptr, nullptr, layer.output_zero};
   const int n = layer.shape.out_channels;
   return {table, table + n, table + 2 * n, layer.output_zero};

@@ -25,8 +25,11 @@ bool ReadInt8Layer(const OpCall& call, const Int8Conv2dOptions& options, bool is
 // Checks input, requantization and output. No sum of `products` products may leave its range.
 bool RequireInt8Layer(const OpCall& call, const Int8Layer& layer, int64_t products);
 
+// Checks the constant alone, the op's input of this number.
+bool RequireRequantization(const OpCall& call, int input, const Int8Layer& layer, int64_t products);
+
 // The constant as three arrays.
-math::Requantization RequantizationOf(const OpCall& call, const Int8Layer& layer);
+math::Requantization RequantizationOf(const OpCall& call, int input, const Int8Layer& layer);
 
 }  // namespace medyate
 

@@ -7,78 +7,85 @@
 #include "tflm_ops/kernels/tflm_abi.h"
 
 // What the macro `op` makes of the key of every op.
-#define MEDYATE_EVERY_OP(op)       \
-  op(Activation)                   \
-  op(Add)                          \
-  op(AveragePool2d)                \
-  op(AveragePool2dGradient)        \
-  op(BroadcastAdd)                 \
-  op(BroadcastAddGradient)         \
-  op(ClippedRelu)                  \
-  op(ClippedReluGradient)          \
-  op(Concatenation)                \
-  op(ConcatenationGradient)        \
-  op(Control)                      \
-  op(Conv2d)                       \
-  op(Conv2dInputGradient)          \
-  op(Conv2dUpdate)                 \
-  op(ConvDepthwise)                \
-  op(Dense)                        \
-  op(DenseInputGradient)           \
-  op(DenseUpdate)                  \
-  op(DepthwiseConv2d)              \
-  op(DepthwiseConv2dInputGradient) \
-  op(DepthwiseConv2dUpdate)        \
-  op(Dequantize)                   \
-  op(Elu)                          \
-  op(EluGradient)                  \
-  op(Exponential)                  \
-  op(ExponentialGradient)          \
-  op(GateGradient)                 \
-  op(Gelu)                         \
-  op(GeluGradient)                 \
-  op(GeluTanh)                     \
-  op(GeluTanhGradient)             \
-  op(HardSigmoid)                  \
-  op(HardSigmoidGradient)          \
-  op(HardSwish)                    \
-  op(HardSwishGradient)            \
-  op(Int8Add)                      \
-  op(Int8AveragePool2d)            \
-  op(Int8Conv2d)                   \
-  op(Int8DepthwiseConv2d)          \
-  op(Int8MaxPool2d)                \
-  op(MaxPool2d)                    \
-  op(MaxPool2dGradient)            \
-  op(Maximum)                      \
-  op(MaximumGradient)              \
-  op(MeanSquaredError)             \
-  op(Minimum)                      \
-  op(MinimumGradient)              \
-  op(Multiply)                     \
-  op(MultiplyGradient)             \
-  op(PRelu)                        \
-  op(PReluGradient)                \
-  op(Pad)                          \
-  op(PadGradient)                  \
-  op(Quantize)                     \
-  op(Sigmoid)                      \
-  op(SigmoidGradient)              \
-  op(Silu)                         \
-  op(SiluGradient)                 \
-  op(Softmax)                      \
-  op(SoftmaxCrossEntropy)          \
-  op(SoftmaxGradient)              \
-  op(Softplus)                     \
-  op(SoftplusGradient)             \
-  op(Softsign)                     \
-  op(SoftsignGradient)             \
-  op(Stash)                        \
-  op(StridedCopy)                  \
-  op(StridedCopyGradient)          \
-  op(Subtract)                     \
-  op(SubtractGradient)             \
-  op(Tanh)                         \
+#define MEDYATE_EVERY_OP(op)                  \
+  op(Activation)                              \
+  op(Add)                                     \
+  op(AveragePool2d)                           \
+  op(AveragePool2dGradient)                   \
+  op(BroadcastAdd)                            \
+  op(BroadcastAddGradient)                    \
+  op(ClippedRelu)                             \
+  op(ClippedReluGradient)                     \
+  op(Concatenation)                           \
+  op(ConcatenationGradient)                   \
+  op(Control)                                 \
+  op(Conv2d)                                  \
+  op(Conv2dInputGradient)                     \
+  op(Conv2dUpdate)                            \
+  op(ConvDepthwise)                           \
+  op(Dense)                                   \
+  op(DenseInputGradient)                      \
+  op(DenseUpdate)                             \
+  op(DepthwiseConv2d)                         \
+  op(DepthwiseConv2dInputGradient)            \
+  op(DepthwiseConv2dUpdate)                   \
+  op(Dequantize)                              \
+  op(Elu)                                     \
+  op(EluGradient)                             \
+  op(Exponential)                             \
+  op(ExponentialGradient)                     \
+  op(GateGradient)                            \
+  op(Gelu)                                    \
+  op(GeluGradient)                            \
+  op(GeluTanh)                                \
+  op(GeluTanhGradient)                        \
+  op(HardSigmoid)                             \
+  op(HardSigmoidGradient)                     \
+  op(HardSwish)                               \
+  op(HardSwishGradient)                       \
+  op(Int8Add)                                 \
+  op(Int8AveragePool2d)                       \
+  op(Int8Conv2d)                              \
+  op(Int8ConvDepthwise)                       \
+  op(Int8DepthwiseConv2d)                     \
+  op(Int8MaxPool2d)                           \
+  op(Int8WeightsConv2d)                       \
+  op(Int8WeightsConv2dInputGradient)          \
+  op(Int8WeightsDense)                        \
+  op(Int8WeightsDenseInputGradient)           \
+  op(Int8WeightsDepthwiseConv2d)              \
+  op(Int8WeightsDepthwiseConv2dInputGradient) \
+  op(MaxPool2d)                               \
+  op(MaxPool2dGradient)                       \
+  op(Maximum)                                 \
+  op(MaximumGradient)                         \
+  op(MeanSquaredError)                        \
+  op(Minimum)                                 \
+  op(MinimumGradient)                         \
+  op(Multiply)                                \
+  op(MultiplyGradient)                        \
+  op(PRelu)                                   \
+  op(PReluGradient)                           \
+  op(Pad)                                     \
+  op(PadGradient)                             \
+  op(Quantize)                                \
+  op(Sigmoid)                                 \
+  op(SigmoidGradient)                         \
+  op(Silu)                                    \
+  op(SiluGradient)                            \
+  op(Softmax)                                 \
+  op(SoftmaxCrossEntropy)                     \
+  op(SoftmaxGradient)                         \
+  op(Softplus)                                \
+  op(SoftplusGradient)                        \
+  op(Softsign)                                \
+  op(SoftsignGradient)                        \
+  op(Stash)                                   \
+  op(StridedCopy)                             \
+  op(StridedCopyGradient)                     \
+  op(Subtract)                                \
+  op(SubtractGradient)                        \
+  op(Tanh)                                    \
   op(TanhGradient)
 
 namespace medyate {
@@ -121,8 +128,15 @@ tflm::Registration RegisterHardSwishGradient();
 tflm::Registration RegisterInt8Add();
 tflm::Registration RegisterInt8AveragePool2d();
 tflm::Registration RegisterInt8Conv2d();
+tflm::Registration RegisterInt8ConvDepthwise();
 tflm::Registration RegisterInt8DepthwiseConv2d();
 tflm::Registration RegisterInt8MaxPool2d();
+tflm::Registration RegisterInt8WeightsConv2d();
+tflm::Registration RegisterInt8WeightsConv2dInputGradient();
+tflm::Registration RegisterInt8WeightsDense();
+tflm::Registration RegisterInt8WeightsDenseInputGradient();
+tflm::Registration RegisterInt8WeightsDepthwiseConv2d();
+tflm::Registration RegisterInt8WeightsDepthwiseConv2dInputGradient();
 tflm::Registration RegisterMaxPool2d();
 tflm::Registration RegisterMaxPool2dGradient();
 tflm::Registration RegisterMaximum();

@@ -26,6 +26,7 @@ struct Pass {
   const uint16_t* channels;  // Delta passes only.
   int depth;                 // Runs in `weights`: I or N.
   float* out;                // y or dx.
+  int out_step;              // Forward only: from one pixel of y to the next.
 };
 
 // P output pixels by Q output channels from `o`.
@@ -40,8 +41,8 @@ MEDYATE_NO_INLINE void ForwardTile(const Pass& pass, const Strip& strip, int o) 
   const int depth = in_one ? tw.count : pass.depth;
   const int w_step = in_one ? s.out_channels : run;
   const int x_step = strip.read_step * s.in_channels;
-  const int y_step = strip.step * s.out_channels;
-  float* y = pass.out + strip.first * s.out_channels + o;
+  const int y_step = strip.step * pass.out_step;
+  float* y = pass.out + strip.first * pass.out_step + o;
   const float* x_row = pass.in + strip.read * s.in_channels;
   const float* w_row = pass.weights + (strip.th.first * s.w.kernel + tw.first) * s.out_channels + o;
   Tile<P, Q> sums;
@@ -91,13 +92,14 @@ MEDYATE_NO_INLINE int PointwiseForward(const Pass& pass, const float* x, float* 
   const int in_channels = pass.shape->in_channels;
   const int out_channels = pass.shape->out_channels;
   const int depth = pass.depth;
+  const int y_step = pass.out_step;
   const float* w = pass.weights;
   const float* bias = pass.bias;
   int o = 0;
   for (; o + 4 <= out_channels; o += 4) {
     Tile<4, 4> sums = Tile<4, 4>::All(bias ? Vec<4>::Load(bias + o) : Vec<4>::Zero());
     AddOuterProducts<4, 4>(x, in_channels, 1, w + o, out_channels, depth, &sums);
-    sums.Store(y + o, out_channels);
+    sums.Store(y + o, y_step);
   }
   return o;
 }
@@ -109,7 +111,7 @@ void ForwardPass(const Pass& pass) {
     int done = 0;
     if (pointwise && strip.size == 4) {
       done = PointwiseForward(pass, pass.in + strip.read * s.in_channels,
-                              pass.out + strip.first * s.out_channels);
+                              pass.out + strip.first * pass.out_step);
     }
     if (done < s.out_channels) ForwardStrip(pass, strip, done);
   });
@@ -249,27 +251,38 @@ void WeightGradientRuns(const ConvShape& s, const float* stash, const float* dy,
 
 void Conv2dForward(const ConvShape& shape, const float* x, const float* w, const float* bias,
                    float* y) {
-  const ConvShape s = Flatten(shape);
-  ForwardPass({&s, x, w, bias, nullptr, s.in_channels, y});
+  Conv2dForwardPart(shape, shape.out_channels, x, w, bias, y);
+}
+
+void Conv2dForwardPart(const ConvShape& shape, int n, const float* x, const float* w,
+                       const float* bias, float* y) {
+  ConvShape s = Flatten(shape);
+  s.out_channels = n;
+  ForwardPass({&s, x, w, bias, nullptr, s.in_channels, y, shape.out_channels});
 }
 
 void Conv2dForwardDelta(const ConvShape& shape, const float* x, const uint16_t* channels, int n,
                         const float* delta, float* y) {
   if (n == 0) return;
   const ConvShape s = Flatten(shape);
-  ForwardPass({&s, x, delta, nullptr, channels, n, y});
+  ForwardPass({&s, x, delta, nullptr, channels, n, y, s.out_channels});
 }
 
 void Conv2dInputGradient(const ConvShape& shape, const float* dy, const float* w, float* dx) {
+  Conv2dInputGradientPart(shape, shape.in_channels, dy, w, dx);
+}
+
+void Conv2dInputGradientPart(const ConvShape& shape, int n, const float* dy, const float* w,
+                             float* dx) {
   const ConvShape s = Flatten(shape);
-  InputGradientPass({&s, dy, w, nullptr, nullptr, s.in_channels, dx});
+  InputGradientPass({&s, dy, w, nullptr, nullptr, n, dx, s.in_channels});
 }
 
 void Conv2dInputGradientDelta(const ConvShape& shape, const float* dy, const uint16_t* channels,
                               int n, const float* delta, float* dx) {
   if (n == 0) return;
   const ConvShape s = Flatten(shape);
-  InputGradientPass({&s, dy, delta, nullptr, channels, n, dx});
+  InputGradientPass({&s, dy, delta, nullptr, channels, n, dx, s.in_channels});
 }
 
 void Conv2dWeightGradientSelected(const ConvShape& shape, const float* stash, int n,

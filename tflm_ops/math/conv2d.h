@@ -35,6 +35,10 @@ namespace math {
 void Conv2dForward(const ConvShape& shape, const float* x, const float* w, const float* bias,
                    float* y);
 
+// The same of `n` output channels: w [I][KH][KW][n], bias [n]; y begins with the first of them.
+void Conv2dForwardPart(const ConvShape& shape, int n, const float* x, const float* w,
+                       const float* bias, float* y);
+
 // y += x[channels] * delta. Accumulates into y.
 //
 // Args:
@@ -47,6 +51,10 @@ void Conv2dForwardDelta(const ConvShape& shape, const float* x, const uint16_t* 
 //
 // Sums run over KH, KW, O in this order, O fastest.
 void Conv2dInputGradient(const ConvShape& shape, const float* dy, const float* w, float* dx);
+
+// The same of `n` input channels: w [n][KH][KW][O]; dx begins with the first of them.
+void Conv2dInputGradientPart(const ConvShape& shape, int n, const float* dy, const float* w,
+                             float* dx);
 
 // dx[channels] += dy * delta transposed. Accumulates into the drawn channels of dx.
 //

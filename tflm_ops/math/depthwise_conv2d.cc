@@ -139,7 +139,7 @@ void ForwardPass(const Pass& pass) {
     const Taps th = TapsOfOutput(s.h, oh);
     for (int ow = 0; ow < s.w.out; ++ow, y += s.out_channels) {
       const Taps tw = TapsOfOutput(s.w, ow);
-      for (int o = 0; o < s.out_channels && !pass.channels; ++o) {
+      for (int o = 0; o < pass.depth * pass.multiplier && !pass.channels; ++o) {
         y[o] = pass.bias ? pass.bias[o] : 0.0f;
       }
       for (int k = 0; k < pass.depth; ++k) ForwardPixelMultiplied(pass, th, tw, k, y);
@@ -158,7 +158,7 @@ void InputGradientPass(const Pass& pass) {
     const Taps th = TapsOfInput(s.h, ih);
     for (int iw = 0; iw < s.w.in; ++iw, dx += s.in_channels) {
       const Taps tw = TapsOfInput(s.w, iw);
-      for (int i = 0; i < s.in_channels && !pass.channels; ++i) dx[i] = 0.0f;
+      for (int i = 0; i < pass.depth && !pass.channels; ++i) dx[i] = 0.0f;
       for (int k = 0; k < pass.depth; ++k) InputGradientPixelMultiplied(pass, th, tw, k, dx);
     }
   }
@@ -297,8 +297,13 @@ void WeightGradientRows(const ConvShape& s, const ThreeTaps& taps, const float* 
 
 void DepthwiseConv2dForward(const ConvShape& shape, const float* x, const float* w,
                             const float* bias, float* y) {
+  DepthwiseConv2dForwardPart(shape, shape.in_channels, x, w, bias, y);
+}
+
+void DepthwiseConv2dForwardPart(const ConvShape& shape, int n, const float* x, const float* w,
+                                const float* bias, float* y) {
   const int multiplier = shape.out_channels / shape.in_channels;
-  ForwardPass({&shape, multiplier, x, w, bias, nullptr, shape.in_channels, y});
+  ForwardPass({&shape, multiplier, x, w, bias, nullptr, n, y});
 }
 
 void DepthwiseConv2dForwardDelta(const ConvShape& shape, const float* x, const uint16_t* channels,
@@ -310,8 +315,13 @@ void DepthwiseConv2dForwardDelta(const ConvShape& shape, const float* x, const u
 
 void DepthwiseConv2dInputGradient(const ConvShape& shape, const float* dy, const float* w,
                                   float* dx) {
+  DepthwiseConv2dInputGradientPart(shape, shape.in_channels, dy, w, dx);
+}
+
+void DepthwiseConv2dInputGradientPart(const ConvShape& shape, int n, const float* dy,
+                                      const float* w, float* dx) {
   const int multiplier = shape.out_channels / shape.in_channels;
-  InputGradientPass({&shape, multiplier, dy, w, nullptr, nullptr, shape.in_channels, dx});
+  InputGradientPass({&shape, multiplier, dy, w, nullptr, nullptr, n, dx});
 }
 
 void DepthwiseConv2dInputGradientDelta(const ConvShape& shape, const float* dy,

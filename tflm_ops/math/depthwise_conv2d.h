@@ -34,6 +34,10 @@ namespace math {
 void DepthwiseConv2dForward(const ConvShape& shape, const float* x, const float* w,
                             const float* bias, float* y);
 
+// The same of `n` channels: w [n][KH][KW][M], bias [n*M]; x and y begin with the first of them.
+void DepthwiseConv2dForwardPart(const ConvShape& shape, int n, const float* x, const float* w,
+                                const float* bias, float* y);
+
 // y += x[channels] * delta. Accumulates into the outputs of the drawn channels.
 //
 // Args:
@@ -47,6 +51,10 @@ void DepthwiseConv2dForwardDelta(const ConvShape& shape, const float* x, const u
 // Sums run over KH, KW, M in this order.
 void DepthwiseConv2dInputGradient(const ConvShape& shape, const float* dy, const float* w,
                                   float* dx);
+
+// The same of `n` channels: w [n][KH][KW][M]; dy and dx begin with the first of them.
+void DepthwiseConv2dInputGradientPart(const ConvShape& shape, int n, const float* dy,
+                                      const float* w, float* dx);
 
 // dx[channels] += dy * delta transposed. Accumulates into the drawn channels of dx.
 void DepthwiseConv2dInputGradientDelta(const ConvShape& shape, const float* dy,

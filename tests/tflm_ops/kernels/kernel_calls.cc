@@ -198,7 +198,7 @@ State AddState(Builder* b, const SlotPlan& plan) {
   return state;
 }
 
-enum class Role { kForward, kInputGradient, kUpdate };
+enum class Role { kForward, kInputGradient, kUpdate, kInt8Forward, kInt8InputGradient };
 
 struct LayerPlan {
   SlotPlan slot;
@@ -208,6 +208,7 @@ struct LayerPlan {
   bool keeps_gates;
   int importance_offset;
   bool has_velocity;
+  int weights_of_output;  // What a forward block of int8 weights must hold; see int8_weights.h.
 };
 
 Call DrawForward(Builder* b, const LayerPlan& plan) {
@@ -261,7 +262,30 @@ Call DrawUpdate(Builder* b, const LayerPlan& plan) {
       {b->Floats({room})});
 }
 
+// The same layers with int8 weights, of which some channels at a time become floats.
+Call DrawInt8Weights(Builder* b, bool is_forward, const LayerPlan& plan) {
+  const int least = is_forward ? plan.weights_of_output : plan.slot.delta_elements;
+  const int block = Clamp(int64_t{least} * b->random().Int(1, 6), 1, kMostElements);
+  const int from = b->Floats({is_forward ? plan.input_elements : plan.output_elements});
+  const int weights = b->ConstantInt8s(plan.weights);
+  int third = tflm::kOptionalTensor;
+  if (!is_forward) {
+    third = b->Command();
+  } else if (b->random().Int(0, 1)) {
+    third = b->Constants({plan.slot.outputs});
+  }
+  const int scales = b->Constants({plan.slot.outputs});
+  std::vector<int> outputs = {b->Floats({is_forward ? plan.output_elements : plan.input_elements})};
+  if (is_forward && plan.keeps_gates) {
+    outputs.push_back(b->Bytes((int64_t{plan.output_elements} + 7) / 8));
+  }
+  outputs.push_back(b->Floats({block}));
+  return b->Finish({from, weights, third, scales}, outputs);
+}
+
 Call DrawLayer(Builder* b, Role role, const LayerPlan& plan) {
+  if (role == Role::kInt8Forward) return DrawInt8Weights(b, true, plan);
+  if (role == Role::kInt8InputGradient) return DrawInt8Weights(b, false, plan);
   if (role == Role::kForward) return DrawForward(b, plan);
   if (role == Role::kInputGradient) return DrawInputGradient(b, plan);
   return DrawUpdate(b, plan);
@@ -320,6 +344,7 @@ Call DrawConvolution(Builder* b, Role role, bool depthwise) {
   DrawConvolutionAxis(&random, 0, &options);
   DrawConvolutionAxis(&random, 1, &options);
   DrawTraining(&random, options.input_channels, &options);
+  if (role >= Role::kInt8Forward) options.bias_offset = kNoBiasDelta;
   b->Perturb(&options);
   b->SetOptions(options);
   const int channels = options.input_channels;
@@ -331,13 +356,22 @@ Call DrawConvolution(Builder* b, Role role, bool depthwise) {
   LayerPlan plan = Plan(options, channels, outputs, Product({kernel[0], kernel[1], fan_out}),
                         Product({options.input_size[0], options.input_size[1]}));
   plan.weights = {channels, kernel[0], kernel[1], fan_out};
+  plan.weights_of_output = Product({kernel[0], kernel[1], depthwise ? fan_out : channels});
   plan.output_elements = Product({options.output_size[0], options.output_size[1], outputs});
   return DrawLayer(b, role, plan);
 }
 
-// Copies one axis of two convolutions in a row into the options of the op that does both.
-void CopyAxes(const Conv2dOptions& conv, const Conv2dOptions& depthwise,
-              ConvDepthwiseOptions* options) {
+// Draws the axes of two convolutions in a row into the options of the op that does both.
+template <typename Options>
+void DrawTwoConvolutions(Random* random, Options* options) {
+  Conv2dOptions conv = {}, depthwise = {};
+  for (int i = 0; i < 2; ++i) {
+    DrawConvolutionAxis(random, i, &conv);
+    DrawConvolutionAxis(random, i, &depthwise);
+    depthwise.input_size[i] = conv.output_size[i];
+    depthwise.output_size[i] = random->Int(
+        1, (depthwise.input_size[i] - 1 + depthwise.padding[i]) / depthwise.stride[i] + 1);
+  }
   for (int i = 0; i < 2; ++i) {
     options->input_size[i] = conv.input_size[i];
     options->middle_size[i] = conv.output_size[i];
@@ -353,16 +387,16 @@ void CopyAxes(const Conv2dOptions& conv, const Conv2dOptions& depthwise,
   }
 }
 
+// Rows between the two that one output row can need.
+template <typename Options>
+int MiddleRows(const Options& options) {
+  const int kernel = options.depthwise_kernel_size[0];
+  const int extent = Clamp((int64_t{kernel} - 1) * options.depthwise_dilation[0] + 1, 0, 4096);
+  return std::min(extent, Clamp(options.middle_size[0], 0, 4096));
+}
+
 Call DrawConvDepthwise(Builder* b) {
   Random& random = b->random();
-  Conv2dOptions conv = {}, depthwise = {};
-  for (int i = 0; i < 2; ++i) {
-    DrawConvolutionAxis(&random, i, &conv);
-    DrawConvolutionAxis(&random, i, &depthwise);
-    depthwise.input_size[i] = conv.output_size[i];
-    depthwise.output_size[i] = random.Int(
-        1, (depthwise.input_size[i] - 1 + depthwise.padding[i]) / depthwise.stride[i] + 1);
-  }
   ConvDepthwiseOptions options = {};
   options.version = kOptionsVersion;
   options.input_channels = random.Int(1, 5);
@@ -370,12 +404,11 @@ Call DrawConvDepthwise(Builder* b) {
   options.output_channels = options.middle_channels * random.Int(1, 2);
   options.conv_activation = random.Int(kActivationNone, kActivationRelu6);
   options.depthwise_activation = random.Int(kActivationNone, kActivationRelu6);
-  CopyAxes(conv, depthwise, &options);
+  DrawTwoConvolutions(&random, &options);
   b->Perturb(&options);
   b->SetOptions(options);
   const int* kernel = options.depthwise_kernel_size;
-  const int extent = Clamp((int64_t{kernel[0]} - 1) * options.depthwise_dilation[0] + 1, 0, 4096);
-  const int rows = std::min(extent, Clamp(options.middle_size[0], 0, 4096));
+  const int rows = MiddleRows(options);
   const int middle = options.middle_channels;
   const int fan_out =
       Clamp(int64_t{options.output_channels} / (middle == 0 ? 1 : middle), -1, kMaxChannels);
@@ -431,6 +464,35 @@ Call DrawInt8Convolution(Builder* b, bool is_depthwise) {
   return b->Finish({x, weights, table}, outputs);
 }
 
+Call DrawInt8ConvDepthwise(Builder* b) {
+  Random& random = b->random();
+  Int8ConvDepthwiseOptions options = {};
+  options.version = kOptionsVersion;
+  options.input_channels = random.Int(1, 9);
+  options.middle_channels = random.Int(1, 9);
+  options.output_channels = options.middle_channels * random.Int(1, 2);
+  options.input_zero = random.Int(-128, 127);
+  options.middle_zero = random.Int(-128, 127);
+  options.output_zero = random.Int(-128, 127);
+  DrawTwoConvolutions(&random, &options);
+  b->Perturb(&options);
+  b->SetOptions(options);
+  const int* conv = options.conv_kernel_size;
+  const int* depthwise = options.depthwise_kernel_size;
+  const int middle = options.middle_channels, outputs = options.output_channels;
+  const int x = b->Int8s(
+      {Product({options.input_size[0], options.input_size[1], options.input_channels})});
+  const int conv_weights = b->ConstantInt8s({middle, conv[0], conv[1], options.input_channels});
+  const int conv_table = b->Requantization(middle);
+  const int weights = b->ConstantInt8s({1, depthwise[0], depthwise[1], outputs});
+  const int table = b->Requantization(outputs);
+  const int y = b->Int8s({Product({options.output_size[0], options.output_size[1], outputs})});
+  const int rows = b->Bytes(Product({MiddleRows(options), options.middle_size[1], middle}));
+  const int64_t depth = Product({conv[0], conv[1], options.input_channels});
+  const int patches = b->Bytes(Clamp((depth + 3) / 4 * 20, 0, kMostElements));
+  return b->Finish({x, conv_weights, conv_table, weights, table}, {y, rows, patches});
+}
+
 Call DrawInt8Conv(Builder* b) { return DrawInt8Convolution(b, false); }
 Call DrawInt8Depthwise(Builder* b) { return DrawInt8Convolution(b, true); }
 
@@ -473,10 +535,12 @@ Call DrawDense(Builder* b, Role role) {
   options.inputs = random.Int(1, 9);
   options.units = random.Int(1, 9);
   DrawTraining(&random, options.inputs, &options);
+  if (role >= Role::kInt8Forward) options.bias_offset = kNoBiasDelta;
   b->Perturb(&options);
   b->SetOptions(options);
   LayerPlan plan = Plan(options, options.inputs, options.units, options.units, 1);
   plan.weights = {options.inputs, options.units};
+  plan.weights_of_output = options.inputs;
   plan.output_elements = options.units;
   return DrawLayer(b, role, plan);
 }
@@ -941,6 +1005,13 @@ const std::map<std::string, Draw>& Draws() {
       {kDenseName, DrawDense<Role::kForward>},
       {kDenseInputGradientName, DrawDense<Role::kInputGradient>},
       {kDenseUpdateName, DrawDense<Role::kUpdate>},
+      {kInt8WeightsConv2dName, DrawConvolution<Role::kInt8Forward, false>},
+      {kInt8WeightsConv2dInputGradientName, DrawConvolution<Role::kInt8InputGradient, false>},
+      {kInt8WeightsDepthwiseConv2dName, DrawConvolution<Role::kInt8Forward, true>},
+      {kInt8WeightsDepthwiseConv2dInputGradientName,
+       DrawConvolution<Role::kInt8InputGradient, true>},
+      {kInt8WeightsDenseName, DrawDense<Role::kInt8Forward>},
+      {kInt8WeightsDenseInputGradientName, DrawDense<Role::kInt8InputGradient>},
       {kStashName, DrawStash},
       {kActivationName, DrawActivation},
       {kGateGradientName, DrawGateGradient},
@@ -970,6 +1041,7 @@ const std::map<std::string, Draw>& Draws() {
       {kDequantizeName, DrawDequantize},
       {kInt8Conv2dName, DrawInt8Conv},
       {kInt8DepthwiseConv2dName, DrawInt8Depthwise},
+      {kInt8ConvDepthwiseName, DrawInt8ConvDepthwise},
       {kInt8AddName, DrawInt8Add},
       {kInt8AveragePool2dName, DrawInt8Pool},
       {kInt8MaxPool2dName, DrawInt8Pool},

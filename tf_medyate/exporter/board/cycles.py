@@ -20,6 +20,7 @@ import numpy as np
 
 from tf_medyate.exporter.ir.graph import Graph
 from tf_medyate.exporter.ir.nodes import OpNode
+from tf_medyate.exporter.lower.int8_weights import INT8_TWINS
 from tf_medyate.exporter.lower.state import POOL
 from tf_medyate.exporter.ops import int8_schema
 from tf_medyate.exporter.ops import schema as op_schema
@@ -80,6 +81,9 @@ INT8_CYCLES_PER_MAC: Mapping[str, float] = {
 }
 """Of the forward passes on int8 values, by the same kinds."""
 
+CYCLES_PER_INT8_WEIGHT = 7.0
+"""Of making a float of a weight that lies in 8 bits, once a pass."""
+
 _CONVS = (op_schema.CONV_2D, op_schema.CONV_2D_INPUT_GRADIENT, op_schema.CONV_2D_UPDATE)
 _DEPTHWISE = (
     op_schema.DEPTHWISE_CONV_2D,
@@ -92,6 +96,7 @@ _INT8 = {
     int8_schema.INT8_CONV_2D.name: op_schema.CONV_2D.name,
     int8_schema.INT8_DEPTHWISE_CONV_2D.name: op_schema.DEPTHWISE_CONV_2D.name,
 }
+_INT8_WEIGHTS = {twin.name: op.name for op, twin in INT8_TWINS.items()}
 _FORWARD, _INPUT_GRADIENT, _UPDATE = range(3)
 _ELEMENTWISE = {op.name: op.element_cost for op in op_schema.OPS if op.element_cost}
 _OPTIONS = {op.name: op.options for op in op_schema.OPS}
@@ -143,12 +148,18 @@ def _op_cycles(graph: Graph, op: OpNode, shares: Mapping[int, float]) -> float:
         return _weighted(graph, op, shares)
     if op.kind == op_schema.CONV_DEPTHWISE.name:
         return _conv_depthwise(op)
+    if op.kind == int8_schema.INT8_CONV_DEPTHWISE.name:
+        return _int8_conv_depthwise(op)
     if op.kind == op_schema.STASH.name:
         options = _options(op)
         drawn = options["channels"] * shares[options["selection_offset"]]
         return drawn * options["pixels"] * CYCLES_PER_ELEMENT["stash"]
     if op.kind in _INT8:
         return _int8(op)
+    if op.kind in _INT8_WEIGHTS:
+        like = dataclasses.replace(op, kind=_INT8_WEIGHTS[op.kind], inputs=op.inputs[:3])
+        weights = graph.tensor(op.inputs[1]).elements
+        return _weighted(graph, like, {}) + weights * CYCLES_PER_INT8_WEIGHT
     if op.kind in _ELEMENTWISE:
         largest = max(graph.tensor(name).elements for name in (*op.reads, *op.outputs))
         return largest * CYCLES_PER_ELEMENT[_ELEMENTWISE[op.kind]]
@@ -218,28 +229,30 @@ def _taps(size: int, out: int, kernel: int, stride: int, dilation: int, padding:
 
 
 def _conv_depthwise(op: OpNode) -> float:
-    options = _options(op)
-    conv = {
-        "input_channels": options["input_channels"],
-        "output_channels": options["middle_channels"],
-        "input_size": options["input_size"],
-        "output_size": options["middle_size"],
-    }
-    depthwise = {
-        "input_channels": options["middle_channels"],
-        "output_channels": options["output_channels"],
-        "input_size": options["middle_size"],
-        "output_size": options["output_size"],
-    }
     cycles = 0.0
-    for half, name, prefix in (
-        (conv, op_schema.CONV_2D.name, "conv"),
-        (depthwise, op_schema.DEPTHWISE_CONV_2D.name, "depthwise"),
-    ):
-        for field in ("kernel_size", "stride", "dilation", "padding"):
-            half[field] = options[f"{prefix}_{field}"]
+    for half, name in _halves(_options(op)):
         macs, outputs, positions = _size(name, half)
         cycles += macs * CYCLES_PER_MAC[_kind(name, half)].forward
-        if options[f"{prefix}_activation"]:
+        if half["activation"]:
             cycles += outputs * positions * CYCLES_PER_ELEMENT["activation"]
     return cycles
+
+
+def _int8_conv_depthwise(op: OpNode) -> float:
+    halves = _halves(_options(op))
+    return sum(_size(n, half)[0] * INT8_CYCLES_PER_MAC[_kind(n, half)] for half, n in halves)
+
+
+def _halves(options: Mapping[str, Any]) -> list[tuple[dict[str, Any], str]]:
+    """The options of a convolution and a depthwise one that are one op, and what they are like."""
+    sides = ("input", "middle", "output")
+    kinds = (("conv", op_schema.CONV_2D.name), ("depthwise", op_schema.DEPTHWISE_CONV_2D.name))
+    halves = []
+    for i, (prefix, name) in enumerate(kinds):
+        own = {field.removeprefix(f"{prefix}_"): v for field, v in options.items()}
+        own |= {f"input_{what}": options[f"{sides[i]}_{what}"] for what in ("channels", "size")}
+        own |= {
+            f"output_{what}": options[f"{sides[i + 1]}_{what}"] for what in ("channels", "size")
+        }
+        halves.append((own, name))
+    return halves

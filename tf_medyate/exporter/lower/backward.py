@@ -19,6 +19,7 @@ from tf_medyate.errors import UnsupportedLayerError
 from tf_medyate.exporter.ir.nodes import OpNode
 from tf_medyate.exporter.ir.values import ABSENT, SCRATCH
 from tf_medyate.exporter.lower.builder import Builder
+from tf_medyate.exporter.lower.int8_weights import INT8_TWINS, block_elements
 from tf_medyate.exporter.lower.state import COMMAND, POOL, SELECTION
 from tf_medyate.exporter.ops import schema as op_schema
 from tf_medyate.exporter.ops.elementwise_schema import (
@@ -147,6 +148,26 @@ def _weighted(
     return rule
 
 
+def _int8_weights(
+    kind: op_schema.OpSpec, gradient_kind: op_schema.OpSpec
+) -> Callable[[_Reverse, OpNode, str], None]:
+    """The rule of a layer that is never trained, with weights in 8 bits."""
+
+    def rule(reverse: _Reverse, op: OpNode, gradient: str):
+        fields = kind.options.unpack(_options(op))
+        x, weights, _, scales = op.inputs
+        if fields["keeps_gates"]:
+            gradient = _through_gate(reverse, op, gradient, op.outputs[1], fields)
+        dx, builder = reverse.new(x), reverse.builder
+        elements = block_elements(gradient_kind, builder.shape(weights))
+        block = builder.tensor(f"{dx}/block", (elements,), kind=SCRATCH)
+        inputs = [gradient, weights, COMMAND, scales]
+        builder.op(gradient_kind, inputs, [dx], _options(op), scratch=[block])
+        reverse.give(x, dx)
+
+    return rule
+
+
 def _update(reverse: _Reverse, kind, op: OpNode, fields, gradient: str, weights: str, bias: str):
     builder = reverse.builder
     by_importance = fields["importance_offset"] != op_schema.NO_IMPORTANCE
@@ -267,6 +288,14 @@ _RULES: dict[str, Callable[[_Reverse, OpNode, str], None]] = {
         _S.DEPTHWISE_CONV_2D, _S.DEPTHWISE_CONV_2D_INPUT_GRADIENT, _S.DEPTHWISE_CONV_2D_UPDATE
     ),
     _S.DENSE.name: _weighted(_S.DENSE, _S.DENSE_INPUT_GRADIENT, _S.DENSE_UPDATE),
+    **{
+        INT8_TWINS[kind].name: _int8_weights(INT8_TWINS[kind], INT8_TWINS[gradient_kind])
+        for kind, gradient_kind in (
+            (_S.CONV_2D, _S.CONV_2D_INPUT_GRADIENT),
+            (_S.DEPTHWISE_CONV_2D, _S.DEPTHWISE_CONV_2D_INPUT_GRADIENT),
+            (_S.DENSE, _S.DENSE_INPUT_GRADIENT),
+        )
+    },
     _S.ACTIVATION.name: _activation,
     **dict.fromkeys(UNARY, _unary),
     **dict.fromkeys(BINARY, _binary),

@@ -14,6 +14,7 @@ import numpy as np
 
 from tf_medyate.exporter.ir.values import ABSENT
 from tf_medyate.exporter.lower import geometry, weightless
+from tf_medyate.exporter.lower.int8_weights import frozen_layer
 from tf_medyate.exporter.lower.moving import copy_options
 from tf_medyate.exporter.lower.state import Lowering
 from tf_medyate.exporter.ops import schema as op_schema
@@ -72,10 +73,7 @@ def _linear(
     """A convolution with a kernel [height, width, inputs, fan-out]."""
     y = low.derived(node.name, (1, *options["output_size"], options["output_channels"]), [x])
     weights = np.ascontiguousarray(kernel.transpose(2, 0, 1, 3))
-    inputs = [
-        x,
-        low.builder.constant(f"{node.name}/weights", weights),
-        ABSENT if bias is None else low.builder.constant(f"{node.name}/bias", bias),
-    ]
-    low.builder.op(kind, inputs, [y], options)
+    constant = ABSENT if bias is None else low.builder.constant(f"{node.name}/bias", bias)
+    op, inputs, scratch = frozen_layer(low, kind, node.name, (x, constant), weights)
+    low.builder.op(op, inputs, [y], options, scratch=scratch)
     return y

@@ -11,6 +11,7 @@ Activations need no op: the range of a ReLU's output begins at 0, so that what i
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -26,7 +27,8 @@ from tf_medyate.exporter.lower.quantization import (
 )
 from tf_medyate.exporter.lower.state import Lowering
 from tf_medyate.exporter.ops import int8_schema
-from tf_medyate.exporter.ops.schema import Activation
+from tf_medyate.exporter.ops.options import CUSTOM_OPTIONS
+from tf_medyate.exporter.ops.schema import Activation, conv_depthwise_rows
 from tf_medyate.prepared.graph import Node
 from tf_medyate.prepared.layers import ChannelMasked
 
@@ -146,14 +148,54 @@ def _layer(low: Lowering, node: Node) -> bool:
     w = low.builder.constant(f"{node.name}/weights", np.ascontiguousarray(stored))
     inputs = [x, w, low.builder.constant(f"{node.name}/requantization", table)]
     options |= {"input_zero": x_q.zero_point[0], "output_zero": y_q.zero_point[0]}
-    scratch = []
     if not depthwise:
         size = int8_schema.int8_patch_bytes(math.prod(stored.shape[1:]))
         scratch = [low.builder.tensor(f"{y}/patches", (size,), "uint8", SCRATCH)]
-    op = int8_schema.INT8_DEPTHWISE_CONV_2D if depthwise else int8_schema.INT8_CONV_2D
-    low.builder.op(op, inputs, [y], options, scratch=scratch)
+        low.builder.op(int8_schema.INT8_CONV_2D, inputs, [y], options, scratch=scratch)
+    elif not _stream(low, inputs, y, options):
+        low.builder.op(int8_schema.INT8_DEPTHWISE_CONV_2D, inputs, [y], options)
     low.weights[node.name] = w
     low.int8[node.name] = y
+    return True
+
+
+def _stream(low: Lowering, inputs: list[str], y: str, options: Mapping[str, Any]) -> bool:
+    """Makes one op of a depthwise convolution and the convolution that is the last op, if it pays.
+
+    Args:
+        low: The lowering.
+        inputs: Of the depthwise op; nothing else may read the first.
+        y: Its output.
+        options: Its options.
+    """
+    middle, conv = inputs[0], low.builder.ops[-1]
+    named = [name for name, x in low.int8.items() if x == middle]
+    alone = all(len(low.graph.consumers(name)) == 1 for name in named)
+    is_conv = conv.kind == int8_schema.INT8_CONV_2D.name and conv.outputs == (middle,)
+    if not (low.streams and is_conv and alone) or set(named) & set(low.graph.outputs):
+        return False
+    first = int8_schema.INT8_CONV_2D_OPTIONS.unpack(conv.attributes[CUSTOM_OPTIONS])
+    height, width = options["input_size"]
+    kernel, dilation = options["kernel_size"][0], options["dilation"][0]
+    rows = (conv_depthwise_rows(height, kernel, dilation), width, options["input_channels"])
+    ends = [low.builder.elements(name) for name in (conv.inputs[0], y)]
+    if sum(ends) + math.prod(rows) >= low.builder.elements(middle) + max(ends):
+        return False
+    own = ("kernel_size", "stride", "dilation", "padding")
+    both = {
+        **{name: first[name] for name in ("input_channels", "input_size", "input_zero")},
+        **{name: options[name] for name in ("output_channels", "output_size", "output_zero")},
+        "middle_channels": options["input_channels"],
+        "middle_size": options["input_size"],
+        "middle_zero": options["input_zero"],
+        **{f"conv_{name}": first[name] for name in own},
+        **{f"depthwise_{name}": options[name] for name in own},
+    }
+    low.builder.ops.pop()
+    place = low.builder.tensor(f"{middle}/rows", rows, "uint8", SCRATCH)
+    inputs = [*conv.inputs, *inputs[1:]]
+    op, scratch = int8_schema.INT8_CONV_DEPTHWISE, [place, *conv.scratch]
+    low.builder.op(op, inputs, [y], both, scratch=scratch)
     return True
 
 

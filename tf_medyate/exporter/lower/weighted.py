@@ -2,7 +2,8 @@
 
 A trained layer reads its deltas from the pool, and a stash op before it keeps the drawn channels of
 its input. Where neither is trained, a convolution and the depthwise one after it become one op
-that computes the map between them row by row.
+that computes the map between them row by row. With ranges for int8 the weights of all that is not
+trained lie in 8 bits.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 
 from tf_medyate.exporter.ir.values import ABSENT, SCRATCH
 from tf_medyate.exporter.lower import geometry
+from tf_medyate.exporter.lower.int8_weights import frozen_layer
 from tf_medyate.exporter.lower.state import COMMAND, POOL, SELECTION, Lowering
 from tf_medyate.exporter.lower.training_layout import TrainedLayer
 from tf_medyate.exporter.lower.weightless import softmax, unary
@@ -73,16 +75,19 @@ def _linear(low: Lowering, node: Node, places: TrainedLayer | None, x: str) -> s
     if places is not None:
         low.wanted.add(y)
     options = _options(low, node, places, keeps_gates=y in low.wanted)
-    inputs = [x, _weights(low, node), _bias(low, node)]
+    op, bias, kernel = _op_of(node), _bias(low, node), _kernel(node)
     outputs, scratch = [y], []
     if options["keeps_gates"]:
         bytes_ = (builder.elements(y) + 7) // 8
         outputs.append(builder.tensor(f"{y}/gates", (bytes_,), "uint8"))
-    if places is not None:
-        inputs += [POOL, SELECTION]
+    if places is None:
+        op, inputs, scratch = frozen_layer(low, op, node.name, (x, bias), kernel)
+    else:
+        inputs = [x, builder.constant(f"{node.name}/weights", kernel), bias, POOL, SELECTION]
         if places.biases:
             scratch = [builder.tensor(f"{y}/live_bias", (places.biases,), kind=SCRATCH)]
-    builder.op(_op_of(node), inputs, outputs, options, scratch=scratch)
+    low.weights[node.name] = inputs[1]
+    builder.op(op, inputs, outputs, options, scratch=scratch)
     return y
 
 
@@ -114,7 +119,12 @@ def _is_frozen(low: Lowering, node: Node) -> bool:
 
 def _can_stream(low: Lowering, node: Node) -> bool:
     """A frozen convolution whose only reader is a frozen depthwise one."""
-    plain = low.streams and _op_of(node) is op_schema.CONV_2D and _is_frozen(low, node)
+    plain = (
+        low.streams
+        and low.ranges is None
+        and _op_of(node) is op_schema.CONV_2D
+        and _is_frozen(low, node)
+    )
     if not plain or geometry.activation_name(node) in UNARY:
         return False
     reader = _only_reader(low, node)
@@ -173,17 +183,16 @@ def _conv_depthwise(low: Lowering, conv: Node, depthwise: Node) -> str:
 
 
 def _weights(low: Lowering, node: Node) -> str:
+    low.weights[node.name] = low.builder.constant(f"{node.name}/weights", _kernel(node))
+    return low.weights[node.name]
+
+
+def _kernel(node: Node) -> np.ndarray:
     """The kernel input channel first, [I][KH][KW][O]: a channel is one contiguous run."""
     kernel = node.layer.kernel.numpy()
     *_, channels, outputs = kernel.shape
-    flat = channel_first(kernel)
-    if geometry.is_plain_dense(node):
-        values = flat.reshape(channels, outputs)
-    else:
-        values = flat.reshape(channels, *geometry.kernel_window(node), outputs)
-    name = low.builder.constant(f"{node.name}/weights", np.ascontiguousarray(values))
-    low.weights[node.name] = name
-    return name
+    window = () if geometry.is_plain_dense(node) else geometry.kernel_window(node)
+    return np.ascontiguousarray(channel_first(kernel).reshape(channels, *window, outputs))
 
 
 def _bias(low: Lowering, node: Node) -> str:

@@ -1,5 +1,7 @@
 """Our ops on int8 values, for what is never trained: TensorFlow Lite's arithmetic, bit for bit.
 
+And those on float values with int8 weights, for what lies after the first trained layer.
+
 real = scale * (stored - zero point). Weights are symmetric, with a scale for each output channel; a
 layer's constant `requantization` [3, outputs] (int32) holds what brings a sum of products back to
 8 bits: the bias, a multiplier in Q31 and a shift to the right, 1 to 31.
@@ -10,13 +12,21 @@ Example:
     12
 """
 
-from tf_medyate.exporter.ops.option_structs import POOL_OPTIONS, channels, sides
+from tf_medyate.exporter.ops.option_structs import (
+    CONV_2D_OPTIONS,
+    CONV_DEPTHWISE_OPTIONS,
+    DENSE_OPTIONS,
+    POOL_OPTIONS,
+    channels,
+    sides,
+)
 from tf_medyate.exporter.ops.structs import VERSION, Field, OpSpec, OptionsStruct
 
 LOWEST, HIGHEST = -128, 127
 HIGHEST_SHIFT = 31
 ADD_SHIFT = 20
 """Fractional bits of the terms of a sum."""
+_BLOCK_ELEMENTS = 1024  # Enough for four channels of nearly all layers, for a dozen of most.
 
 _VERSION = Field("version", "uint32_t", "kOptionsVersion", default=VERSION)
 
@@ -42,6 +52,17 @@ INT8_CONV_2D_OPTIONS = OptionsStruct(
         sides("dilation", "down and across, 1 to 255", 255),
         Field("padding", "int32_t", "positions before the first, top and left", count=2),
         _zero("input_zero"),
+        _zero("output_zero"),
+    ),
+)
+# What a convolution clamps to is the range of its output.
+_CLAMPED = ("activation", "negative_slope")
+INT8_CONV_DEPTHWISE_OPTIONS = OptionsStruct(
+    "Int8ConvDepthwiseOptions",
+    (
+        *(f for f in CONV_DEPTHWISE_OPTIONS.fields if not f.name.endswith(_CLAMPED)),
+        _zero("input_zero"),
+        _zero("middle_zero"),
         _zero("output_zero"),
     ),
 )
@@ -89,6 +110,21 @@ INT8_DEPTHWISE_CONV_2D = OpSpec(
     ("output",),
     "Weights [1][KH][KW][O], with output_channels a multiple of input_channels.",
 )
+INT8_CONV_DEPTHWISE = OpSpec(
+    "Int8ConvDepthwise",
+    "MEDYATE_INT8_CONV_DEPTHWISE",
+    INT8_CONV_DEPTHWISE_OPTIONS,
+    (
+        "input",
+        "conv_weights",
+        "conv_requantization",
+        "depthwise_weights",
+        "depthwise_requantization",
+    ),
+    ("output", "rows", "patches"),
+    "An INT8_CONV_2D and the INT8_DEPTHWISE_CONV_2D after it, bit for bit, without the map between "
+    "them: rows (uint8, scratch) as of CONV_DEPTHWISE, patches as of INT8_CONV_2D.",
+)
 INT8_ADD = OpSpec(
     "Int8Add",
     "MEDYATE_INT8_ADD",
@@ -117,17 +153,63 @@ INT8_MAX_POOL_2D = OpSpec(
     "int8_pool",
 )
 
+
+def _int8_weights(key: str, name: str, options: OptionsStruct, shape: str) -> tuple[OpSpec, OpSpec]:
+    """A layer of floats that is never trained, with int8 weights; and its gradient."""
+    forward = OpSpec(
+        f"Int8Weights{key}",
+        f"MEDYATE_INT8_WEIGHTS_{name}",
+        options,
+        ("input", "weights", "bias or -1", "scales"),
+        ("output", "[gates]", "block"),
+        f"Weights {shape} (int8), scales [outputs]: the float layer, its weights scale * stored. "
+        "The block (scratch) takes the floats of some output channels: int8_block_elements().",
+    )
+    gradient = OpSpec(
+        f"Int8Weights{key}InputGradient",
+        f"MEDYATE_INT8_WEIGHTS_{name}_INPUT_GRADIENT",
+        options,
+        ("output_gradient", "weights", "command", "scales"),
+        ("input_gradient", "block"),
+        "The block (scratch) takes the floats of some input channels.",
+    )
+    return forward, gradient
+
+
+INT8_WEIGHTS_CONV_2D, INT8_WEIGHTS_CONV_2D_INPUT_GRADIENT = _int8_weights(
+    "Conv2d", "CONV_2D", CONV_2D_OPTIONS, "[I][KH][KW][O]"
+)
+INT8_WEIGHTS_DEPTHWISE_CONV_2D, INT8_WEIGHTS_DEPTHWISE_CONV_2D_INPUT_GRADIENT = _int8_weights(
+    "DepthwiseConv2d", "DEPTHWISE_CONV_2D", CONV_2D_OPTIONS, "[I][KH][KW][M]"
+)
+INT8_WEIGHTS_DENSE, INT8_WEIGHTS_DENSE_INPUT_GRADIENT = _int8_weights(
+    "Dense", "DENSE", DENSE_OPTIONS, "[I][O]"
+)
+
 INT8_OPS = (
     QUANTIZE,
     DEQUANTIZE,
     INT8_CONV_2D,
     INT8_DEPTHWISE_CONV_2D,
+    INT8_CONV_DEPTHWISE,
     INT8_ADD,
     INT8_AVERAGE_POOL_2D,
     INT8_MAX_POOL_2D,
+    INT8_WEIGHTS_CONV_2D,
+    INT8_WEIGHTS_CONV_2D_INPUT_GRADIENT,
+    INT8_WEIGHTS_DEPTHWISE_CONV_2D,
+    INT8_WEIGHTS_DEPTHWISE_CONV_2D_INPUT_GRADIENT,
+    INT8_WEIGHTS_DENSE,
+    INT8_WEIGHTS_DENSE_INPUT_GRADIENT,
 )
 
 
 def int8_patch_bytes(depth: int) -> int:
     """Bytes of the scratch of INT8_CONV_2D, for `depth` weights of an output channel."""
     return (depth + 3) // 4 * 4 * 5
+
+
+def int8_block_elements(channels: int, weights_each: int) -> int:
+    """Floats of the block of a layer with int8 weights: of all channels, or of some, at least 4."""
+    some = max(_BLOCK_ELEMENTS // weights_each // 4, 1) * 4
+    return min(channels, some) * weights_each

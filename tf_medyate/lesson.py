@@ -33,13 +33,16 @@ def check_sample(sample: Any, shape: Sequence[int]) -> np.ndarray:
     return _finite("sample", x).reshape(shape)
 
 
-def check_label(label: Any, classes: int, outputs: int) -> int | np.ndarray:
+def check_label(
+    label: Any, classes: int, outputs: int, are_shares: bool = False
+) -> int | np.ndarray:
     """A label as the number of its class; of a model without classes as a target, float32 [n].
 
     Args:
         label: A class's number, its one-hot row [classes], or a target [outputs].
         classes: Of the model, 0 for none.
         outputs: Numbers that a target has.
+        are_shares: They lie in 0 to 1.
 
     Raises:
         LabelError: No class of the model's; DataError, NonFiniteDataError: no such target.
@@ -49,6 +52,9 @@ def check_label(label: Any, classes: int, outputs: int) -> int | np.ndarray:
         if y.size != outputs or y.dtype.kind not in "biuf":
             expected, remedy = f"a target of {outputs} numbers", "Pass what the output should be."
             raise DataError("label", expected, f"{y.dtype} of shape {y.shape}", remedy)
+        if are_shares and y.size and not (y.min() >= 0 and y.max() <= 1):
+            remedy = "Pass 0 for no and 1 for yes."
+            raise LabelError("label", "numbers from 0 to 1", repr(label), remedy)
         return _finite("label", y).reshape(outputs)
     if y.size == 1 and y.dtype.kind in "iu" and 0 <= y.item() < classes:
         return int(y.item())

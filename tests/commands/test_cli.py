@@ -12,9 +12,9 @@ from random_models import random_data, small_net
 
 import tf_medyate as md
 from tf_medyate import cli
-from tf_medyate.commands import screen, training
+from tf_medyate.commands import learning, screen, training
 from tf_medyate.commands.class_names import names_beside
-from tf_medyate.commands.dataset import read_data
+from tf_medyate.commands.dataset import BINARY, Dataset, read_data
 from tf_medyate.commands.losses import keras_loss, score
 from tf_medyate.device import read_export
 from tf_medyate.device.applying import region_of
@@ -369,6 +369,18 @@ def pulled_with_spare_classes(bundle, tmp_path, monkeypatch):
     assert names_beside(tmp_path / "pulled.keras") == ("left", "right", "up", "new")
     tuned = md.prepare(keras.models.load_model(tmp_path / "pulled.keras", compile=False))
     np.testing.assert_array_equal(region_of(tuned, exported.layout), weights)
+
+
+@pytest.mark.parametrize(("half", "accuracy"), [(0.5, 0.75), (0.0, 0.5)])
+def test_a_trainer_of_yes_and_no_is_measured_by_what_it_says_right(half, accuracy):
+    class Trainer:
+        def predict(self, sample):
+            return sample
+
+    says = np.array([[0.9, 0.2], [0.4, 0.1]], np.float32)
+    right = np.array([[1, 0], [1, 0]], np.float32)
+    data = Dataset(says, right, says, right, BINARY)
+    assert learning.measure(Trainer(), data, half) == accuracy
 
 
 def test_export_and_simulate_go_from_keras_to_tflm(files, capsys, monkeypatch):

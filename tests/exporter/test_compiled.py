@@ -15,15 +15,18 @@ from tf_medyate.simulate import TFLMTrainer
 L = keras.layers
 SGD = keras.optimizers.SGD
 Sparse = keras.losses.SparseCategoricalCrossentropy
+Binary = keras.losses.BinaryCrossentropy
 MeanSquaredError = keras.losses.MeanSquaredError
+MeanAbsoluteError = keras.losses.MeanAbsoluteError
+Huber = keras.losses.Huber
 schedules = keras.optimizers.schedules
 SPARSE = "sparse_categorical_crossentropy"
 CLASSES, SAMPLES = 3, 6
 
 
-def dense_net(last="softmax", name="head"):
+def dense_net(last="softmax", name="head", units=CLASSES):
     return keras.Sequential(
-        [keras.Input((6,)), L.Dense(8, activation="relu"), L.Dense(CLASSES, last, name=name)]
+        [keras.Input((6,)), L.Dense(8, activation="relu"), L.Dense(units, last, name=name)]
     )
 
 
@@ -48,11 +51,11 @@ def quick_export(monkeypatch):
     monkeypatch.setattr(bundle_module, "write_inference", lambda _, path, *a, **k: path.touch())
 
 
-def train_in_both(model, folder, y):
+def train_in_both(model, folder, y, class_weight=None):
     """Losses [2, steps] and predictions [2, samples, ...] of Keras and of TFLM."""
     medyate = new_callback()
     medyate.set_model(model)
-    trainer = TFLMTrainer(md.export(model, folder, medyate))
+    trainer = TFLMTrainer(md.export(model, folder, medyate, class_weight=class_weight))
     medyate.begin_epoch()
     x = np.random.default_rng(0).normal(size=(len(y), *model.input_shape[1:])).astype("float32")
     one_hot = trainer.manifest.takes_class and np.ndim(y) > 1
@@ -60,8 +63,12 @@ def train_in_both(model, folder, y):
     losses = []
     for sample, target, label in zip(x, y, labels, strict=True):
         model.reset_metrics()
-        wanted = model.train_on_batch(sample[None], target[None], return_dict=True)["loss"]
+        wanted = model.train_on_batch(
+            sample[None], target[None], class_weight=class_weight, return_dict=True
+        )["loss"]
+        measured = trainer.loss(sample, label)
         losses.append((wanted, trainer.step(sample, label)))
+        assert measured == losses[-1][1]
     got = [trainer.predict(sample) for sample in x]
     return np.array(losses).T, np.array([model(x), got])
 
@@ -72,10 +79,12 @@ def assert_alike(losses, predictions):
     np.testing.assert_allclose(predictions[1], predictions[0], rtol=1e-4, atol=1e-4)
 
 
-def labels_for(loss_takes_class, shape):
+def labels_for(loss_takes_class, shape, are_shares=False):
     rng = np.random.default_rng(1)
     if loss_takes_class:
         return rng.integers(0, shape[-1], SAMPLES)
+    if are_shares:
+        return rng.integers(0, 2, (SAMPLES, *shape)).astype("float32")
     return rng.normal(size=(SAMPLES, *shape)).astype("float32")
 
 
@@ -124,15 +133,25 @@ def without_some_decay():
         (None, {}, "received None"),
         ("crossentropy", {}, "received 'crossentropy'"),
         (["mse", "mse"], {"last": None}, r"received \['mse', 'mse'\]"),
-        (SPARSE, {"loss_weights": [10.0]}, r"model\.loss_weights: expected none; .*\[10\.0\]"),
-        ([SPARSE], {"loss_weights": [0.5]}, r"model\.loss_weights"),
-        ({"head": SPARSE}, {"loss_weights": {"head": 2.0}}, r"model\.loss_weights"),
-        (SPARSE, {"loss_weights": 0.0}, r"model\.loss_weights"),
+        (SPARSE, {"loss_weights": 0.0}, r"model\.loss_weights: .*above 0; received \[0\.0\]"),
+        (SPARSE, {"loss_weights": -1.0}, r"model\.loss_weights"),
+        (SPARSE, {"loss_weights": [np.inf]}, r"model\.loss_weights"),
         (Sparse(ignore_class=1), {}, r"model\.loss\.ignore_class"),
         (keras.losses.CategoricalCrossentropy(axis=0), {}, r"model\.loss\.axis"),
         (Sparse(dtype="float16"), {}, r"model\.loss\.dtype: expected 'float32'"),
-        (MeanSquaredError("sum"), {"net": map_net}, r"a mean over the 16 positions"),
-        (MeanSquaredError(None), {"net": map_net}, r"reduction: .*received None"),
+        (MeanSquaredError(None), {"net": map_net}, r"a mean or a sum over the 16 .*received None"),
+        (Huber(0.0), {"last": None}, r"model\.loss\.delta: .*above 0; received 0\.0"),
+        (Binary(label_smoothing=1.5), {"last": "sigmoid"}, r"label_smoothing: .*from 0 to 1;"),
+        (Binary(axis=0), {"last": "sigmoid"}, r"model\.loss\.axis"),
+        (
+            Binary(),
+            {"last": None},
+            "from_logits=False after a sigmoid, from_logits=True after none",
+        ),
+        (Binary(from_logits=True), {"last": "sigmoid"}, "from_logits=True, sigmoid: True"),
+        (Binary(), {}, "a cross-entropy after a softmax; received sigmoid_cross_entropy"),
+        (keras.losses.BinaryFocalCrossentropy(), {"last": "sigmoid"}, "Focal"),
+        ("poisson", {"last": None}, r"received .*\.poisson"),
         (SPARSE, {"optimizer": without_bias_decay}, "exclude_from_weight_decay"),
         (SPARSE, {"optimizer": without_some_decay}, "exclude_from_weight_decay"),
         (SPARSE, {"optimizer": lambda: SGD(loss_scale_factor=8.0)}, "loss_scale_factor"),
@@ -167,6 +186,95 @@ def test_activations_are_told_by_what_they_are(tmp_path):
     model.layers[1].activation = keras.activations.leaky_relu
     model = prepared(md.strip(model), SPARSE)
     assert_alike(*train_in_both(model, tmp_path, labels_for(True, (CLASSES,))))
+
+
+# --- every loss
+
+COMPILED = [
+    ("binary_crossentropy", "sigmoid", 1, {}),
+    (Binary(from_logits=True, label_smoothing=0.2), None, 3, {"loss_weights": [3.0]}),
+    (keras.losses.CategoricalCrossentropy(label_smoothing=0.1), "softmax", 3, {}),
+    ("mae", None, 1, {"loss_weights": {"head": 0.5}}),
+    ("huber", None, 3, {}),
+    (Huber(0.3, reduction="mean_with_sample_weight"), None, 3, {}),
+    (MeanSquaredError("sum"), None, 3, {}),
+]
+
+
+@pytest.mark.parametrize(("loss", "last", "units", "options"), COMPILED)
+def test_every_loss_trains_as_in_keras(loss, last, units, options, tmp_path):
+    keras.utils.set_random_seed(0)
+    if "loss_weights" in options and isinstance(options["loss_weights"], dict):
+        loss = {"head": loss}
+    model = prepared(dense_net(last, units=units), loss, **options)
+    y = np.random.default_rng(1).integers(0, 2, (50, units)).astype("float32")
+    if last == "softmax":
+        y = np.eye(units, dtype="float32")[y.argmax(-1)]
+    assert_alike(*train_in_both(model, tmp_path, y))
+
+
+@pytest.mark.parametrize(
+    ("loss", "last", "units", "weights"),
+    [(SPARSE, "softmax", 3, {0: 2.0, 2: 0.25}), ("binary_crossentropy", "sigmoid", 1, {1: 4.0})],
+)
+def test_class_weights_are_those_of_keras(loss, last, units, weights, tmp_path):
+    keras.utils.set_random_seed(0)
+    model = prepared(dense_net(last, units=units), loss)
+    y = labels_for(units > 1, (units,), True)
+    assert_alike(*train_in_both(model, tmp_path, y, weights))
+
+
+def test_class_weights_of_a_fit_are_taken_over_unless_others_are_given():
+    model, x, y = prepared(dense_net(), SPARSE), np.zeros((4, 6), "float32"), np.arange(4) % 3
+    medyate = new_callback()
+
+    def weights(**options):
+        plan = md.check_export(model, medyate, **options)
+        return plan.training.recipe.loss.class_weights
+
+    assert weights() == ()
+    model.fit(x, y, verbose=0, class_weight={1: 3.0}, callbacks=[medyate])
+    assert weights() == (1.0, 3.0, 1.0)
+    assert weights(class_weight={0: 2.0}) == (2.0, 1.0, 1.0)
+    assert weights(class_weight={}) == ()
+    model.fit(x, y, verbose=0)
+    assert weights() == ()
+
+
+@pytest.mark.parametrize(
+    ("loss", "last", "weights", "message"),
+    [
+        (SPARSE, "softmax", {3: 1.0}, "class_weight: .*classes 0 to 2; received {3: 1.0}"),
+        (SPARSE, "softmax", {0: -1.0}, "class_weight: expected finite weights of at least 0"),
+        (Sparse(reduction="mean_with_sample_weight"), "softmax", {0: 2.0}, "another reduction"),
+        ("mse", None, {0: 2.0}, "class_weight: expected none: classes are those of a softmax"),
+        ("binary_crossentropy", "sigmoid", {0: 2.0}, "or of a single sigmoid"),
+    ],
+)
+def test_class_weights_that_a_device_does_not_have_are_refused(loss, last, weights, message):
+    model = prepared(dense_net(last), loss)
+    with pytest.raises(OptionError, match=message):
+        md.check_export(model, new_callback(), class_weight=weights)
+
+
+def test_accuracy_of_a_binary_model_goes_by_one_half(tmp_path):
+    keras.utils.set_random_seed(0)
+    x = np.random.default_rng(0).normal(size=(20, 6)).astype("float32")
+    y = labels_for(False, (3,), True)[np.arange(20) % SAMPLES]
+    for loss, last in (("binary_crossentropy", "sigmoid"), (Binary(from_logits=True), None)):
+        model = prepared(dense_net(last), loss)
+        medyate = new_callback()
+        medyate.set_model(model)
+        trainer = TFLMTrainer(md.export(model, tmp_path, medyate))
+        half = 0.5 if last else 0.0
+        wanted = keras.metrics.BinaryAccuracy(threshold=half)(y, model(x))
+        assert trainer.accuracy(x, y) == pytest.approx(float(wanted))
+        with pytest.raises(md.errors.LabelError, match="numbers from 0 to 1"):
+            trainer.step(x[0], [0.0, 1.5, 0.0])
+    model = prepared(dense_net(None, units=1), "mae")
+    medyate.set_model(model)
+    with pytest.raises(OptionError, match="accuracy: expected a model of classes"):
+        TFLMTrainer(md.export(model, tmp_path, medyate)).accuracy(x, y[:, 0])
 
 
 # --- names and structures that Keras takes
@@ -274,8 +382,8 @@ RATES = (
     lambda: schedules.PolynomialDecay(0.1, 5, 0.01, 2.0),
 )
 ODD = {
-    "loss": (mse, "mae", "huber", ONE_HOT(label_smoothing=0.1), MeanSquaredError(dtype="float16")),
-    "loss_weights": (3.0, [0.5]),
+    "loss": (mse, "msle", "poisson", Huber(-1.0), MeanSquaredError(dtype="float16")),
+    "loss_weights": (-3.0, [0.0]),
     "learning_rate": (CosineDecay(0.1, 5), lambda: 0.1),
     "optimizer": ({"loss_scale_factor": 4.0}, {"clipnorm": 1.0}, {"use_ema": True}),
 }
@@ -294,12 +402,19 @@ def compiled(draw):
     logits = draw(st.booleans())
     options = {"from_logits": logits, "reduction": reduction}
     named = [SPARSE, keras.losses.get(SPARSE)] if not logits else []
-    loss = one_of(
-        "loss", Sparse(**options), ONE_HOT(**options), MeanSquaredError(reduction), "mse", *named
+    smooth = {**options, "label_smoothing": draw(st.sampled_from([0.0, 0.2]))}
+    of_class = (Sparse(**options), ONE_HOT(**smooth), *named)
+    others = (
+        MeanSquaredError(reduction),
+        MeanAbsoluteError(reduction),
+        Huber(0.5, reduction),
+        "mae",
     )
-    of_class = isinstance(loss, (Sparse, ONE_HOT))
-    last = "softmax" if loss in named or (of_class and not logits) else None
-    is_map = last is None and not of_class and draw(st.booleans())
+    loss = one_of("loss", *of_class, Binary(**smooth), *others)
+    last = None
+    if loss in of_class or isinstance(loss, Binary):
+        last = None if logits else ("sigmoid" if isinstance(loss, Binary) else "softmax")
+    is_map = last is None and loss not in of_class and draw(st.booleans())
     sgd = {
         "learning_rate": one_of("learning_rate", *(make() for make in RATES)),
         "momentum": draw(st.sampled_from([0.0, 0.9])),
@@ -312,7 +427,7 @@ def compiled(draw):
         sgd = {**sgd, "clipvalue": None, "global_clipnorm": None, **one_of("optimizer")}
     arguments = {
         "loss": [loss] if draw(st.booleans()) else loss,
-        "loss_weights": one_of("loss_weights", None, 1.0, [1.0]),
+        "loss_weights": one_of("loss_weights", None, 1.0, [0.5]),
         "metrics": draw(st.sampled_from([None, ["mse"], [lambda y, p: 0.0]])),
     }
     return (map_net if is_map else lambda: dense_net(last)), arguments, sgd
@@ -332,7 +447,7 @@ def test_tflm_equals_keras_or_refuses(tmp_path_factory, compiled, freezes):
         return  # before anything was trained
     [loss] = keras.tree.flatten(model.loss)
     takes_class = isinstance(loss, (Sparse, ONE_HOT)) or loss in (SPARSE, keras.losses.get(SPARSE))
-    y = labels_for(takes_class, model.output_shape[1:])
+    y = labels_for(takes_class, model.output_shape[1:], isinstance(loss, Binary))
     if isinstance(loss, ONE_HOT):
         y = np.eye(CLASSES, dtype="float32")[y]
     assert_alike(*train_in_both(model, tmp_path_factory.mktemp("net"), y))

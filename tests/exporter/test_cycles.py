@@ -95,5 +95,8 @@ def test_the_op_kinds_all_cost_something():
         op_schema.CONV_DEPTHWISE.name,
         int8_schema.INT8_CONV_DEPTHWISE.name,
         op_schema.SOFTMAX_CROSS_ENTROPY.name,
+        op_schema.SIGMOID_CROSS_ENTROPY.name,
         op_schema.MEAN_SQUARED_ERROR.name,
+        op_schema.MEAN_ABSOLUTE_ERROR.name,
+        op_schema.HUBER.name,
     }

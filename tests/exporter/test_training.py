@@ -50,7 +50,7 @@ def test_one_step_of_a_random_net_is_the_slice_of_the_full_gradient(seed, strate
     reference = md.prepare(base)  # everything trainable, ordinary Keras
     with tf.GradientTape() as tape:
         outputs = reference(x[:1], training=False)
-        from_logits = not training.ends_in_softmax
+        from_logits = not training.ends_in
         loss = keras.losses.sparse_categorical_crossentropy(y[:1], outputs, from_logits)
     layers = [layer for layer in md.layers.masked_layers(reference)]
     kernels = tape.gradient(loss, [layer.kernel.value for layer in layers])

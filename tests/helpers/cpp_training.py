@@ -134,7 +134,7 @@ def assert_as_in_tflm(output: Output, exported: Exported) -> TFLMTrainer:
     wanted = [*trainer.importance.values()]
     np.testing.assert_array_equal(output.importance, np.concatenate(wanted) if wanted else [])
     predictions = [trainer.predict(x) for x in case.x[:PREDICTED]]
-    # TFLM gives logits; a softmax after them is NumPy's there and our own here.
-    limit = 1e-6 if trainer.manifest.ends_in_softmax else 0.0
+    # TFLM gives logits; what comes after them is NumPy's there and our own here.
+    limit = 1e-6 if trainer.manifest.ends_in else 0.0
     np.testing.assert_allclose(output.scores, predictions, rtol=0, atol=limit)
     return trainer

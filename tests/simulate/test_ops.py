@@ -478,37 +478,6 @@ def test_frozen_convolution_without_bias(kind, seed):
     assert_close(dx, want.dx, limit.dx, layer)
 
 
-def loss_graph(classes, **options):
-    g = Graph()
-    logits, label, command = g.input([1, classes]), g.input([1], np.int32), g.input([1], np.int32)
-    loss, gradient = g.tensor([1]), g.tensor([1, classes])
-    packed = pack_any(op_schema.SOFTMAX_CROSS_ENTROPY, **options)
-    g.op(op_schema.SOFTMAX_CROSS_ENTROPY, packed, [logits, label, command], [loss, gradient])
-    return g.bytes([loss, gradient])
-
-
-@hypothesis.given(seeds)
-@hypothesis.settings(max_examples=40)
-def test_softmax_cross_entropy(seed):
-    rng = np.random.default_rng(seed)
-    classes = int(rng.integers(1, 30))
-    logits = (rng.normal(size=(1, classes)) * 10.0 ** rng.integers(-2, 3)).astype(np.float32)
-    label = np.array([rng.integers(classes)], np.int32)
-    interpreter = Interpreter(loss_graph(classes, gradient_scale=0.5))
-    loss, gradient = interpreter.run(logits, label, STEP)
-    variable = tf.Variable(logits, dtype=tf.float64)
-    with tf.GradientTape() as tape:
-        want = tf.nn.sparse_softmax_cross_entropy_with_logits(label, variable)
-    # Exp and Log are right within 2 units in the last place; a sum of n adds n roundings; shifting
-    # the logits rounds each once at their own size.
-    relative = (classes + 8) * ROUNDING
-    size = 1 + np.abs(logits).max() * 2
-    assert abs(loss[0] - want.numpy()[0]) <= relative * size
-    grad = 0.5 * tape.gradient(want, variable).numpy()
-    np.testing.assert_allclose(gradient, grad, rtol=0, atol=relative * size)
-    assert interpreter.run(logits, label + 99, PREDICT)[0] == 0
-
-
 def test_a_small_net_trains_step_by_step_as_with_gradient_tape():
     """Conv, ReLU, dense head: pool in a variable, constant selection, 60 steps of one sample."""
     rng = np.random.default_rng(3)
@@ -776,14 +745,3 @@ def test_a_wrong_selection_is_refused_at_run_time(selection, message):
         interpreter.run(*plain_inputs(selection=selection))
     assert message in str(error.value)
     interpreter.run(*plain_inputs())  # and the next call works
-
-
-def test_a_bad_label_or_loss_fails_before_any_update():
-    interpreter = Interpreter(loss_graph(3))
-    logits = np.zeros((1, 3), np.float32)
-    for label in (-1, 3, 2**31 - 1):
-        with pytest.raises(InterpreterError, match="label: expected 0 to 2"):
-            interpreter.run(logits, np.array([label], np.int32), STEP)
-    for value in (np.nan, np.inf):
-        with pytest.raises(InterpreterError, match="expected a finite loss"):
-            interpreter.run(np.array([[0, value, 0]], np.float32), np.array([0], np.int32), STEP)

@@ -337,28 +337,12 @@ def test_strided_copy_and_its_gradient(seed, now):
 # Losses
 
 
-@hypothesis.given(seeds)
-@hypothesis.settings(max_examples=40)
-def test_mean_squared_error(seed):
-    rng = np.random.default_rng(seed)
-    outputs = normal(rng, random_shape(rng))
-    target, scale = normal(rng, [outputs.size]), np.float32(rng.uniform(-2, 2))
-    op = op_schema.MEAN_SQUARED_ERROR
-    arrays = [outputs, target, command(Command.STEP)]
-    loss, grad = call(op, pack_any(op, gradient_scale=scale), arrays, [[1], [outputs.size]])
-    want, want_grad = gradient(
-        lambda v: tf.reduce_mean((v - target.reshape(v.shape)) ** 2), outputs, np.ones(())
-    )
-    # Every term is positive: a difference counts twice in its square, then product, sum, division.
-    assert_within(loss, want, (outputs.size + 4) * ROUNDING * want)
-    # The factor, the difference and their product; one more for terms of second order.
-    want_grad = float(scale) * want_grad
-    assert_within(grad, want_grad, 4 * ROUNDING * np.abs(want_grad))
-
-
 LOSSES = {
     op_schema.SOFTMAX_CROSS_ENTROPY: np.array([1], np.int32),
+    op_schema.SIGMOID_CROSS_ENTROPY: np.zeros(3, np.float32),
     op_schema.MEAN_SQUARED_ERROR: np.zeros(3, np.float32),
+    op_schema.MEAN_ABSOLUTE_ERROR: np.zeros(3, np.float32),
+    op_schema.HUBER: np.zeros(3, np.float32),
 }
 losses = pytest.mark.parametrize("op", LOSSES, ids=lambda op: op.key)
 
@@ -378,10 +362,11 @@ def test_a_loss_counts_samples_and_sets_the_scale(op):
     interpreter = loss_interpreter(op, words)
     net, state = np.array([[1, 2, 3]], np.float32), np.arange(10, 10 + words, dtype=np.int32)
     state[StateWord.ACCUMULATED] = 0
-    for samples, now in [(1, "ACCUMULATE"), (2, "ACCUMULATE"), (2, "PREDICT"), (2, "APPLY")]:
+    commands = ["ACCUMULATE", "ACCUMULATE", "PREDICT", "EVALUATE", "APPLY"]
+    for samples, now in zip([1, 2, 2, 2, 2], commands, strict=True):
         before = state
         loss, state = interpreter.run(net, LOSSES[op], command(Command[now]), before)
-        assert (loss[0] > 0) == (now == "ACCUMULATE")
+        assert (loss[0] > 0) == (now in ("ACCUMULATE", "EVALUATE"))
         assert state[StateWord.ACCUMULATED] == samples
         assert state[StateWord.STEPS] == before[StateWord.STEPS] + (now == "ACCUMULATE")
         others = ~np.isin(np.arange(words), [StateWord.ACCUMULATED, StateWord.STEPS])
@@ -433,6 +418,7 @@ class Good:
 
 U8, I32 = np.uint8, np.int32
 NOW = ([1], I32)
+STATE = ([op_schema.STATE_WORDS], I32)
 POOLED = {
     "channels": 2,
     "input_size": (6, 5),
@@ -462,17 +448,11 @@ GOOD = {
         Good(op_schema.PAD_GRADIENT, PADDED, [[48], NOW], [[24]]),
         Good(op_schema.STRIDED_COPY, COPIED, [[8]], [[12]]),
         Good(op_schema.STRIDED_COPY_GRADIENT, COPIED, [[12], NOW], [[8]]),
-        Good(
-            op_schema.SOFTMAX_CROSS_ENTROPY,
-            {},
-            [[4], NOW, NOW, ([op_schema.STATE_WORDS], I32)],
-            [[1], [4]],
-        ),
-        Good(
-            op_schema.MEAN_SQUARED_ERROR,
-            {},
-            [[4], [2, 2], NOW, ([op_schema.STATE_WORDS], I32)],
-            [[1], [4]],
+        Good(op_schema.SOFTMAX_CROSS_ENTROPY, {}, [[4], NOW, NOW, STATE], [[1], [4]]),
+        *(
+            Good(op, {}, [[4], [2, 2], NOW, STATE], [[1], [4]])
+            for op in LOSSES
+            if op is not op_schema.SOFTMAX_CROSS_ENTROPY
         ),
     )
 }
@@ -505,8 +485,8 @@ def test_a_gradient_op_returns_early_unless_training(op):
 
 
 @losses
-def test_a_loss_is_zero_unless_training(op):
-    for now in set(Command) - set(TRAINING):
+def test_a_loss_is_zero_without_a_label(op):
+    for now in set(Command) - {*TRAINING, Command.EVALUATE}:
         loss, grad = call_good(op, now)
         assert loss[0] == 0
         np.testing.assert_array_equal(grad, SENTINEL)
@@ -523,7 +503,7 @@ def test_a_wrong_type_size_or_number_of_tensors_is_refused(op):
             wrong = [([*shape[:-1], shape[-1] + 1], dtype), (shape, np.int8)]
             if (op, side, index) == (op_schema.CONCATENATION, "inputs", 1):
                 wrong += [([8, 2], dtype), ([2, 3], dtype)]
-            if side == "inputs" and op.inputs[-1] == "[selection]" and index == 3:
+            if side == "inputs" and op in LOSSES and index == 3:
                 wrong = [([shape[0] - 1], dtype), (shape, np.int8)]  # it may be longer
             for other in wrong:
                 changed = [*items[:index], other, *items[index + 1 :]]
@@ -572,6 +552,13 @@ WRONG_COPY = [
     ({"sides": (65536, 65536, 1, 1, 2)}, "elements of the output: expected 1 to 2147483647"),
     ({"sides": (1, 1, 3, 1, 2)}, ": expected"),
 ]
+WRONG_LOSS = [
+    ({"weight": float("inf")}, "expected a finite weight of at least 0"),
+    ({"weight": -1.0}, "expected a finite weight of at least 0"),
+    ({"smoothing": float("nan")}, "expected a smoothing of 0 to 1"),
+    ({"smoothing": 1.5}, "expected a smoothing of 0 to 1"),
+    ({"delta": 0.0}, "expected a finite delta above 0"),
+]
 HUGE_WINDOW = {"window": (4097, 4097), "padding": (4096, 4096)}
 WRONG = {
     op_schema.ACTIVATION: [
@@ -611,12 +598,7 @@ WRONG = {
     op_schema.PAD_GRADIENT: WRONG_PAD,
     op_schema.STRIDED_COPY: WRONG_COPY,
     op_schema.STRIDED_COPY_GRADIENT: WRONG_COPY,
-    op_schema.SOFTMAX_CROSS_ENTROPY: [
-        ({"gradient_scale": float("inf")}, "expected a finite gradient_scale")
-    ],
-    op_schema.MEAN_SQUARED_ERROR: [
-        ({"gradient_scale": float("nan")}, "expected a finite gradient_scale")
-    ],
+    **{op: WRONG_LOSS for op in LOSSES},
 }
 
 

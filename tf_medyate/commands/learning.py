@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tf_medyate.commands.dataset import CLASSES, Dataset
+from tf_medyate.commands.dataset import BINARY, CLASSES, Dataset
 from tf_medyate.commands.interrupts import held_back
 from tf_medyate.commands.screen import column, epoch_progress, metric, score_text
 
@@ -67,13 +67,21 @@ def learn(
     return dropped
 
 
-def measure(trainer: Trainer, data: Dataset) -> float:
-    """Accuracy in 0..1 on the validation data for class numbers, else the mean squared error."""
+def measure(trainer: Trainer, data: Dataset, half: float = 0.5) -> float:
+    """Accuracy in 0..1 on the validation data for classes, else the mean squared error.
+
+    Args:
+        trainer: Which.
+        data: Its data; of zeros and ones the accuracy is the share of outputs that are right.
+        half: What an output has to exceed for a yes.
+    """
     import numpy as np
 
     outputs = np.array([trainer.predict(sample) for sample in data.x_val])
     if data.kind == CLASSES:
         return float(np.mean(outputs.argmax(-1) == data.y_val))
+    if data.kind == BINARY:
+        return float(np.mean((outputs > half) == (data.y_val > 0.5)))
     return float(np.mean((outputs - data.y_val) ** 2))
 
 

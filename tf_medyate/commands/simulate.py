@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tf_medyate.commands import common
 from tf_medyate.commands.class_names import names_beside
-from tf_medyate.commands.dataset import CLASSES, TARGETS, read_data
+from tf_medyate.commands.dataset import BINARY, CLASSES, TARGETS, read_data
 from tf_medyate.commands.learning import learn, measure
 from tf_medyate.commands.screen import metric, out, score_text
 from tf_medyate.errors import OptionError
@@ -37,7 +37,7 @@ def run(args):
     from tf_medyate.exporter.manifest import KERAS_FILE, PLAN_FILE, read_manifest
 
     manifest = read_manifest(Path(args.bundle) / PLAN_FILE)
-    kind = CLASSES if manifest.takes_class else TARGETS
+    kind = BINARY if manifest.takes_shares else CLASSES if manifest.takes_class else TARGETS
     inputs, outputs = tuple(manifest.input_shape), tuple(manifest.output_shape)
     names = names_beside(Path(args.bundle) / KERAS_FILE)
     data = read_data(args.data, inputs, outputs, kind, names)
@@ -50,9 +50,10 @@ def run(args):
             raise OptionError("--cosine", "a learning rate that is a number", "a schedule", remedy)
         rate = falling(rate, len(data.x), args.epochs)
     trainer = simulate.TFLMTrainer(args.bundle, rate)
-    before = measure(trainer, data)
+    half = 0.5 if manifest.ends_in else 0.0
+    before = measure(trainer, data, half)
     learn(trainer, data.x, data.y, args.epochs, args.seed, "in TFLM")
-    texts = (score_text(value, kind) for value in (before, measure(trainer, data)))
+    texts = (score_text(value, kind) for value in (before, measure(trainer, data, half)))
     out.say("{} on the validation data: {} before, {} after.".format(metric(kind), *texts))
     out.say(f"{trainer.arena}, of it the pool {trainer.manifest.memory.pool_bytes:,}.")
     out.say(f"Channels trained last: {trainer.plan}")

@@ -156,6 +156,7 @@ class DeviceStatus(enum.IntEnum):
     STORE_FAILED = 81
     NO_FACTORY_COPY = 82
     NO_HELD_SAMPLES = 83
+    TARGET_OUT_OF_RANGE = 84
     # From a pushed delta, as in sparse_delta.h.
     DELTA_DAMAGED = 96
     DELTA_BAD_VERSION = 97

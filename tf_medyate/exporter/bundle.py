@@ -11,6 +11,7 @@ import dataclasses
 import importlib.metadata
 import pathlib
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from tf_medyate._version import __version__
 from tf_medyate.callback import MeDyate
 from tf_medyate.exporter.board.firmware import Firmware, FirmwareOptions, is_firmware
 from tf_medyate.exporter.check import FLOAT32, frozen_ranges, plan_export
+from tf_medyate.exporter.lower.loss import Loss
 from tf_medyate.exporter.lower.recipe import recipe_of
 from tf_medyate.exporter.lower.step import TrainingGraph
 from tf_medyate.exporter.manifest import (
@@ -30,6 +32,7 @@ from tf_medyate.exporter.manifest import (
     TRAIN_FILE,
     FileEntry,
     LayerEntry,
+    LossEntry,
     Manifest,
     MemoryEntry,
     OptimizerEntry,
@@ -118,6 +121,7 @@ def export(
     firmware: FirmwareOptions | None = None,
     *,
     frozen: str = FLOAT32,
+    class_weight: Mapping[int, float] | None = None,
     plan: MeDyate | None = None,
 ) -> Bundle:
     """Exports inference and training of a prepared model for TensorFlow Lite Micro.
@@ -139,6 +143,8 @@ def export(
             their ranges measured on `representative_data`; all layers that are never trained have
             int8 weights, also those after the first trained one, which are computed on floats.
             "float32": neither.
+        class_weight: What the device multiplies the loss of a sample by, for each class; a class
+            that it leaves out has 1. None: what the model's last `fit` was given; {}: nothing.
         plan: Deprecated: `medyate` as it was called before.
 
     Returns:
@@ -160,7 +166,7 @@ def export(
     check_name("model.name", model.name, _MOST_NAME_BYTES)
     folder = files.check_folder("out", out)
     ranges = frozen_ranges(model, frozen, representative_data)
-    recipe = recipe_of(model, medyate)
+    recipe = recipe_of(model, medyate, class_weight)
     planned = plan_export(model, recipe, arena_limit, firmware, folder, ranges=ranges)
     training, memory, arena = planned.training, planned.memory, planned.arena
     if training.left_out:
@@ -204,8 +210,8 @@ def _manifest(
         files=files,
         input_shape=list(model.inputs[0].shape[1:]),
         output_shape=list(model.outputs[0].shape[1:]),
-        loss=recipe.loss,
-        ends_in_softmax=training.ends_in_softmax,
+        loss=_loss_entry(recipe.loss),
+        ends_in=training.ends_in,
         optimizer=OptimizerEntry(**dataclasses.asdict(recipe.optimizer)),
         sampler=SamplerEntry(
             strategy=strategy.name,
@@ -236,6 +242,16 @@ def _manifest(
                 for p in memory.placements
             ],
         ),
+    )
+
+
+def _loss_entry(loss: Loss) -> LossEntry:
+    return LossEntry(
+        kind=loss.kind,
+        weight=loss.weight,
+        smoothing=loss.smoothing,
+        delta=loss.delta,
+        class_weights=list(loss.class_weights),
     )
 
 

@@ -70,6 +70,7 @@ def check_export(
     *,
     frozen: str = FLOAT32,
     representative_data: Any = None,
+    class_weight: Mapping[int, float] | None = None,
 ) -> ExportPlan:
     """Raises what `md.export` would raise; changes and writes nothing.
 
@@ -82,6 +83,7 @@ def check_export(
         firmware: As `md.export`.
         frozen: As `md.export`.
         representative_data: As `md.export`.
+        class_weight: As `md.export`.
 
     Returns:
         What would be exported; prints itself in a line or two.
@@ -96,10 +98,12 @@ def check_export(
     require_prepared(model)
     ranges = frozen_ranges(model, frozen, representative_data)
     if not isinstance(medyate, MeDyate) or medyate.attached_model is not None:
-        return plan_export(model, recipe_of(model, medyate), arena_limit, firmware, ranges=ranges)
+        recipe = recipe_of(model, medyate, class_weight)
+        return plan_export(model, recipe, arena_limit, firmware, ranges=ranges)
     if firmware is not None:
         firmware = dataclasses.replace(firmware, board=None)
-    return plan_export(model, unranked_recipe(model, medyate), None, firmware, is_ranked=False)
+    recipe = unranked_recipe(model, medyate, class_weight)
+    return plan_export(model, recipe, None, firmware, is_ranked=False)
 
 
 def frozen_ranges(

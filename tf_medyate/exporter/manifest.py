@@ -15,7 +15,7 @@ import pathlib
 from typing import Any, NoReturn
 
 from tf_medyate.errors import MedyateError
-from tf_medyate.exporter.ir.values import SOFTMAX_CROSS_ENTROPY
+from tf_medyate.exporter.ir.values import SIGMOID_CROSS_ENTROPY, SOFTMAX_CROSS_ENTROPY
 from tf_medyate.exporter.ops import schema as op_schema
 from tf_medyate.json_values import JsonError, build, read_object, require
 
@@ -78,6 +78,17 @@ class LayerEntry:
     weights: str
     bias: str
     kernel_shape: list[int]
+
+
+@dataclasses.dataclass(frozen=True)
+class LossEntry:
+    """The loss; as `lower.loss.Loss`."""
+
+    kind: str
+    weight: float
+    smoothing: float
+    delta: float
+    class_weights: list[float]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,9 +159,9 @@ class Manifest:
         files: File name -> entry.
         input_shape: Shape of a sample, without the batch.
         output_shape: Shape of the model's output, without the batch.
-        loss: Name of the loss.
-        ends_in_softmax: The model's output is the softmax of train.tflite's logits.
-        optimizer, sampler, layers, memory: See there.
+        ends_in: What the model's output is of train.tflite's logits: their "softmax", their
+            "sigmoid" or, if this is "", they themselves.
+        loss, optimizer, sampler, layers, memory: See there.
     """
 
     model: str
@@ -159,8 +170,8 @@ class Manifest:
     files: dict[str, FileEntry]
     input_shape: list[int]
     output_shape: list[int]
-    loss: str
-    ends_in_softmax: bool
+    loss: LossEntry
+    ends_in: str
     optimizer: OptimizerEntry
     sampler: SamplerEntry
     layers: list[LayerEntry]
@@ -169,7 +180,12 @@ class Manifest:
     @property
     def takes_class(self) -> bool:
         """A label is the number of a class; else it is a target vector."""
-        return self.loss == SOFTMAX_CROSS_ENTROPY
+        return self.loss.kind == SOFTMAX_CROSS_ENTROPY
+
+    @property
+    def takes_shares(self) -> bool:
+        """Each number of a target lies between 0, for no, and 1, for yes."""
+        return self.loss.kind == SIGMOID_CROSS_ENTROPY
 
     def layer(self, name: str) -> LayerEntry | None:
         """The layer of that name."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -36,7 +37,8 @@ class PreparedModel(keras.Model):
         super().__init__(*args, **kwargs)
         self.training_state = TrainingState(name="medyate_state")
         self.attachment = Attachment()
-        self._offered = _Offer(None)
+        self._offered = _Hidden(None)
+        self._class_weight = _Hidden(None)
 
     def call(self, inputs, training=None, mask=None, **kwargs):
         """Applies the layers; they share one reading of the pool."""
@@ -57,11 +59,12 @@ class PreparedModel(keras.Model):
         given = _FIT.bind(self, *args, **kwargs).arguments
         if is_arrays(given.get("x")):
             check_data(self, given.get("x"), given.get("y"))
-        self._offered = _Offer(fit_data(**given))
+        self._offered = _Hidden(fit_data(**given))
+        self._class_weight = _Hidden(given.get("class_weight"))
         try:
             return super().fit(*args, **kwargs)
         finally:
-            self._offered = _Offer(None)
+            self._offered = _Hidden(None)
 
     @property
     def frozen_layers(self) -> tuple[str, ...]:
@@ -92,7 +95,12 @@ class PreparedModel(keras.Model):
     @property
     def fitting(self) -> FitData | None:
         """What `fit` is training on; None outside of it."""
-        return self._offered.data
+        return self._offered.value
+
+    @property
+    def class_weight(self) -> Mapping[int, float] | None:
+        """The class weights of the last `fit`; an export takes them over."""
+        return self._class_weight.value
 
     def save(self, filepath, *args, **kwargs):
         """Saves as `keras.Model.save` does, in the .keras format.
@@ -206,11 +214,11 @@ class Attachment:
         return self._modes == modes and self._pool is pool and self._optimizer is optimizer
 
 
-class _Offer:
-    """Holds `fit`'s data out of sight of Keras's attribute tracking."""
+class _Hidden:
+    """Holds what `fit` was given out of sight of Keras's attribute tracking."""
 
-    def __init__(self, data: FitData | None):
-        self.data = data
+    def __init__(self, value: Any):
+        self.value = value
 
 
 _FIT = inspect.signature(keras.Model.fit)

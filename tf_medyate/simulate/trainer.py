@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tf_medyate.errors import NonFiniteLossError, OptionError, PlanError
+from tf_medyate.exporter.ir.values import SIGMOID, SOFTMAX
 from tf_medyate.exporter.manifest import (
     PLAN_FILE,
     TRAIN_FILE,
@@ -108,8 +109,8 @@ class TFLMTrainer:
 
         Args:
             sample: [...] or [1, ...], the shape of the model's input; any number dtype.
-            label: The class, as a number or a one-hot row; or the target [n] of a mean squared
-                error.
+            label: The class, as a number or a one-hot row; or what each output should be, [n], for
+                a loss of targets: 0 to 1 for a binary cross-entropy.
 
         Returns:
             The sample's loss before the update.
@@ -123,9 +124,9 @@ class TFLMTrainer:
         full = self._pending + 1 >= optimizer.batch_size
         steps = full and not optimizer.clip_norm
         try:
-            outputs = self._run(Command.STEP if steps else Command.ACCUMULATE, x, y)
-        except InterpreterError as error:
-            self._explain(error)
+            loss = self._loss(Command.STEP if steps else Command.ACCUMULATE, x, y)
+        except NonFiniteLossError as error:
+            self._ruin = f"loss {error.received}"
             raise
         self._pending += 1
         if steps:
@@ -134,21 +135,27 @@ class TFLMTrainer:
         elif full:
             self._apply()
         self.samples += 1
-        return float(outputs[_LOSS][0])
+        return loss
 
-    def _explain(self, error: InterpreterError):
-        """Raises NonFiniteLossError if that is why a run failed."""
-        loss = float(self._interpreter.output(_LOSS)[0])
-        if np.isfinite(loss):
-            return
-        self._ruin = f"loss {loss}"
-        raise NonFiniteLossError(
-            "loss",
-            "a finite loss; nothing was updated",
-            f"{loss} (TFLM: {error.received})",
-            "Leave this sample out. If other samples fail now, too, discard() puts back the "
-            "weights from before the epoch.",
-        ) from error
+    def _loss(self, command: Command, x: np.ndarray, y: np.ndarray) -> float:
+        """Runs a command that computes the loss of a sample.
+
+        Raises:
+            NonFiniteLossError: It is not finite.
+        """
+        try:
+            return float(self._run(command, x, y)[_LOSS][0])
+        except InterpreterError as error:
+            loss = float(self._interpreter.output(_LOSS)[0])
+            if np.isfinite(loss):
+                raise
+            raise NonFiniteLossError(
+                "loss",
+                "a finite loss; nothing was updated",
+                f"{loss} (TFLM: {error.received})",
+                "Leave this sample out. If other samples fail now, too, discard() puts back the "
+                "weights from before the epoch.",
+            ) from error
 
     def end_epoch(self) -> bool:
         """Commits what was learned, and draws new channels if it is time to.
@@ -321,22 +328,51 @@ class TFLMTrainer:
     # --- looking
 
     def predict(self, sample: Any) -> np.ndarray:
-        """The model's output for one sample, [classes] or [n]: probabilities after a softmax."""
+        """The model's output for one sample, [classes] or [n].
+
+        Probabilities, if the model ends in a softmax or a sigmoid.
+        """
         x = self._sample(sample)
         [logits] = self._run(Command.PREDICT, x, outputs=1)
         shaped = logits.reshape(self.manifest.output_shape)
-        if not self.manifest.ends_in_softmax:
-            return shaped
-        powers = np.exp(shaped - shaped.max())
-        return powers / powers.sum()
+        if self.manifest.ends_in == SOFTMAX:
+            powers = np.exp(shaped - shaped.max())
+            return powers / powers.sum()
+        if self.manifest.ends_in == SIGMOID:
+            powers = np.exp(-np.abs(shaped))
+            return np.where(shaped < 0, powers, 1) / (1 + powers)
+        return shaped
+
+    def loss(self, sample: Any, label: Any) -> float:
+        """A sample's loss, which nothing is learned from.
+
+        Raises:
+            DataError, LabelError: As `step`; NonFiniteLossError: The loss is not finite.
+        """
+        return self._loss(Command.EVALUATE, self._sample(sample), self._label(label))
 
     def accuracy(self, x: Iterable[Any], y: Iterable[Any]) -> float:
-        """Share of samples whose class is predicted; of targets, their largest number is it."""
+        """Share of samples whose class is predicted.
+
+        The class of a target is the largest of its numbers. After a sigmoid cross-entropy it is the
+        share of the outputs that are on the right side of one half, as Keras's BinaryAccuracy.
+
+        Raises:
+            OptionError: The model has a single output that is no yes or no.
+        """
+        manifest = self.manifest
+        if not manifest.takes_shares and int(np.prod(manifest.output_shape)) == 1:
+            remedy = "Compare predict() with the targets."
+            raise OptionError("accuracy", "a model of classes", "one with a single number", remedy)
+        half = 0.5 if manifest.ends_in == SIGMOID else 0.0
         right = []
         for sample, label in zip(x, y, strict=True):
-            wanted = self._label(label)
-            number = wanted[0] if self.manifest.takes_class else wanted.argmax()
-            right.append(self.predict(sample).argmax() == number)
+            wanted, scores = self._label(label), self.predict(sample)
+            if manifest.takes_shares:
+                right.append(np.mean((scores.reshape(-1) > half) == (wanted > 0.5)))
+            else:
+                number = wanted[0] if manifest.takes_class else wanted.argmax()
+                right.append(scores.argmax() == number)
         return float(np.mean(right))
 
     @property
@@ -444,7 +480,7 @@ class TFLMTrainer:
         """As the graph takes it: int32 [1], or float32 [n]."""
         outputs = self.manifest.output_shape
         classes = outputs[-1] if self.manifest.takes_class else 0
-        y = check_label(label, classes, int(np.prod(outputs)))
+        y = check_label(label, classes, int(np.prod(outputs)), self.manifest.takes_shares)
         return np.array([y], np.int32) if classes else np.asarray(y)
 
     @property

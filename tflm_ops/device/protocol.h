@@ -96,6 +96,7 @@ enum class DeviceStatus : uint8_t {
   kStoreFailed = 81,
   kNoFactoryCopy = 82,
   kNoHeldSamples = 83,
+  kTargetOutOfRange = 84,
   kDeltaDamaged = 96,
   kDeltaBadVersion = 97,
   kDeltaOtherModel = 98,
@@ -222,6 +223,8 @@ inline const char* DeviceStatusName(DeviceStatus status) {
       return "kNoFactoryCopy";
     case DeviceStatus::kNoHeldSamples:
       return "kNoHeldSamples";
+    case DeviceStatus::kTargetOutOfRange:
+      return "kTargetOutOfRange";
     case DeviceStatus::kDeltaDamaged:
       return "kDeltaDamaged";
     case DeviceStatus::kDeltaBadVersion:

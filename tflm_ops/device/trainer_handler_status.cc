@@ -58,6 +58,8 @@ DeviceStatus DeviceStatusOf(TrainerStatus status, StoreStatus store) {
       return DeviceStatus::kLabelOutOfRange;
     case TrainerStatus::kTargetNotFinite:
       return DeviceStatus::kTargetNotFinite;
+    case TrainerStatus::kTargetOutOfRange:
+      return DeviceStatus::kTargetOutOfRange;
     case TrainerStatus::kLabelOfOtherKind:
       return DeviceStatus::kLabelOfOtherKind;
     case TrainerStatus::kNothingToCommitTo:

@@ -123,7 +123,7 @@ bool IsFinite(const float* values, int n) {
 // What the host sent; nothing has been written yet.
 bool CheckInputs(const OpCall& call, const ControlOptions& options, const TrainingState& state) {
   const int command = *call.InputData<const int32_t>(kCommand);
-  if (!call.RequireRange("command", command, kCommandPredict, kCommandDiscard)) return false;
+  if (!call.RequireRange("command", command, kCommandPredict, kCommandEvaluate)) return false;
   const float rate = *call.InputData<const float>(kLearningRate);
   if (IsUpdating(call, kCommand) && !call.RequireThat(math::IsFinite(rate) && rate >= 0.0f,
                                                       "a finite learning rate of at least 0")) {
@@ -141,13 +141,13 @@ bool CheckInputs(const OpCall& call, const ControlOptions& options, const Traini
       !call.RequireThat(options.clip_norm == 0.0f, "ACCUMULATE and APPLY with a clip_norm")) {
     return false;
   }
-  if (command == kCommandPredict || IsTraining(call, kCommand)) {
+  if (command == kCommandPredict || ReadsLabel(call, kCommand)) {
     const float* sample = call.InputData<const float>(kSample);
     if (!call.RequireThat(IsFinite(sample, Elements(*call.Input(kSample))), "a finite sample")) {
       return false;
     }
   }
-  if (!IsTraining(call, kCommand)) return true;
+  if (!ReadsLabel(call, kCommand)) return true;
   if (options.classes > 0) {
     return call.RequireRange("label", *call.InputData<const int32_t>(kLabel), 0,
                              options.classes - 1);

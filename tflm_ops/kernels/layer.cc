@@ -255,6 +255,10 @@ bool IsUpdating(const OpCall& call, int input) {
   return command == kCommandStep || command == kCommandApply;
 }
 
+bool ReadsLabel(const OpCall& call, int input) {
+  return IsTraining(call, input) || *call.InputData<const int32_t>(input) == kCommandEvaluate;
+}
+
 bool RequireOptionalSelection(const OpCall& call, int input) {
   return call.inputs() <= input ||
          call.RequireAtLeast(call.Input(input), "selection", tflm::kInt32, kStateWords);

@@ -106,10 +106,11 @@ enum GradientInput { kOutputGradient, kGradientCommand = 2, kGradientPool, kGrad
 bool RequireInputGradient(const OpCall& call, const Slot& slot);
 
 // A command tensor; whether it asks for a sample's gradient (STEP, ACCUMULATE); and whether it
-// asks for an update (STEP, APPLY).
+// asks for an update (STEP, APPLY), or for the loss of a sample (STEP, ACCUMULATE, EVALUATE).
 bool RequireCommand(const OpCall& call, int input);
 bool IsTraining(const OpCall& call, int input);
 bool IsUpdating(const OpCall& call, int input);
+bool ReadsLabel(const OpCall& call, int input);
 
 // The selection variable of a loss op, which may be left out with all that follow it.
 bool RequireOptionalSelection(const OpCall& call, int input);

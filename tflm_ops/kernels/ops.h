@@ -43,6 +43,7 @@
   op(HardSigmoidGradient)                     \
   op(HardSwish)                               \
   op(HardSwishGradient)                       \
+  op(Huber)                                   \
   op(Int8Add)                                 \
   op(Int8AveragePool2d)                       \
   op(Int8Conv2d)                              \
@@ -59,6 +60,7 @@
   op(MaxPool2dGradient)                       \
   op(Maximum)                                 \
   op(MaximumGradient)                         \
+  op(MeanAbsoluteError)                       \
   op(MeanSquaredError)                        \
   op(Minimum)                                 \
   op(MinimumGradient)                         \
@@ -70,6 +72,7 @@
   op(PadGradient)                             \
   op(Quantize)                                \
   op(Sigmoid)                                 \
+  op(SigmoidCrossEntropy)                     \
   op(SigmoidGradient)                         \
   op(Silu)                                    \
   op(SiluGradient)                            \
@@ -125,6 +128,7 @@ tflm::Registration RegisterHardSigmoid();
 tflm::Registration RegisterHardSigmoidGradient();
 tflm::Registration RegisterHardSwish();
 tflm::Registration RegisterHardSwishGradient();
+tflm::Registration RegisterHuber();
 tflm::Registration RegisterInt8Add();
 tflm::Registration RegisterInt8AveragePool2d();
 tflm::Registration RegisterInt8Conv2d();
@@ -141,6 +145,7 @@ tflm::Registration RegisterMaxPool2d();
 tflm::Registration RegisterMaxPool2dGradient();
 tflm::Registration RegisterMaximum();
 tflm::Registration RegisterMaximumGradient();
+tflm::Registration RegisterMeanAbsoluteError();
 tflm::Registration RegisterMeanSquaredError();
 tflm::Registration RegisterMinimum();
 tflm::Registration RegisterMinimumGradient();
@@ -152,6 +157,7 @@ tflm::Registration RegisterPad();
 tflm::Registration RegisterPadGradient();
 tflm::Registration RegisterQuantize();
 tflm::Registration RegisterSigmoid();
+tflm::Registration RegisterSigmoidCrossEntropy();
 tflm::Registration RegisterSigmoidGradient();
 tflm::Registration RegisterSilu();
 tflm::Registration RegisterSiluGradient();

@@ -14,32 +14,43 @@ namespace math {
 //   probabilities: [classes], each in 0 .. 1.
 void Softmax(const float* logits, int classes, float* probabilities);
 
-// Softmax cross-entropy -log(softmax(logits)[label]), and the softmax itself.
-//
-// Args:
-//   logits: [classes], any range; read only.
-//   label: the right class, 0 .. classes - 1 (the caller checks).
-//   probabilities: [classes], overwritten; not the same memory as logits.
-//
-// Returns:
-//   The loss, at least 0, in nats.
-float SoftmaxCrossEntropyForward(const float* logits, int classes, int label, float* probabilities);
+// The losses below return the loss, at least 0, and overwrite the gradient with respect to what they
+// read first. The gradient lies in memory of its own.
 
-// dlogits = scale * (probabilities - one_hot(label)). Overwrites dlogits, which may be the same
-// memory as probabilities.
+// Softmax cross-entropy -sum(y * log(softmax(logits))), in nats, where y is 1 for the label and 0
+// for all others, and with label smoothing y * (1 - smoothing) + smoothing / classes.
 //
 // Args:
-//   scale: what the loss is multiplied by, usually 1.
-void SoftmaxCrossEntropyBackward(const float* probabilities, int classes, int label, float scale,
-                                 float* dlogits);
+//   logits: [classes], any range.
+//   label: the right class, 0 .. classes - 1 (the caller checks).
+//   smoothing: 0 .. 1.
+//   dlogits: [classes].
+float SoftmaxCrossEntropy(const float* logits, int classes, int label, float smoothing,
+                          float* dlogits);
+
+// Mean over n of the cross-entropy of sigmoid(logits) and y, in nats; y is the target, with label
+// smoothing y * (1 - smoothing) + smoothing / 2.
+//
+// Args:
+//   logits: [n], any range.
+//   targets: [n], 0 .. 1 (the caller checks).
+//   smoothing: 0 .. 1.
+//   dlogits: [n].
+float SigmoidCrossEntropy(const float* logits, const float* targets, int n, float smoothing,
+                          float* dlogits);
 
 // Mean over n of (outputs - targets)^2.
-float MeanSquaredErrorForward(const float* outputs, const float* targets, int n);
+float MeanSquaredError(const float* outputs, const float* targets, int n, float* doutputs);
 
-// doutputs = scale * 2 / n * (outputs - targets). Overwrites doutputs, which may be the same
-// memory as outputs.
-void MeanSquaredErrorBackward(const float* outputs, const float* targets, int n, float scale,
-                              float* doutputs);
+// Mean over n of |outputs - targets|; where they are equal the gradient is 0.
+float MeanAbsoluteError(const float* outputs, const float* targets, int n, float* doutputs);
+
+// Mean over n of e^2 / 2 up to a size |e| of delta, above it of delta |e| - delta^2 / 2; e is
+// outputs - targets.
+//
+// Args:
+//   delta: above 0.
+float Huber(const float* outputs, const float* targets, int n, float delta, float* doutputs);
 
 }  // namespace math
 }  // namespace medyate

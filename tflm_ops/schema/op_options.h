@@ -35,7 +35,10 @@ constexpr char kPadGradientName[] = "MEDYATE_PAD_GRADIENT";
 constexpr char kStridedCopyName[] = "MEDYATE_STRIDED_COPY";
 constexpr char kStridedCopyGradientName[] = "MEDYATE_STRIDED_COPY_GRADIENT";
 constexpr char kSoftmaxCrossEntropyName[] = "MEDYATE_SOFTMAX_CROSS_ENTROPY";
+constexpr char kSigmoidCrossEntropyName[] = "MEDYATE_SIGMOID_CROSS_ENTROPY";
 constexpr char kMeanSquaredErrorName[] = "MEDYATE_MEAN_SQUARED_ERROR";
+constexpr char kMeanAbsoluteErrorName[] = "MEDYATE_MEAN_ABSOLUTE_ERROR";
+constexpr char kHuberName[] = "MEDYATE_HUBER";
 constexpr char kHardSwishName[] = "MEDYATE_HARD_SWISH";
 constexpr char kHardSwishGradientName[] = "MEDYATE_HARD_SWISH_GRADIENT";
 constexpr char kHardSigmoidName[] = "MEDYATE_HARD_SIGMOID";
@@ -119,6 +122,7 @@ enum Command {
   kCommandDraw = 4,
   kCommandCommit = 5,
   kCommandDiscard = 6,
+  kCommandEvaluate = 7,
 };
 
 enum StateWord {
@@ -520,13 +524,19 @@ static_assert(offsetof(StridedCopyOptions, input_elements) == 48, "input_element
 struct LossOptions {
   // KOptionsVersion.
   uint32_t version;
-  // What the gradient is multiplied by.
-  float gradient_scale;
+  // What loss and gradient are multiplied by.
+  float weight;
+  // Of the labels of a cross-entropy, 0 to 1.
+  float smoothing;
+  // Where Huber's loss becomes linear.
+  float delta;
 };
 
-static_assert(sizeof(LossOptions) == 8, "LossOptions");
+static_assert(sizeof(LossOptions) == 16, "LossOptions");
 static_assert(offsetof(LossOptions, version) == 0, "version");
-static_assert(offsetof(LossOptions, gradient_scale) == 4, "gradient_scale");
+static_assert(offsetof(LossOptions, weight) == 4, "weight");
+static_assert(offsetof(LossOptions, smoothing) == 8, "smoothing");
+static_assert(offsetof(LossOptions, delta) == 12, "delta");
 
 struct ReluOptions {
   // KOptionsVersion.

@@ -67,7 +67,9 @@ struct StaticModel {
   int importance;  // tflm::kOptionalTensor if no draw goes by it.
 
   int classes;              // Labels are 0 to classes - 1; 0: the label is a vector.
-  bool ends_in_softmax;     // The model's own output is the softmax of the logits.
+  bool targets_are_shares;  // A vector's numbers lie in 0 .. 1.
+  // What makes the model's own output of n logits; null: they are it.
+  void (*scores_of)(const float* logits, int n, float* scores);
   uint32_t batch_size;      // Samples whose gradients are averaged before an update.
   bool clips_norm;          // The norm of a batch's gradient is bounded: updates by APPLY alone.
   uint32_t resample_every;  // Epochs from one draw to the next; 0: channels are drawn once.

@@ -4,7 +4,6 @@
 
 #include "tflm_ops/schema/op_options.h"
 #include "tflm_ops/math/fp_exact.h"
-#include "tflm_ops/math/losses.h"
 #include "tflm_ops/math/scalar.h"
 
 namespace medyate {
@@ -36,17 +35,6 @@ TrainerStatus StatusOf(RunnerStatus status) {
       return TrainerStatus::kOpFailed;
   }
   return TrainerStatus::kOpFailed;
-}
-
-// SoftmaxCrossEntropyForward without memory for the probabilities; the same bits.
-float CrossEntropy(const float* logits, int classes, int label) {
-  float largest = logits[0];
-  for (int i = 1; i < classes; ++i) {
-    if (logits[i] > largest) largest = logits[i];
-  }
-  float sum = 0.0f;
-  for (int i = 0; i < classes; ++i) sum += math::Exp(logits[i] - largest);
-  return math::Log(sum) - (logits[label] - largest);
 }
 
 }  // namespace
@@ -95,19 +83,29 @@ TrainerStatus StepTrainer::Resume(const Progress& progress, const float* importa
 }
 
 TrainerStatus StepTrainer::Step(const float* sample, int label, float* loss) {
-  TrainerStatus status = CheckLabel(label);
-  if (status == TrainerStatus::kOk) status = SetSample(sample);
-  if (status != TrainerStatus::kOk) return status;
-  *static_cast<int32_t*>(runner_.Data(model_->label)) = label;
-  return Learn(loss);
+  const TrainerStatus status = Set(sample, label);
+  return status == TrainerStatus::kOk ? Learn(loss) : status;
 }
 
 TrainerStatus StepTrainer::Step(const float* sample, const float* target, float* loss) {
+  const TrainerStatus status = Set(sample, target);
+  return status == TrainerStatus::kOk ? Learn(loss) : status;
+}
+
+// Sets a sample and its label, once both are checked.
+TrainerStatus StepTrainer::Set(const float* sample, int label) {
+  TrainerStatus status = CheckLabel(label);
+  if (status == TrainerStatus::kOk) status = SetSample(sample);
+  if (status == TrainerStatus::kOk) *static_cast<int32_t*>(runner_.Data(model_->label)) = label;
+  return status;
+}
+
+TrainerStatus StepTrainer::Set(const float* sample, const float* target) {
   TrainerStatus status = CheckTarget(target);
   if (status == TrainerStatus::kOk) status = SetSample(sample);
   if (status != TrainerStatus::kOk) return status;
   memcpy(Floats(model_->label), target, sizeof(float) * runner_.Elements(model_->label));
-  return Learn(loss);
+  return status;
 }
 
 void StepTrainer::ReportLabel(int most, int label) {
@@ -126,8 +124,12 @@ TrainerStatus StepTrainer::CheckTarget(const float* target) const {
   if (!model_) return TrainerStatus::kNotInitialized;
   if (model_->classes != 0) return TrainerStatus::kLabelOfOtherKind;
   if (!target) return TrainerStatus::kNullArgument;
-  return AreFinite(target, runner_.Elements(model_->label)) ? TrainerStatus::kOk
-                                                            : TrainerStatus::kTargetNotFinite;
+  const int n = runner_.Elements(model_->label);
+  if (!AreFinite(target, n)) return TrainerStatus::kTargetNotFinite;
+  for (int i = 0; model_->targets_are_shares && i < n; ++i) {
+    if (target[i] < 0.0f || target[i] > 1.0f) return TrainerStatus::kTargetOutOfRange;
+  }
+  return TrainerStatus::kOk;
 }
 
 TrainerStatus StepTrainer::CheckSample(const float* sample) {
@@ -178,7 +180,8 @@ TrainerStatus StepTrainer::Run(int command, int nodes) {
   const int* outputs = model_->nodes[failed].outputs;
   const bool at_loss = outputs[0] > 0 && outputs[1] == model_->loss;
   if (at_loss && !math::IsFinite(*Floats(model_->loss))) {
-    return Unsound(TrainerStatus::kLossNotFinite);
+    const TrainerStatus status = TrainerStatus::kLossNotFinite;
+    return command == kCommandEvaluate ? status : Unsound(status);
   }
   // With a good rate and something accumulated, the control op refuses APPLY for this reason alone.
   const bool applies = command == kCommandApply && rate >= 0.0f && math::IsFinite(rate);
@@ -265,22 +268,23 @@ TrainerStatus StepTrainer::Forward(const float* sample) {
 }
 
 TrainerStatus StepTrainer::Loss(const float* sample, int label, float* loss) {
-  TrainerStatus status = CheckLabel(label);
-  if (status == TrainerStatus::kOk && !loss) status = TrainerStatus::kNullArgument;
-  if (status == TrainerStatus::kOk) status = Forward(sample);
-  if (status != TrainerStatus::kOk) return status;
-  *loss = CrossEntropy(Floats(model_->logits), runner_.Elements(model_->logits), label);
-  return math::IsFinite(*loss) ? TrainerStatus::kOk : TrainerStatus::kLossNotFinite;
+  const TrainerStatus status = Set(sample, label);
+  return status == TrainerStatus::kOk ? Evaluate(loss) : status;
 }
 
 TrainerStatus StepTrainer::Loss(const float* sample, const float* target, float* loss) {
-  TrainerStatus status = CheckTarget(target);
-  if (status == TrainerStatus::kOk && !loss) status = TrainerStatus::kNullArgument;
-  if (status == TrainerStatus::kOk) status = Forward(sample);
-  if (status != TrainerStatus::kOk) return status;
-  *loss = math::MeanSquaredErrorForward(Floats(model_->logits), target,
-                                        runner_.Elements(model_->logits));
-  return math::IsFinite(*loss) ? TrainerStatus::kOk : TrainerStatus::kLossNotFinite;
+  const TrainerStatus status = Set(sample, target);
+  return status == TrainerStatus::kOk ? Evaluate(loss) : status;
+}
+
+// The loss of the sample and the label that are set.
+TrainerStatus StepTrainer::Evaluate(float* loss) {
+  if (!loss) return TrainerStatus::kNullArgument;
+  const TrainerStatus status = Run(kCommandEvaluate, model_->node_count);
+  if (status == TrainerStatus::kOk || status == TrainerStatus::kLossNotFinite) {
+    *loss = *Floats(model_->loss);
+  }
+  return status;
 }
 
 TrainerStatus StepTrainer::Predict(const float* sample, float* scores) {
@@ -290,8 +294,8 @@ TrainerStatus StepTrainer::Predict(const float* sample, float* scores) {
   if (status != TrainerStatus::kOk) return status;
   const float* logits = Floats(model_->logits);
   const int elements = runner_.Elements(model_->logits);
-  if (model_->ends_in_softmax) {
-    math::Softmax(logits, elements, scores);
+  if (model_->scores_of) {
+    model_->scores_of(logits, elements, scores);
   } else {
     memcpy(scores, logits, sizeof(float) * elements);
   }

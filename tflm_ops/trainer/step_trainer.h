@@ -36,6 +36,7 @@ enum class TrainerStatus : uint8_t {
   kSampleNotFinite,    // NaN or infinity in the sample.
   kLabelOutOfRange,    // Labels are 0 to classes - 1.
   kTargetNotFinite,    // NaN or infinity in the target.
+  kTargetOutOfRange,   // A number beyond 0 .. 1, for a loss of shares.
   kLabelOfOtherKind,   // A class for a model that learns targets, or a target for one of classes.
   kNothingToCommitTo,  // Init was given no sink. What was learned stays in the pool.
   kBadProgress,        // Resume: a draw below 0, or importance that is none of this model.
@@ -181,14 +182,15 @@ class StepTrainer {
 
   // Whether Step would take the sample: kNullArgument, kSampleNotFinite.
   TrainerStatus CheckSample(const float* sample);
-  // Likewise: kNullArgument, kTargetNotFinite, kLabelOfOtherKind.
+  // Likewise: kNullArgument, kTargetNotFinite, kTargetOutOfRange, kLabelOfOtherKind.
   TrainerStatus CheckTarget(const float* target) const;
 
   // The model's output.
   //
   // Args:
   //   sample: [input elements]; may be sample().
-  //   scores: [output elements]: probabilities if the model ends in a softmax.
+  //   scores: [output elements]: probabilities if the model ends in a softmax or a sigmoid that its
+  //     loss takes the place of.
   TrainerStatus Predict(const float* sample, float* scores);
 
   // Adds the deltas to the base weights; changes no output beyond rounding.
@@ -238,10 +240,13 @@ class StepTrainer {
  private:
   float* Floats(int tensor) const { return static_cast<float*>(runner_.Data(tensor)); }
   TrainerStatus CheckLabel(int label);
+  TrainerStatus Set(const float* sample, int label);
+  TrainerStatus Set(const float* sample, const float* target);
   TrainerStatus SetSample(const float* sample);
   void ClearSample();
   TrainerStatus Forward(const float* sample);
   TrainerStatus Learn(float* loss);
+  TrainerStatus Evaluate(float* loss);
   TrainerStatus Run(int command, int nodes);
   TrainerStatus RunControl(int command);
   TrainerStatus Apply();

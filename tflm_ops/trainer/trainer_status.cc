@@ -24,6 +24,8 @@ const char* TrainerStatusName(TrainerStatus status) {
       return "kLabelOutOfRange";
     case TrainerStatus::kTargetNotFinite:
       return "kTargetNotFinite";
+    case TrainerStatus::kTargetOutOfRange:
+      return "kTargetOutOfRange";
     case TrainerStatus::kLabelOfOtherKind:
       return "kLabelOfOtherKind";
     case TrainerStatus::kNothingToCommitTo:

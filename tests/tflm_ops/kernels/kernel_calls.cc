@@ -69,6 +69,16 @@ class Builder {
 
   int Constants(const std::vector<int>& dims) { return Keep(Floats(dims)); }
 
+  // From 0 to 1.
+  int Shares(int n) {
+    std::vector<float> values = random_->Floats(n);
+    for (float& value : values) value = std::min(std::max(value, 0.0f), 1.0f);
+    const int index = Add(tflm::kFloat32, {n});
+    SetContent(index, values.data(), values.size() * sizeof(float));
+    return index;
+  }
+  int ConstantShares(int n) { return Keep(Shares(n)); }
+
   int ConstantFloats(const std::vector<float>& values) {
     const int index = Add(tflm::kFloat32, {static_cast<int>(values.size())});
     SetContent(index, values.data(), values.size() * sizeof(float));
@@ -111,7 +121,7 @@ class Builder {
     return Keep(index);
   }
 
-  int Command() { return Ints({random_->Int(kCommandPredict, kCommandDiscard)}); }
+  int Command() { return Ints({random_->Int(kCommandPredict, kCommandEvaluate)}); }
 
   int Rate() {
     const int rate = Add(tflm::kFloat32, {1});
@@ -875,19 +885,22 @@ Call DrawStridedCopyGradient(Builder* b) {
 
 Call DrawLoss(Builder* b, bool labelled) {
   Random& random = b->random();
-  LossOptions options = {kOptionsVersion, 0.5f};
+  LossOptions options = {kOptionsVersion, 0.5f, 0.1f, 0.3f};
   b->Perturb(&options);
   b->SetOptions(options);
   const int n = random.Int(1, 20);
   std::vector<int> inputs = {
-      b->Floats({n}), labelled ? b->Ints({random.Int(0, n - 1)}) : b->Floats({n}), b->Command()};
+      b->Floats({n}), labelled ? b->Ints({random.Int(0, n - 1)}) : b->Shares(n), b->Command()};
   const int accumulated = b->Extreme() ? 0x7fffffff : random.Int(0, 3);
-  if (random.Int(0, 1)) inputs.push_back(b->Ints({1, 0, accumulated, 0, 7}));
+  if (random.Int(0, 1)) {
+    inputs.push_back(b->Ints({1, 0, accumulated, 0, 7}));
+    if (labelled && random.Int(0, 1)) inputs.push_back(b->ConstantShares(n));
+  }
   return b->Finish(inputs, {b->Floats({1}), b->Floats({n})});
 }
 
 Call DrawSoftmaxCrossEntropy(Builder* b) { return DrawLoss(b, true); }
-Call DrawMeanSquaredError(Builder* b) { return DrawLoss(b, false); }
+Call DrawTargetLoss(Builder* b) { return DrawLoss(b, false); }
 
 // Control.
 
@@ -1052,7 +1065,10 @@ const std::map<std::string, Draw>& Draws() {
       {kStridedCopyName, DrawStridedCopy},
       {kStridedCopyGradientName, DrawStridedCopyGradient},
       {kSoftmaxCrossEntropyName, DrawSoftmaxCrossEntropy},
-      {kMeanSquaredErrorName, DrawMeanSquaredError},
+      {kSigmoidCrossEntropyName, DrawTargetLoss},
+      {kMeanSquaredErrorName, DrawTargetLoss},
+      {kMeanAbsoluteErrorName, DrawTargetLoss},
+      {kHuberName, DrawTargetLoss},
   };
   return draws;
 }

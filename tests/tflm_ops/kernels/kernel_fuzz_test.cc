@@ -208,7 +208,7 @@ void DamageContents(Random* random, Runtime* runtime) {
   for (size_t i = 0; i < g_call.tensors.size(); ++i) {  // Commands above all.
     const Tensor& tensor = g_call.tensors[i];
     const bool is_word = tensor.type == tflm::kInt32 && BytesOf(tensor) == 4;
-    const int32_t command = random->Int(0, 6);
+    const int32_t command = random->Int(kCommandPredict, kCommandEvaluate);
     if (is_word && random->Int(0, 1)) {
       memcpy(runtime->Data(static_cast<int>(i)), &command, sizeof(command));
     }

@@ -222,6 +222,10 @@ TEST(StepTrainer, AModelOfTargetsTakesNoClass) {
   EXPECT_EQ(device.Step(0), Status::kLabelOfOtherKind);
   const float target[] = {kNan};
   EXPECT_EQ(device.trainer.Step(Sample(0).data(), target, nullptr), Status::kTargetNotFinite);
+  model.targets_are_shares = true;
+  for (float share : {-0.5f, 1.5f}) {
+    EXPECT_EQ(device.trainer.Step(Sample(0).data(), &share, nullptr), Status::kTargetOutOfRange);
+  }
   const float* none = nullptr;
   EXPECT_EQ(device.trainer.Step(Sample(0).data(), none, nullptr), Status::kNullArgument);
 }

@@ -78,7 +78,7 @@ class TestModel {
     tensors_[kModel.label].type = tflm::kFloat32;
     model_.nodes = nodes_.data();
     model_.classes = model_.named_classes = 0;
-    model_.ends_in_softmax = false;
+    model_.scores_of = nullptr;
   }
 
   // What an update of the firmware might bring.

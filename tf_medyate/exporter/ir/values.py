@@ -33,8 +33,14 @@ KINDS = (INPUT, OUTPUT, CONSTANT, VARIABLE, ACTIVATION, SCRATCH)
 PLANNED_KINDS = (INPUT, OUTPUT, ACTIVATION, SCRATCH)
 
 SOFTMAX_CROSS_ENTROPY = "softmax_cross_entropy"
+SIGMOID_CROSS_ENTROPY = "sigmoid_cross_entropy"
 MEAN_SQUARED_ERROR = "mean_squared_error"
+MEAN_ABSOLUTE_ERROR = "mean_absolute_error"
+HUBER = "huber"
 """The losses that can be exported, by name."""
+
+SOFTMAX, SIGMOID = "softmax", "sigmoid"
+"""What a loss takes the place of at a model's end."""
 
 ABSENT = ""
 """Stands in an op's inputs for an optional tensor that is not there, such as a bias."""

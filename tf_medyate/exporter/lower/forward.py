@@ -6,8 +6,8 @@ op takes its operands by the number of their elements.
 
 Example:
     >>> forward = lower_forward(model_graph, layout, fusions, builder, "sample")
-    >>> forward.output, forward.ends_in_softmax
-    ('dense', True)
+    >>> forward.output, forward.ends_in
+    ('dense', 'softmax')
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class Forward:
     """The lowered forward pass.
 
     Attributes:
-        output: The tensor that the model's output is: logits, if it ends in a softmax.
-        ends_in_softmax: A softmax at the end was left out.
+        output: The tensor that the model's output is: logits, if an activation was left out.
+        ends_in: The activation at the end that was left out, "" for none.
         wanted: Tensors that backpropagation needs the gradient of.
         weights: Trained or frozen layer -> its weights tensor.
         biases: Layer -> its bias tensor.
@@ -56,7 +56,7 @@ class Forward:
     """
 
     output: str
-    ends_in_softmax: bool
+    ends_in: str
     wanted: frozenset[str]
     weights: dict[str, str]
     biases: dict[str, str]
@@ -80,6 +80,7 @@ def lower_forward(
     sample: str,
     stream: bool = True,
     ranges: Mapping[str, Quantization] | None = None,
+    folds: str = "",
 ) -> Forward:
     """Appends the forward pass of a model to a graph.
 
@@ -91,12 +92,13 @@ def lower_forward(
         sample: Name of the input tensor.
         stream: Compute frozen convolutions inside the depthwise ones after them.
         ranges: As `lower_training`.
+        folds: The activation at the end that the loss takes the place of, "" for none.
 
     Raises:
         UnsupportedLayerError: A layer cannot be exported; the error names it and what to do.
     """
     _check_ends(graph)
-    low = Lowering(graph, layout, fusions, builder, stream, ranges)
+    low = Lowering(graph, layout, fusions, builder, stream, ranges, folds)
     for node in graph.nodes:
         if getattr(node.layer, "activity_regularizer", None) is not None:
             low.left_out.append(node.name)
@@ -109,7 +111,7 @@ def lower_forward(
     output = low.tensors[graph.outputs[0]]
     return Forward(
         output,
-        low.ends_in_softmax,
+        low.ends_in,
         frozenset(low.wanted),
         low.weights,
         low.biases,

@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 import keras
 
 from tf_medyate.errors import UnsupportedLayerError
+from tf_medyate.exporter.ir.values import SOFTMAX
 from tf_medyate.exporter.lower import activations
 from tf_medyate.exporter.ops.schema import Activation
 from tf_medyate.prepared import padding
@@ -28,7 +29,6 @@ from tf_medyate.prepared.supported import known_activation
 
 _K = keras.layers
 
-SOFTMAX = "softmax"
 LINEAR = "linear"
 GATED = "gated"
 _PARAMETRIC = (_K.ReLU, _K.ELU)

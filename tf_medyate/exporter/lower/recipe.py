@@ -2,7 +2,7 @@
 
 Example:
     >>> recipe = recipe_of(model, medyate)       # after medyate.set_model(model), or a fit
-    >>> recipe.loss, recipe.kept
+    >>> recipe.loss.kind, recipe.kept
     ('softmax_cross_entropy', ('stem', 'body', ...))
 """
 
@@ -17,8 +17,9 @@ import numpy as np
 from tf_medyate.callback import MeDyate
 from tf_medyate.cost import CostModel
 from tf_medyate.errors import NotPreparedError, OptionError, PlanError
-from tf_medyate.exporter.lower.compiled import Sgd, loss_of, sgd_of
 from tf_medyate.exporter.lower.fixed_plan import fixed_plan
+from tf_medyate.exporter.lower.loss import Loss, loss_of
+from tf_medyate.exporter.lower.optimizer import Sgd, sgd_of
 from tf_medyate.exporter.ops.schema import ImportanceRule
 from tf_medyate.prepared.folding import layer_specs
 from tf_medyate.prepared.layers import masked_layers
@@ -43,8 +44,7 @@ class TrainingRecipe:
         first_draw: Number of the draw that the device begins with.
         prior: Importance [channels], float32, of every kept layer; UNSEEN for a channel that was
             never trained.
-        loss: SOFTMAX_CROSS_ENTROPY or MEAN_SQUARED_ERROR.
-        from_logits: The Keras loss takes logits, not probabilities.
+        loss: What is to become less.
         optimizer: The update.
         importance_rule: How a channel's importance follows from its gradients.
     """
@@ -58,8 +58,7 @@ class TrainingRecipe:
     seed: int
     first_draw: int
     prior: Mapping[str, np.ndarray]
-    loss: str
-    from_logits: bool
+    loss: Loss
     optimizer: Sgd
     importance_rule: ImportanceRule = ImportanceRule.RUNNING_MEAN
 
@@ -86,13 +85,16 @@ class TrainingRecipe:
         return self.budget.amount - self.cost.fixed(self.specs, self.kept)
 
 
-def recipe_of(model: PreparedModel, medyate: Any) -> TrainingRecipe:
+def recipe_of(
+    model: PreparedModel, medyate: Any, class_weight: Mapping[int, float] | None = None
+) -> TrainingRecipe:
     """Reads what to export.
 
     Args:
         model: A prepared, compiled model. What is live in its pool is committed.
         medyate: The callback that fine-tuned it, or that was given it by `set_model`; or an
             UpdatePlan, which is then trained for good.
+        class_weight: Weight of each class in the loss; None for those of the last fit.
 
     Raises:
         NotPreparedError: The model is not prepared, or the callback has not seen it.
@@ -100,7 +102,7 @@ def recipe_of(model: PreparedModel, medyate: Any) -> TrainingRecipe:
         OptionError: Loss, optimizer or strategy cannot run on a device; the error says which can.
     """
     if isinstance(medyate, UpdatePlan):
-        return _recipe_of_plan(model, medyate)
+        return _recipe_of_plan(model, medyate, _loss_of(model, class_weight))
     _check_plan(medyate)
     if medyate.attached_model is None:
         raise NotPreparedError(
@@ -109,7 +111,7 @@ def recipe_of(model: PreparedModel, medyate: Any) -> TrainingRecipe:
             "one that no fit has run with",
             "Call set_model(model) on it, or fit with callbacks=[medyate], before exporting.",
         )
-    loss, optimizer = loss_of(model), sgd_of(model)
+    loss, optimizer = _loss_of(model, class_weight), sgd_of(model)
     specs = layer_specs(model)
     _check_attached(model, medyate, specs, optimizer)
     trains_all = medyate.strategy.trains_all
@@ -126,15 +128,18 @@ def recipe_of(model: PreparedModel, medyate: Any) -> TrainingRecipe:
         seed=medyate.seed,
         first_draw=_first_draw(medyate),
         prior={name: np.array(layers[name].importance.numpy()) for name in kept},
-        loss=loss.kind,
-        from_logits=loss.from_logits,
+        loss=loss,
         optimizer=optimizer,
         importance_rule=_importance_rule(medyate.strategy),
     )
 
 
-def _recipe_of_plan(model: PreparedModel, plan: UpdatePlan) -> TrainingRecipe:
-    loss, optimizer = loss_of(model), sgd_of(model)
+def _loss_of(model: PreparedModel, class_weight: Mapping[int, float] | None) -> Loss:
+    return loss_of(model, model.class_weight if class_weight is None else class_weight)
+
+
+def _recipe_of_plan(model: PreparedModel, plan: UpdatePlan, loss: Loss) -> TrainingRecipe:
+    optimizer = sgd_of(model)
     specs = layer_specs(model)
     cost = CostModel(optimizer_slots=int(optimizer.momentum > 0), accumulate=optimizer.accumulates)
     fixed = fixed_plan(plan, specs, cost)
@@ -149,8 +154,7 @@ def _recipe_of_plan(model: PreparedModel, plan: UpdatePlan) -> TrainingRecipe:
         seed=plan.seed,
         first_draw=plan.draw,
         prior=fixed.prior,
-        loss=loss.kind,
-        from_logits=loss.from_logits,
+        loss=loss,
         optimizer=optimizer,
         importance_rule=_importance_rule(fixed.strategy),
     )
@@ -191,14 +195,16 @@ def _importance_rule(strategy: Strategy) -> ImportanceRule:
     return ImportanceRule.RUNNING_MEAN if running else ImportanceRule.DRAW_MEAN
 
 
-def unranked_recipe(model: PreparedModel, medyate: MeDyate) -> TrainingRecipe:
+def unranked_recipe(
+    model: PreparedModel, medyate: MeDyate, class_weight: Mapping[int, float] | None = None
+) -> TrainingRecipe:
     """As `recipe_of` for a callback that has not ranked the layers yet: all of them are trained.
 
     Raises:
         OptionError: As `recipe_of`.
     """
     _check_plan(medyate)
-    loss, optimizer = loss_of(model), sgd_of(model)
+    loss, optimizer = _loss_of(model, class_weight), sgd_of(model)
     specs = layer_specs(model)
     cost = CostModel(optimizer_slots=int(optimizer.momentum > 0), accumulate=optimizer.accumulates)
     return TrainingRecipe(
@@ -211,8 +217,7 @@ def unranked_recipe(model: PreparedModel, medyate: MeDyate) -> TrainingRecipe:
         seed=medyate.seed,
         first_draw=0,
         prior={},
-        loss=loss.kind,
-        from_logits=loss.from_logits,
+        loss=loss,
         optimizer=optimizer,
     )
 

@@ -33,7 +33,8 @@ class Lowering:
         tensors: Node -> the float tensor that its output is.
         int8: Node -> the int8 tensor that its output is.
         streamed: Frozen convolutions whose op is still to come, inside a depthwise one.
-        ends_in_softmax: A softmax at the end was left out.
+        folds: The activation at the end that the loss takes the place of, "" for none.
+        ends_in: The one that was left out there, "" for none.
         left_out: Names of the layers that are on in Keras's training and off on the device.
     """
 
@@ -45,6 +46,7 @@ class Lowering:
         builder: Builder,
         streams: bool,
         ranges: Mapping[str, Quantization] | None = None,
+        folds: str = "",
     ):
         self.graph = graph
         self.layout = layout
@@ -58,7 +60,8 @@ class Lowering:
         self.tensors: dict[str, str] = {}
         self.int8: dict[str, str] = {}
         self.streamed: dict[str, Node] = {}
-        self.ends_in_softmax = False
+        self.folds = folds
+        self.ends_in = ""
         self.left_out: list[str] = []
 
     def input(self, node: Node) -> str:

@@ -28,10 +28,8 @@ from tf_medyate.exporter.ir.graph import Graph
 from tf_medyate.exporter.ir.values import (
     ABSENT,
     INPUT,
-    MEAN_SQUARED_ERROR,
     OUTPUT,
     SCRATCH,
-    SOFTMAX_CROSS_ENTROPY,
     VARIABLE,
     Quantization,
 )
@@ -39,6 +37,8 @@ from tf_medyate.exporter.lower import geometry
 from tf_medyate.exporter.lower.backward import IMPORTANCE, LEARNING_RATE, OPTIMIZER, append_backward
 from tf_medyate.exporter.lower.builder import Builder
 from tf_medyate.exporter.lower.forward import Forward, lower_forward, stash_positions
+from tf_medyate.exporter.lower.loss import OPS as LOSS_OPS
+from tf_medyate.exporter.lower.loss import Loss
 from tf_medyate.exporter.lower.recipe import TrainingRecipe
 from tf_medyate.exporter.lower.state import COMMAND, POOL, SELECTION
 from tf_medyate.exporter.lower.training_layout import TrainingLayout, lay_out
@@ -67,7 +67,8 @@ class TrainingGraph:
         recipe: How it is trained.
         weights: Layer -> its weights tensor, [I][KH][KW][O].
         biases: Layer -> its bias tensor.
-        ends_in_softmax: The model's own output is the softmax of the logits.
+        ends_in: What the model's own output is of the logits: their "softmax", their "sigmoid" or,
+            if this is "", they themselves.
         left_out: Names of the layers that are on in Keras's training and off on the device.
     """
 
@@ -77,7 +78,7 @@ class TrainingGraph:
     recipe: TrainingRecipe
     weights: dict[str, str]
     biases: dict[str, str]
-    ends_in_softmax: bool
+    ends_in: str
     left_out: tuple[str, ...] = ()
 
 
@@ -111,10 +112,12 @@ def lower_training(
     inputs = _declare_inputs(builder, model, recipe)
     state = _declare_state(builder, layout, recipe)
     _append_control(builder, layout, recipe, math.prod(model.outputs[0].shape[1:]))
-    forward = lower_forward(keras_graph, layout, fusions, builder, SAMPLE, stream, ranges)
-    _check_loss(recipe, forward, model)
+    forward = lower_forward(
+        keras_graph, layout, fusions, builder, SAMPLE, stream, ranges, recipe.loss.folds
+    )
+    _check_loss(recipe.loss, forward, model)
     logits = builder.make_output(forward.output, LOGITS)
-    loss_gradient = _append_loss(builder, recipe, logits)
+    loss_gradient = _append_loss(builder, recipe.loss, logits)
     builder.constant(OPTIMIZER, _optimizer_words(recipe), reserved=True)
     append_backward(builder, {logits: loss_gradient}, forward.wanted, scratch_channels)
     graph = builder.graph(f"{model.name}/train", inputs, (logits, LOSS, *state))
@@ -125,7 +128,7 @@ def lower_training(
         recipe,
         forward.weights,
         forward.biases,
-        forward.ends_in_softmax,
+        forward.ends_in,
         forward.left_out,
     )
 
@@ -135,7 +138,7 @@ def _declare_inputs(
 ) -> tuple[str, ...]:
     outputs = int(np.prod(model.outputs[0].shape[1:]))
     builder.tensor(SAMPLE, (1, *model.inputs[0].shape[1:]), kind=INPUT)
-    if recipe.loss == SOFTMAX_CROSS_ENTROPY:
+    if recipe.loss.takes_class:
         builder.tensor(LABEL, (1,), "int32", INPUT)
     else:
         builder.tensor(LABEL, (outputs,), kind=INPUT)
@@ -195,7 +198,6 @@ def _control_options(layout: TrainingLayout, recipe: TrainingRecipe, outputs: in
     strategy, seed = recipe.strategy, recipe.seed
     everything = sum(layer.channel_cost * layer.spec.channels for layer in layout.drawn)
     weighting = strategy.weighting if strategy.by_importance else "uniform"
-    has_label = recipe.loss == SOFTMAX_CROSS_ENTROPY
     return {
         "seed_low": seed & 0xFFFFFFFF,
         "seed_high": seed >> 32,
@@ -206,45 +208,44 @@ def _control_options(layout: TrainingLayout, recipe: TrainingRecipe, outputs: in
         "importance_rule": recipe.importance_rule,
         "core_q16": round((1.0 if strategy.takes_strongest else strategy.core) * _Q16),
         "fixed_elements": layout.fixed_elements,
-        "classes": outputs if has_label else 0,
+        "classes": outputs if recipe.loss.takes_class else 0,
         "accumulates": int(layout.accumulates),
         "has_velocity": int(layout.has_velocity),
         "clip_norm": recipe.optimizer.clip_norm,
     }
 
 
-def _check_loss(recipe: TrainingRecipe, forward: Forward, model: PreparedModel):
+def _check_loss(loss: Loss, forward: Forward, model: PreparedModel):
     shape = tuple(model.outputs[0].shape[1:])
-    cross_entropy = recipe.loss == SOFTMAX_CROSS_ENTROPY
-    if cross_entropy and len(shape) != 1:
+    if loss.takes_class and len(shape) != 1:
         raise OptionError(
             "model.loss", "an output [classes]", f"an output {shape}", "Flatten it before the loss."
         )
-    if cross_entropy and recipe.from_logits == forward.ends_in_softmax:
+    if forward.ends_in and forward.ends_in != loss.folds:
         raise OptionError(
             "model.loss",
-            "from_logits=False after a softmax, from_logits=True after none",
-            f"from_logits={recipe.from_logits}, softmax: {forward.ends_in_softmax}",
+            f"a cross-entropy after a {forward.ends_in}",
+            loss.kind,
+            f"Remove the {forward.ends_in}, or train with the cross-entropy.",
+        )
+    if loss.folds and loss.from_logits == bool(forward.ends_in):
+        raise OptionError(
+            "model.loss",
+            f"from_logits=False after a {loss.folds}, from_logits=True after none",
+            f"from_logits={loss.from_logits}, {loss.folds}: {bool(forward.ends_in)}",
             "Compile the model with the loss that fits its last layer.",
         )
-    if not cross_entropy and forward.ends_in_softmax:
-        raise OptionError(
-            "model.loss",
-            "a cross-entropy after a softmax",
-            recipe.loss,
-            "Remove the softmax, or train with the cross-entropy.",
-        )
 
 
-def _append_loss(builder: Builder, recipe: TrainingRecipe, logits: str) -> str:
-    loss = builder.tensor(LOSS, (1,), kind=OUTPUT, reserved=True)
+def _append_loss(builder: Builder, loss: Loss, logits: str) -> str:
+    value = builder.tensor(LOSS, (1,), kind=OUTPUT, reserved=True)
     gradient = builder.tensor(f"{logits}/gradient", builder.shape(logits))
-    kinds = {
-        SOFTMAX_CROSS_ENTROPY: op_schema.SOFTMAX_CROSS_ENTROPY,
-        MEAN_SQUARED_ERROR: op_schema.MEAN_SQUARED_ERROR,
-    }
     inputs = [logits, LABEL, COMMAND, SELECTION]
-    builder.op(kinds[recipe.loss], inputs, [loss, gradient], {}, mutates=[SELECTION])
+    if loss.class_weights:
+        weights = np.array(loss.class_weights, np.float32)
+        inputs.append(builder.constant(f"{LOSS}/class_weights", weights))
+    options = {"weight": loss.weight, "smoothing": loss.smoothing, "delta": loss.delta}
+    builder.op(LOSS_OPS[loss.kind], inputs, [value, gradient], options, mutates=[SELECTION])
     return gradient
 
 

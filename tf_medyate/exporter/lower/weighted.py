@@ -18,7 +18,7 @@ from tf_medyate.exporter.lower import geometry
 from tf_medyate.exporter.lower.int8_weights import frozen_layer
 from tf_medyate.exporter.lower.state import COMMAND, POOL, SELECTION, Lowering
 from tf_medyate.exporter.lower.training_layout import TrainedLayer
-from tf_medyate.exporter.lower.weightless import softmax, unary
+from tf_medyate.exporter.lower.weightless import activate
 from tf_medyate.exporter.ops import schema as op_schema
 from tf_medyate.exporter.ops.elementwise_schema import UNARY
 from tf_medyate.kernel_order import channel_first
@@ -40,9 +40,7 @@ def weighted(low: Lowering, node: Node) -> str:
     else:
         y = _linear(low, node, places, x)
     name = geometry.activation_name(node)
-    if name == geometry.SOFTMAX:
-        return softmax(low, node, y)
-    return unary(low, node, y) if name in UNARY else y
+    return y if name in (geometry.LINEAR, geometry.GATED) else activate(low, node, y)
 
 
 def _stash(low: Lowering, places: TrainedLayer, x: str):

@@ -7,13 +7,16 @@ from typing import Any
 
 import keras
 
+from tf_medyate.exporter.ir.values import SIGMOID, SOFTMAX
 from tf_medyate.exporter.lower import activations, geometry
 from tf_medyate.exporter.lower.state import Lowering
+from tf_medyate.exporter.ops import elementwise_schema
 from tf_medyate.exporter.ops import schema as op_schema
 from tf_medyate.exporter.ops.schema import Activation
 from tf_medyate.prepared.graph import Node
 
 _K = keras.layers
+_FOLDED = {geometry.SOFTMAX: SOFTMAX, elementwise_schema.SIGMOID.name: SIGMOID}
 
 
 def activation(low: Lowering, node: Node) -> str:
@@ -24,6 +27,8 @@ def activation(low: Lowering, node: Node) -> str:
 def activate(low: Lowering, node: Node, x: str) -> str:
     """A node's activation of a tensor."""
     name = geometry.activation_name(node)
+    if name in _FOLDED and _folded(low, node, _FOLDED[name]):
+        return x
     gated = geometry.gated_activation(node)
     if gated is not None:
         return _gated(low, node, x, *gated)
@@ -61,14 +66,18 @@ def _unary_op(low: Lowering, node: Node, x: str, call: activations.UnaryCall) ->
     return y
 
 
+def _folded(low: Lowering, node: Node, activation: str) -> bool:
+    """Leaves a node's activation out if it is the model's last: a cross-entropy takes its place."""
+    last = node.name in low.graph.outputs and not low.graph.consumers(node.name)
+    if low.folds and last:
+        low.ends_in = activation
+    return bool(low.folds) and last
+
+
 def softmax(low: Lowering, node: Node, x: str) -> str:
-    """Left out at the end, where the loss takes logits."""
+    """A softmax over one axis."""
     shape = tuple(node.layer.output.shape[1:])
     axis = getattr(node.layer, "axis", -1)
-    last = node.name in low.graph.outputs and not low.graph.consumers(node.name)
-    if last and len(shape) == 1 and axis in (-1, 1):
-        low.ends_in_softmax = True
-        return x
     call = activations.softmax_call(shape, axis)
     if call is None:
         low.refuse(node, "a softmax over one axis", f"axis={axis}", "Flatten these axes first.")

@@ -185,7 +185,9 @@ LOSS_OPTIONS = OptionsStruct(
     "LossOptions",
     (
         _VERSION,
-        Field("gradient_scale", "float", "what the gradient is multiplied by", default=1.0),
+        Field("weight", "float", "what loss and gradient are multiplied by", default=1.0),
+        Field("smoothing", "float", "of the labels of a cross-entropy, 0 to 1", default=0.0),
+        Field("delta", "float", "where Huber's loss becomes linear", default=1.0),
     ),
 )
 

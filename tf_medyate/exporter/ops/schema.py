@@ -75,9 +75,11 @@ __all__ = [
     "DEPTHWISE_CONV_2D_UPDATE",
     "DRAWN_ANEW",
     "GATE_GRADIENT",
+    "HUBER",
     "MAX_CHANNELS",
     "MAX_POOL_2D",
     "MAX_POOL_2D_GRADIENT",
+    "MEAN_ABSOLUTE_ERROR",
     "MEAN_SQUARED_ERROR",
     "NO_BIAS_DELTA",
     "NO_IMPORTANCE",
@@ -88,6 +90,7 @@ __all__ = [
     "REGISTER_FUNCTION",
     "SELECTION_HEADER_WORDS",
     "SHARPNESSES",
+    "SIGMOID_CROSS_ENTROPY",
     "SOFTMAX_CROSS_ENTROPY",
     "STASH",
     "STATE_WORDS",
@@ -137,7 +140,8 @@ _UPDATE = (
 
 _LOSS = (
     "Fails on a loss that is not finite: no update runs. Else it counts the sample in the "
-    "selection's state and sets what gradients are multiplied by. 0 unless training."
+    "selection's state and sets what gradients are multiplied by. 0 for commands without a label. "
+    "Class weights [classes] are constants, for losses of classes."
 )
 
 CONV_2D = OpSpec(
@@ -235,23 +239,33 @@ GATE_GRADIENT = OpSpec(
     "Gradient through a fused activation; input_gradient may lie where output_gradient does.",
     "gate",
 )
-SOFTMAX_CROSS_ENTROPY = OpSpec(
+
+
+def _loss(key: str, name: str, label: str, meaning: str) -> OpSpec:
+    inputs = ("outputs", label, "command", "[selection]", "[class_weights]")
+    return OpSpec(key, name, LOSS_OPTIONS, inputs, ("loss", "gradient"), f"{meaning} {_LOSS}")
+
+
+SOFTMAX_CROSS_ENTROPY = _loss(
     "SoftmaxCrossEntropy",
     "MEDYATE_SOFTMAX_CROSS_ENTROPY",
-    LOSS_OPTIONS,
-    ("logits", "label", "command", "[selection]"),
-    ("loss", "logits_gradient"),
-    "Fails on a bad label. " + _LOSS,
+    "label",
+    "Outputs are logits, the label [1] (int32) is a class. Fails on a bad one.",
 )
-
-MEAN_SQUARED_ERROR = OpSpec(
-    "MeanSquaredError",
-    "MEDYATE_MEAN_SQUARED_ERROR",
-    LOSS_OPTIONS,
-    ("outputs", "target", "command", "[selection]"),
-    ("loss", "outputs_gradient"),
-    "Target [elements] (float32). " + _LOSS,
+SIGMOID_CROSS_ENTROPY = _loss(
+    "SigmoidCrossEntropy",
+    "MEDYATE_SIGMOID_CROSS_ENTROPY",
+    "target",
+    "Outputs are logits, targets [elements] lie in 0 .. 1. Fails on others. One alone has classes, "
+    "0 up to 0.5 and 1 above.",
 )
+MEAN_SQUARED_ERROR = _loss(
+    "MeanSquaredError", "MEDYATE_MEAN_SQUARED_ERROR", "target", "Targets [elements] (float32)."
+)
+MEAN_ABSOLUTE_ERROR = _loss(
+    "MeanAbsoluteError", "MEDYATE_MEAN_ABSOLUTE_ERROR", "target", "Targets [elements] (float32)."
+)
+HUBER = _loss("Huber", "MEDYATE_HUBER", "target", "Targets [elements] (float32).")
 ACTIVATION = OpSpec(
     "Activation",
     "MEDYATE_ACTIVATION",
@@ -401,7 +415,10 @@ OPS = (
     STRIDED_COPY,
     STRIDED_COPY_GRADIENT,
     SOFTMAX_CROSS_ENTROPY,
+    SIGMOID_CROSS_ENTROPY,
     MEAN_SQUARED_ERROR,
+    MEAN_ABSOLUTE_ERROR,
+    HUBER,
     *ELEMENTWISE_OPS,
     *INT8_OPS,
 )

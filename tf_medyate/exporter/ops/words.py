@@ -71,6 +71,7 @@ class Command(enum.IntEnum):
     DRAW        the next draw: deltas, accumulators and drawn velocities start over
     COMMIT      the deltas were added to the base weights: they are 0 again, all else stays
     DISCARD     the deltas are dropped, and accumulators and velocities with them
+    EVALUATE    logits and the sample's loss; nothing is learned
     """
 
     PREDICT = 0
@@ -80,6 +81,7 @@ class Command(enum.IntEnum):
     DRAW = 4
     COMMIT = 5
     DISCARD = 6
+    EVALUATE = 7
 
 
 class StateWord(enum.IntEnum):

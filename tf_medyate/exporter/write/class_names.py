@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tf_medyate.errors import OptionError
-from tf_medyate.exporter.ir.values import SOFTMAX_CROSS_ENTROPY
 from tf_medyate.names import MOST_NAME_BYTES, is_name
 from tf_medyate.prepared.spare_classes import SPARE_BIAS
 
@@ -37,11 +36,11 @@ def check_classes(training: TrainingGraph, device: DeviceParts) -> None:
 def _classes(training: TrainingGraph) -> int:
     from tf_medyate.exporter.lower.step import LOGITS
 
-    if training.recipe.loss != SOFTMAX_CROSS_ENTROPY:
+    if not training.recipe.loss.takes_class:
         raise OptionError(
             "spare_classes, class_names",
             "a model that learns classes",
-            f"one with the loss {training.recipe.loss}",
+            f"one with the loss {training.recipe.loss.kind}",
             "Leave them out.",
         )
     return training.graph.tensor(LOGITS).elements

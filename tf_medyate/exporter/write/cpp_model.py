@@ -17,7 +17,7 @@ import numpy as np
 
 from tf_medyate.errors import OptionError
 from tf_medyate.exporter.ir.nodes import Tensor
-from tf_medyate.exporter.ir.values import ABSENT
+from tf_medyate.exporter.ir.values import ABSENT, SIGMOID, SOFTMAX
 from tf_medyate.exporter.lower.backward import IMPORTANCE, LEARNING_RATE
 from tf_medyate.exporter.lower.state import COMMAND, POOL, SELECTION
 from tf_medyate.exporter.lower.step import LABEL, LOGITS, LOSS, SAMPLE, TrainingGraph
@@ -78,6 +78,8 @@ def model_text(
         f'#include "{HEADER_FILE}"',
         "",
         '#include "tflm_ops/kernels/ops.h"',
+        '#include "tflm_ops/math/losses.h"',
+        '#include "tflm_ops/math/smooth.h"',
         "",
         "namespace medyate_model {",
         "",
@@ -215,7 +217,8 @@ def _fields(
         *((str(index[name]), name) for name in named),
         (str(index.get(IMPORTANCE, _ABSENT_INDEX)), IMPORTANCE),
         (str(classes), "classes"),
-        (_bool(training.ends_in_softmax), "ends in a softmax"),
+        (_bool(recipe.loss.takes_shares), "targets are shares"),
+        (_SCORES[training.ends_in], "scores"),
         (str(recipe.optimizer.batch_size), "samples a batch"),
         (_bool(recipe.optimizer.clip_norm > 0), "clips the gradients' norm"),
         (str(training.recipe.strategy.epochs_per_draw), "epochs a draw"),
@@ -226,6 +229,13 @@ def _fields(
     ]
     lines = [f"    {value},  // {meaning}" for value, meaning in rows]
     return ["const medyate::StaticModel kModel = {", *lines, "};"]
+
+
+_SCORES = {
+    "": "nullptr",
+    SOFTMAX: "medyate::math::Softmax",
+    SIGMOID: "medyate::math::SigmoidForward",
+}
 
 
 def _bool(value: bool) -> str:

@@ -1,12 +1,12 @@
-"""What `compile` was given, as far as a device can do it: the loss, and SGD.
+"""The optimizer that `compile` was given, as far as a device can do it: SGD.
 
-Losses, optimizers and schedules are told by identity and by their whole configuration, never by a
-name: whatever is not known to be done alike is refused.
+Optimizers and schedules are told by identity and by their whole configuration, never by a name:
+whatever is not known to be done alike is refused.
 
 Example:
     >>> model.compile(keras.optimizers.SGD(0.05), "sparse_categorical_crossentropy")
-    >>> loss_of(model), sgd_of(model).learning_rate
-    (Loss(kind='softmax_cross_entropy', from_logits=False), 0.05...)
+    >>> sgd_of(model).learning_rate
+    0.05...
 """
 
 from __future__ import annotations
@@ -21,19 +21,7 @@ import keras
 import numpy as np
 
 from tf_medyate.errors import OptionError
-from tf_medyate.exporter.ir.values import MEAN_SQUARED_ERROR, SOFTMAX_CROSS_ENTROPY
 
-_LOSSES = {
-    keras.losses.SparseCategoricalCrossentropy: SOFTMAX_CROSS_ENTROPY,
-    keras.losses.CategoricalCrossentropy: SOFTMAX_CROSS_ENTROPY,
-    keras.losses.MeanSquaredError: MEAN_SQUARED_ERROR,
-}
-_FUNCTIONS = {
-    keras.losses.sparse_categorical_crossentropy: keras.losses.SparseCategoricalCrossentropy,
-    keras.losses.categorical_crossentropy: keras.losses.CategoricalCrossentropy,
-    keras.losses.mean_squared_error: keras.losses.MeanSquaredError,
-}
-_SUMS = ("sum", "none", None)
 _HONOURED = (
     "learning_rate",
     "momentum",
@@ -48,19 +36,6 @@ _REMEDIES = {
     "clipnorm": "Use global_clipnorm: a device has no per-variable norms.",
     "use_ema": "Leave use_ema out.",
 }
-
-
-@dataclasses.dataclass(frozen=True)
-class Loss:
-    """A loss that a device can compute, for one sample at a time.
-
-    Attributes:
-        kind: SOFTMAX_CROSS_ENTROPY or MEAN_SQUARED_ERROR.
-        from_logits: The Keras loss takes logits, not probabilities.
-    """
-
-    kind: str
-    from_logits: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,105 +64,6 @@ class Sgd:
     def accumulates(self) -> bool:
         """Gradients are summed in the pool before a step."""
         return self.batch_size > 1
-
-
-# --- the loss
-
-
-def loss_of(model: keras.Model) -> Loss:
-    """The compiled loss of a model with one output.
-
-    Raises:
-        OptionError: It is none that a device computes alike; the error says which are.
-    """
-    given: Any = keras.tree.flatten(getattr(model, "loss", None))
-    loss: Any = given[0] if len(given) == 1 else given
-    if isinstance(loss, str):
-        loss = _by_name(loss)
-    loss = _FUNCTIONS[loss]() if _is_known_function(loss) else loss
-    if type(loss) not in _LOSSES:
-        _refuse_loss(_told(loss))
-    _check_weights(model)
-    _check_options(loss, math.prod(model.outputs[0].shape[1:-1]))
-    config = loss.get_config()
-    return Loss(_LOSSES[type(loss)], bool(config.get("from_logits", True)))
-
-
-def _by_name(name: str) -> Any:
-    try:
-        return keras.losses.get(name)
-    except ValueError:  # names that Keras resolves once it has seen data, such as "crossentropy"
-        return name
-
-
-def _is_known_function(loss: Any) -> bool:
-    return any(loss is function for function in _FUNCTIONS)
-
-
-def _told(loss: Any) -> str:
-    """What a loss is, in words that tell it from one of the same name."""
-    if loss is None or isinstance(loss, (list, str)):
-        return repr(loss)
-    kind = loss if callable(loss) and hasattr(loss, "__qualname__") else type(loss)
-    return f"{kind.__module__}.{kind.__qualname__}"
-
-
-def _refuse_loss(received: str) -> NoReturn:
-    raise OptionError(
-        "model.loss",
-        "SparseCategoricalCrossentropy, CategoricalCrossentropy or MeanSquaredError of "
-        "keras.losses, itself and not one like it",
-        received,
-        "Compile the model with one of these, for its one output, before exporting.",
-    )
-
-
-def _check_weights(model: keras.Model):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of lambdas among the metrics
-        weights = keras.tree.flatten((model.get_compile_config() or {}).get("loss_weights"))
-    if any(weight is not None and weight != 1 for weight in weights):
-        raise OptionError(
-            "model.loss_weights",
-            "none",
-            str(weights),
-            "Compile the model without them, with a learning rate that is so many times larger.",
-        )
-
-
-def _check_options(loss: keras.losses.Loss, positions: int):
-    """Compares a loss of Keras with one made without options.
-
-    Args:
-        loss: The loss.
-        positions: Losses that it reduces for one sample: 1 for a vector of outputs.
-    """
-    config = {**loss.get_config(), "dtype": loss.dtype}
-    plain = type(loss)()
-    usual = {**plain.get_config(), "dtype": "float32", "axis": -1}
-    free = {"name", "from_logits", "reduction"}
-    for name, value in config.items():
-        same = value == usual.get(name) or (name == "axis" and value == 1 and positions == 1)
-        if name not in free and not same:
-            raise OptionError(
-                f"model.loss.{name}",
-                repr(usual.get(name)),
-                repr(value),
-                f"Compile the model with {type(loss).__name__} without it before exporting: no "
-                "label smoothing, no ignored class.",
-            )
-    # Of a single number sum and mean are the same.
-    if config["reduction"] in _SUMS and positions > 1:
-        raise OptionError(
-            "model.loss.reduction",
-            f"a mean over the {positions} positions of the output",
-            repr(config["reduction"]),
-            'Compile the model with reduction="sum_over_batch_size", and with a learning rate '
-            f"{positions} times as large.",
-        )
-
-
-# --- the optimizer
 
 
 def sgd_of(model: keras.Model) -> Sgd:

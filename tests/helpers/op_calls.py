@@ -19,7 +19,7 @@ def shape_and_dtype(item):
     return item if isinstance(item[-1], type) else (item, np.float32)
 
 
-def call(op, options, inputs, outputs, in_place=()):
+def call(op, options, inputs, outputs, in_place=(), given=None):
     """Runs one op whose outputs are graph inputs too, so that unwritten outputs show SENTINEL.
 
     Args:
@@ -28,6 +28,8 @@ def call(op, options, inputs, outputs, in_place=()):
         inputs: Arrays.
         outputs: A shape (float32), or (shape, dtype), for each output.
         in_place: Pairs (output, input) that are one tensor.
+        given: For each input of the op its number among the arrays, -1 for one that is left out;
+            all of them in order if it is None.
 
     Returns:
         The outputs.
@@ -42,7 +44,8 @@ def call(op, options, inputs, outputs, in_place=()):
         shape, dtype = shape_and_dtype(output)
         results.append(g.input(shape, dtype))
         values.append(np.full(shape, SENTINEL if dtype == np.float32 else 77, dtype))
-    g.op(op, options, tensors, results)
+    numbers = range(len(tensors)) if given is None else given
+    g.op(op, options, [-1 if n < 0 else tensors[n] for n in numbers], results)
     return Interpreter(g.bytes(results)).run(*values)
 
 

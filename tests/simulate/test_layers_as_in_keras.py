@@ -16,7 +16,6 @@ from tf_medyate.simulate import TFLMTrainer
 
 L = keras.layers
 STEPS = 50
-RNG = np.random.default_rng(3)
 
 
 def series():
@@ -46,19 +45,53 @@ def maps():
     x = L.Cropping2D(((1, 0), (2, 3)), name="inner")(x)
     x = L.BatchNormalization(axis=1, name="rows")(x)
     x = L.Permute((3, 1, 2), name="turned")(x)
-    x = L.Rescaling(RNG.normal(size=(6, 3, 5)).tolist(), 0.1, name="scaled")(x)
+    scale = np.random.default_rng(3).normal(size=(6, 3, 5))
+    x = L.Rescaling(scale.tolist(), 0.1, name="scaled")(x)
     relu = L.ReLU(name="shared")
     x = L.Add()([relu(x), relu(L.Conv2D(5, 1, name="point")(x))])
     return keras.Model(inputs, L.Dense(CLASSES)(L.Flatten()(x)))
 
 
-FROZEN = {series: (), maps: ("grouped", "lone", "rows")}
+def transposed():
+    """Transposed convolutions, and statistics of groups of channels."""
+    inputs = keras.Input((5, 4, 3))
+    x = L.Conv2D(6, 3, padding="same")(inputs)
+    x = L.GroupNormalization(2, name="group")(x)
+    x = L.Conv2DTranspose(4, 3, strides=2, padding="same", activation="relu", name="larger")(x)
+    x = L.Conv2D(4, 3, strides=2, activation="relu", name="smaller")(x)
+    x = L.Reshape((-1, 4))(x)
+    x = L.Conv1DTranspose(3, 2, strides=3, use_bias=False, name="longer")(x)
+    x = L.GroupNormalization(-1, name="each")(L.Conv1D(4, 3, name="trained")(x))
+    return keras.Model(inputs, L.Dense(CLASSES)(L.Flatten()(x)))
+
+
+def norms():
+    """Statistics of all channels."""
+    inputs = keras.Input((5, 4, 3))
+    x = L.LayerNormalization(name="layer")(L.Conv2D(6, 3, padding="same")(inputs))
+    x = L.Conv2D(4, 3, strides=2, activation="relu", name="smaller")(x)
+    x = L.LayerNormalization(axis=[1, 2, 3], center=False, epsilon=0.1, name="whole")(x)
+    x = L.RMSNormalization(name="rms")(L.Conv2D(8, 1, name="trained")(x))
+    x = L.UnitNormalization(name="unit")(L.Conv2D(6, 1, name="last")(x))
+    return keras.Model(inputs, L.Dense(CLASSES)(L.Flatten()(x)))
+
+
+FROZEN = {
+    series: (),
+    maps: ("grouped", "lone", "rows"),
+    transposed: ("group", "larger", "longer", "each"),
+    norms: ("layer", "whole", "rms"),
+}
 
 
 def with_statistics(build):
     def built():
-        model = build()
-        randomise_norms(model, RNG)
+        model, rng = build(), np.random.default_rng(3)
+        randomise_norms(model, rng)
+        for layer in model.layers:
+            for weight in layer.weights:
+                if weight.name in ("gamma", "beta", "scale", "bias"):  # not the same everywhere
+                    weight.assign(weight + rng.normal(0, 0.2, weight.shape))
         return model
 
     return built
@@ -66,7 +99,12 @@ def with_statistics(build):
 
 @pytest.mark.parametrize("build", FROZEN, ids=lambda build: build.__name__)
 def test_50_steps_as_in_keras(build, tmp_path):
-    case = make_case(with_statistics(build), samples=STEPS // 2, budget=None, strategy="full")
+    # At 0.05 Keras itself strays from Keras, if its input moves by a rounding: instance
+    # normalization makes much of little.
+    optimizer = keras.optimizers.SGD(0.02)
+    case = make_case(
+        with_statistics(build), STEPS // 2, budget=None, strategy="full", optimizer=optimizer
+    )
     assert set(FROZEN[build]) <= set(case.model.frozen_layers)
     trainer = TFLMTrainer(md.export(case.model, tmp_path, case.medyate))
     step = case.step()
@@ -88,6 +126,9 @@ def test_50_steps_as_in_keras(build, tmp_path):
     ("layer", "message"),
     [
         (L.UpSampling2D(2, interpolation="bilinear"), 'interpolation="nearest".*bilinear'),
+        (L.LayerNormalization(axis=1), r"layer .*the last axes, -1 or all of them; received \[1\]"),
+        (L.LayerNormalization(rms_scaling=True), "rms_scaling=False"),
+        (L.GroupNormalization(2, axis=1), "axis=-1"),
         (L.UpSampling2D(2, data_format="channels_first"), 'data_format="channels_last"'),
         (L.MaxPooling2D(2, data_format="channels_first"), 'data_format="channels_last"'),
         (L.GlobalAveragePooling2D(data_format="channels_first"), 'data_format="channels_last"'),

@@ -16,7 +16,7 @@ import tensorflow as tf
 from op_calls import ROUNDING, SENTINEL, call, command, gradient, normal, shape_and_dtype
 from simulate_graph import Graph, pack_any
 
-from tf_medyate.exporter.ops import elementwise_schema
+from tf_medyate.exporter.ops import elementwise_schema, frozen_schema
 from tf_medyate.exporter.ops import schema as op_schema
 from tf_medyate.exporter.ops.schema import Activation, Command, StateWord
 from tf_medyate.simulate import Interpreter, InterpreterError
@@ -334,6 +334,102 @@ def test_strided_copy_and_its_gradient(seed, now):
     assert_within(dx, want_dx, dy.size * ROUNDING * size)  # as many terms as there are copies
 
 
+def normalized(x, gamma, beta, centered, epsilon):
+    """Over positions and width of [rows, positions, groups, width]."""
+    mean = tf.reduce_mean(x, (1, 3), keepdims=True) if centered else tf.zeros((), x.dtype)
+    variance = tf.reduce_mean((x - mean) ** 2, (1, 3), keepdims=True)
+    inverse = tf.math.rsqrt(variance + epsilon)
+    gamma, beta = (tf.constant(value, x.dtype) for value in (gamma, beta))
+    return (x - mean) * inverse * gamma + beta, inverse, (x - mean) * inverse
+
+
+@hypothesis.given(seeds, st.booleans(), st.booleans(), st.sampled_from(TRAINING))
+@hypothesis.settings(max_examples=40)
+def test_normalize_and_its_gradient(seed, centered, in_place, now):
+    rng = np.random.default_rng(seed)
+    rows, positions, groups, width = (int(n) for n in rng.integers(1, 6, 4))
+    shape, channels = (rows, positions, groups, width), groups * width
+    x, dy = normal(rng, shape) + np.float32(0.5), normal(rng, shape)
+    gamma, beta = normal(rng, (groups, width)), normal(rng, (groups, width))
+    has_gamma, has_beta = rng.random(2) < 0.7
+    epsilon = np.float32(0.01)
+    options = pack_any(
+        frozen_schema.NORMALIZE,
+        rows=rows,
+        positions=positions,
+        groups=groups,
+        width=width,
+        centered=int(centered),
+        epsilon=epsilon,
+    )
+    scale, shift = gamma * has_gamma + (not has_gamma), beta * has_beta
+
+    def reference(v):
+        return normalized(v, scale, shift, centered, float(epsilon))
+
+    want, want_dx = gradient(lambda v: reference(v)[0], x, dy)
+    _, inverse, h = (t.numpy() for t in reference(tf.constant(x, tf.float64)))
+    inputs = [x, *([gamma.reshape(channels)] if has_gamma else []), *([beta] if has_beta else [])]
+    given = [0, 1 if has_gamma else -1, (1 + has_gamma) if has_beta else -1]
+    op = frozen_schema.NORMALIZE
+    (y,) = call(op, options, inputs, [[x.size]], [(0, 0)] * in_place, given)
+    # Sums of n numbers, the root of one, and what a small variance makes of their roundings.
+    far = (1 + np.abs(h).max()) ** 3
+    room = (positions * width + 8) * ROUNDING * inverse.max() * (1 + np.abs(x).max())
+    bound = np.full(x.shape, 2 * far * room * np.abs(scale).max() + ROUNDING * np.abs(want).max())
+    assert_within(y, want, bound)
+    op = frozen_schema.NORMALIZE_GRADIENT
+    inputs = [x, *([gamma] if has_gamma else []), dy, command(now)]
+    given = [0, 1, 2, 3] if has_gamma else [0, -1, 1, 2]
+    place = [(0, given[2])] * in_place
+    (dx,) = call(op, options, inputs, [[x.size]], place, given)
+    bound = np.full(x.shape, 4 * far * room * inverse.max() * np.abs(scale).max())
+    assert_within(dx, want_dx, bound * np.abs(dy).max())
+
+
+@hypothesis.given(seeds, st.sampled_from(TRAINING))
+@hypothesis.settings(max_examples=30)
+def test_conv2d_transpose_and_its_gradient(seed, now):
+    rng = np.random.default_rng(seed)
+    padding = rng.choice(["SAME", "VALID"])
+    h, w = (random_side(rng, padding) for _ in range(2))
+    filters, channels = (int(n) for n in rng.integers(1, 6, 2))
+    x, dy = normal(rng, (1, h.out, w.out, channels)), normal(rng, (1, h.size, w.size, filters))
+    kernel, bias = normal(rng, (h.window, w.window, filters, channels)), normal(rng, (filters,))
+    options = pack_any(
+        frozen_schema.CONV_2D_TRANSPOSE,
+        input_channels=filters,
+        output_channels=channels,
+        input_size=(h.size, w.size),
+        output_size=(h.out, w.out),
+        kernel_size=(h.window, w.window),
+        stride=(h.stride, w.stride),
+        dilation=(1, 1),
+        padding=(h.pad, w.pad),
+        selection_offset=op_schema.STATE_WORDS,
+    )
+
+    def reference(v, kernel=kernel, bias=bias):
+        kernel, bias = tf.constant(kernel, v.dtype), tf.constant(bias, v.dtype)
+        strides = [h.stride, w.stride]
+        return tf.nn.conv2d_transpose(v, kernel, dy.shape, strides, padding) + bias
+
+    want, want_dx = gradient(reference, x, dy)
+    size, size_dx = gradient(
+        lambda v: reference(v, np.abs(kernel), np.abs(bias)), np.abs(x), np.abs(dy)
+    )
+    weights = np.ascontiguousarray(kernel.transpose(2, 0, 1, 3))
+    has_bias = [bias] if rng.random() < 0.7 else []
+    op, given = frozen_schema.CONV_2D_TRANSPOSE, [0, 1, 2 if has_bias else -1]
+    (y,) = call(op, options, [x, weights, *has_bias], [dy.shape], (), given)
+    # (products + 1) roundings, as in test_ops.py.
+    bound = (h.window * w.window * max(filters, channels) + 4) * ROUNDING
+    assert_within(y, want if has_bias else want - bias, bound * size)
+    op = frozen_schema.CONV_2D_TRANSPOSE_INPUT_GRADIENT
+    (dx,) = call(op, options, [dy, weights, command(now)], [x.shape])
+    assert_within(dx, want_dx, bound * size_dx)
+
+
 # Losses
 
 
@@ -431,6 +527,18 @@ CHOSEN = POOLED | {"keeps_choices": 1}
 PART = {"blocks": 2, "block": 3, "total": 7}
 PADDED = {"channels": 2, "input_size": (3, 4), "before": (1, 0), "after": (0, 2)}
 COPIED = {"sides": (1, 2, 3, 1, 2), "strides": (0, 0, 2, 0, 1), "offset": 1, "input_elements": 8}
+NORMED = {"rows": 2, "positions": 1, "groups": 2, "width": 3, "epsilon": 0.1}
+WIDENED = {
+    "input_channels": 2,
+    "output_channels": 3,
+    "input_size": (4, 3),
+    "output_size": (2, 2),
+    "kernel_size": (2, 2),
+    "stride": (2, 1),
+    "dilation": (1, 1),
+    "padding": (0, 0),
+    "selection_offset": op_schema.STATE_WORDS,
+}
 GOOD = {
     good.op: good
     for good in (
@@ -446,6 +554,15 @@ GOOD = {
         Good(op_schema.CONCATENATION_GRADIENT, PART | {"offset": 4}, [[14], NOW], [[6]]),
         Good(op_schema.PAD, PADDED, [[24]], [[48]]),
         Good(op_schema.PAD_GRADIENT, PADDED, [[48], NOW], [[24]]),
+        Good(frozen_schema.NORMALIZE, NORMED, [[12], [6], [6]], [[12]]),
+        Good(frozen_schema.NORMALIZE_GRADIENT, NORMED, [[12], [6], [12], NOW], [[12]]),
+        Good(frozen_schema.CONV_2D_TRANSPOSE, WIDENED, [[12], [2, 2, 2, 3], [2]], [[24]]),
+        Good(
+            frozen_schema.CONV_2D_TRANSPOSE_INPUT_GRADIENT,
+            WIDENED,
+            [[24], [2, 2, 2, 3], NOW],
+            [[12]],
+        ),
         Good(op_schema.STRIDED_COPY, COPIED, [[8]], [[12]]),
         Good(op_schema.STRIDED_COPY_GRADIENT, COPIED, [[12], NOW], [[8]]),
         Good(op_schema.SOFTMAX_CROSS_ENTROPY, {}, [[4], NOW, NOW, STATE], [[1], [4]]),
@@ -596,6 +713,20 @@ WRONG = {
     ],
     op_schema.PAD: WRONG_PAD,
     op_schema.PAD_GRADIENT: WRONG_PAD,
+    frozen_schema.NORMALIZE: [
+        ({"rows": 0}, "sides: expected 1 to 2147483647, received 0"),
+        ({"rows": 65536, "width": 65536}, "elements: expected 1 to 2147483647"),
+        ({"centered": 2}, "centered: expected 0 to 1, received 2"),
+        ({"epsilon": float("nan")}, "expected a finite epsilon, 0 or more"),
+        ({"epsilon": -1.0}, "expected a finite epsilon, 0 or more"),
+        ({"groups": 1, "width": 6, "rows": 1}, "input: expected 6, received 12"),
+    ],
+    frozen_schema.CONV_2D_TRANSPOSE: [
+        ({"activation": 1}, "activation: expected 0, received 1"),
+        ({"keeps_gates": 1}, "keeps_gates: expected 0, received 1"),
+        ({"output_size": (3, 2)}, "last position read: expected -65535 to 3, received 4"),
+        ({"output_channels": 2}, ": expected"),
+    ],
     op_schema.STRIDED_COPY: WRONG_COPY,
     op_schema.STRIDED_COPY_GRADIENT: WRONG_COPY,
     **{op: WRONG_LOSS for op in LOSSES},

@@ -21,6 +21,8 @@
   op(Control)                                 \
   op(Conv2d)                                  \
   op(Conv2dInputGradient)                     \
+  op(Conv2dTranspose)                         \
+  op(Conv2dTransposeInputGradient)            \
   op(Conv2dUpdate)                            \
   op(ConvDepthwise)                           \
   op(Dense)                                   \
@@ -66,6 +68,8 @@
   op(MinimumGradient)                         \
   op(Multiply)                                \
   op(MultiplyGradient)                        \
+  op(Normalize)                               \
+  op(NormalizeGradient)                       \
   op(PRelu)                                   \
   op(PReluGradient)                           \
   op(Pad)                                     \
@@ -106,6 +110,8 @@ tflm::Registration RegisterConcatenationGradient();
 tflm::Registration RegisterControl();
 tflm::Registration RegisterConv2d();
 tflm::Registration RegisterConv2dInputGradient();
+tflm::Registration RegisterConv2dTranspose();
+tflm::Registration RegisterConv2dTransposeInputGradient();
 tflm::Registration RegisterConv2dUpdate();
 tflm::Registration RegisterConvDepthwise();
 tflm::Registration RegisterDense();
@@ -151,6 +157,8 @@ tflm::Registration RegisterMinimum();
 tflm::Registration RegisterMinimumGradient();
 tflm::Registration RegisterMultiply();
 tflm::Registration RegisterMultiplyGradient();
+tflm::Registration RegisterNormalize();
+tflm::Registration RegisterNormalizeGradient();
 tflm::Registration RegisterPRelu();
 tflm::Registration RegisterPReluGradient();
 tflm::Registration RegisterPad();

@@ -77,6 +77,10 @@ constexpr char kMinimumName[] = "MEDYATE_MINIMUM";
 constexpr char kMinimumGradientName[] = "MEDYATE_MINIMUM_GRADIENT";
 constexpr char kPReluName[] = "MEDYATE_P_RELU";
 constexpr char kPReluGradientName[] = "MEDYATE_P_RELU_GRADIENT";
+constexpr char kConv2dTransposeName[] = "MEDYATE_CONV_2D_TRANSPOSE";
+constexpr char kConv2dTransposeInputGradientName[] = "MEDYATE_CONV_2D_TRANSPOSE_INPUT_GRADIENT";
+constexpr char kNormalizeName[] = "MEDYATE_NORMALIZE";
+constexpr char kNormalizeGradientName[] = "MEDYATE_NORMALIZE_GRADIENT";
 constexpr char kQuantizeName[] = "MEDYATE_QUANTIZE";
 constexpr char kDequantizeName[] = "MEDYATE_DEQUANTIZE";
 constexpr char kInt8Conv2dName[] = "MEDYATE_INT8_CONV_2D";
@@ -602,6 +606,32 @@ static_assert(offsetof(BroadcastOptions, size) == 4, "size");
 static_assert(offsetof(BroadcastOptions, a_size) == 16, "a_size");
 static_assert(offsetof(BroadcastOptions, b_size) == 28, "b_size");
 static_assert(offsetof(BroadcastOptions, operand) == 40, "operand");
+
+struct NormalizeOptions {
+  // KOptionsVersion.
+  uint32_t version;
+  // Of [rows][positions][groups][width].
+  int32_t rows;
+  // Normalized together with the width.
+  int32_t positions;
+  // Normalized each on its own.
+  int32_t groups;
+  // Channels of a group.
+  int32_t width;
+  // 1: less their mean; 0: not.
+  int32_t centered;
+  // Added to the variance; 0 or more.
+  float epsilon;
+};
+
+static_assert(sizeof(NormalizeOptions) == 28, "NormalizeOptions");
+static_assert(offsetof(NormalizeOptions, version) == 0, "version");
+static_assert(offsetof(NormalizeOptions, rows) == 4, "rows");
+static_assert(offsetof(NormalizeOptions, positions) == 8, "positions");
+static_assert(offsetof(NormalizeOptions, groups) == 12, "groups");
+static_assert(offsetof(NormalizeOptions, width) == 16, "width");
+static_assert(offsetof(NormalizeOptions, centered) == 20, "centered");
+static_assert(offsetof(NormalizeOptions, epsilon) == 24, "epsilon");
 
 struct QuantizationOptions {
   // KOptionsVersion.

@@ -371,6 +371,33 @@ Call DrawConvolution(Builder* b, Role role, bool depthwise) {
   return DrawLayer(b, role, plan);
 }
 
+Call DrawConvolutionTranspose(Builder* b, bool is_gradient) {
+  Random& random = b->random();
+  Conv2dOptions options = {};
+  options.version = kOptionsVersion;
+  options.input_channels = random.Int(1, 5);
+  options.output_channels = random.Int(1, 5);
+  DrawConvolutionAxis(&random, 0, &options);
+  DrawConvolutionAxis(&random, 1, &options);
+  options.selection_offset = kStateWords;
+  options.bias_offset = kNoBiasDelta;
+  b->Perturb(&options);
+  b->SetOptions(options);
+  const int channels = options.input_channels;
+  const int large =
+      b->Floats({Product({options.input_size[0], options.input_size[1], channels})});
+  const int small = b->Floats(
+      {Product({options.output_size[0], options.output_size[1], options.output_channels})});
+  const int weights = b->Constants(
+      {channels, options.kernel_size[0], options.kernel_size[1], options.output_channels});
+  if (is_gradient) return b->Finish({large, weights, b->Command()}, {small});
+  const int bias = random.Int(0, 1) ? b->Constants({channels}) : tflm::kOptionalTensor;
+  return b->Finish({small, weights, bias}, {large});
+}
+
+Call DrawConv2dTranspose(Builder* b) { return DrawConvolutionTranspose(b, false); }
+Call DrawConv2dTransposeGradient(Builder* b) { return DrawConvolutionTranspose(b, true); }
+
 // Draws the axes of two convolutions in a row into the options of the op that does both.
 template <typename Options>
 void DrawTwoConvolutions(Random* random, Options* options) {
@@ -852,6 +879,25 @@ Call DrawPadGradient(Builder* b) {
   return b->Finish({b->Floats({plan.padded}), b->Command()}, {b->Floats({plan.inner})});
 }
 
+Call DrawNormalization(Builder* b, bool is_gradient) {
+  Random& random = b->random();
+  NormalizeOptions options = {kOptionsVersion,  random.Int(1, 4), random.Int(1, 4),
+                              random.Int(1, 3), random.Int(1, 5), random.Int(0, 1),
+                              0.01f};
+  b->Perturb(&options);
+  b->SetOptions(options);
+  const int n = Product({options.rows, options.positions, options.groups, options.width});
+  const int channels = Product({options.groups, options.width});
+  const int x = b->Floats({n});
+  const int gamma = random.Int(0, 1) ? b->Constants({channels}) : tflm::kOptionalTensor;
+  if (is_gradient) return b->Finish({x, gamma, b->Floats({n}), b->Command()}, {b->Floats({n})});
+  const int beta = random.Int(0, 1) ? b->Constants({channels}) : tflm::kOptionalTensor;
+  return b->Finish({x, gamma, beta}, {b->Floats({n})});
+}
+
+Call DrawNormalize(Builder* b) { return DrawNormalization(b, false); }
+Call DrawNormalizeGradient(Builder* b) { return DrawNormalization(b, true); }
+
 StridedCopyOptions DrawCopy(Builder* b) {
   Random& random = b->random();
   StridedCopyOptions options = {};
@@ -1062,6 +1108,10 @@ const std::map<std::string, Draw>& Draws() {
       {kConcatenationGradientName, DrawConcatenationGradient},
       {kPadName, DrawPad},
       {kPadGradientName, DrawPadGradient},
+      {kConv2dTransposeName, DrawConv2dTranspose},
+      {kConv2dTransposeInputGradientName, DrawConv2dTransposeGradient},
+      {kNormalizeName, DrawNormalize},
+      {kNormalizeGradientName, DrawNormalizeGradient},
       {kStridedCopyName, DrawStridedCopy},
       {kStridedCopyGradientName, DrawStridedCopyGradient},
       {kSoftmaxCrossEntropyName, DrawSoftmaxCrossEntropy},

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "tests/tflm_ops/support/frozen_digest.h"
 #include "tests/tflm_ops/support/int8_digest.h"
 
 namespace medyate {
@@ -17,6 +18,11 @@ TEST(DigestTest, IsTheSameEverywhere) {
 TEST(DigestTest, OfInt8IsTheSameEverywhere) {
   static Int8Digest digest;
   EXPECT_EQ(digest.Run(), kInt8Digest);
+}
+
+TEST(DigestTest, OfFrozenLayersIsTheSameEverywhere) {
+  static FrozenDigest digest;
+  EXPECT_EQ(digest.Run(), kFrozenDigest);
 }
 
 // One position alone is half of a pair: the other half, whatever the scratch memory held, may not

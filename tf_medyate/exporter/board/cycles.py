@@ -22,7 +22,7 @@ from tf_medyate.exporter.ir.graph import Graph
 from tf_medyate.exporter.ir.nodes import OpNode
 from tf_medyate.exporter.lower.int8_weights import INT8_TWINS
 from tf_medyate.exporter.lower.state import POOL
-from tf_medyate.exporter.ops import int8_schema
+from tf_medyate.exporter.ops import frozen_schema, int8_schema
 from tf_medyate.exporter.ops import schema as op_schema
 
 
@@ -65,6 +65,8 @@ CYCLES_PER_ELEMENT: Mapping[str, float] = {
     "add": 11.0,
     "broadcast": 11.0,
     "exponential": 60.0,
+    "normalize": 40.0,
+    "normalize_gradient": 65.0,
     "int8_add": 50.0,
     "int8_pool": 27.1,
     "quantize": 58.0,
@@ -98,6 +100,8 @@ _INT8 = {
 }
 _INT8_WEIGHTS = {twin.name: op.name for op, twin in INT8_TWINS.items()}
 _FORWARD, _INPUT_GRADIENT, _UPDATE = range(3)
+_WEIGHTED[frozen_schema.CONV_2D_TRANSPOSE.name] = _INPUT_GRADIENT
+_WEIGHTED[frozen_schema.CONV_2D_TRANSPOSE_INPUT_GRADIENT.name] = _FORWARD
 _ELEMENTWISE = {op.name: op.element_cost for op in op_schema.OPS if op.element_cost}
 _OPTIONS = {op.name: op.options for op in op_schema.OPS}
 _FROZEN_FORWARD_INPUTS, _FROZEN_GRADIENT_INPUTS = 3, 3

@@ -21,6 +21,7 @@ from tf_medyate.exporter.ir.values import ABSENT, SCRATCH
 from tf_medyate.exporter.lower.builder import Builder
 from tf_medyate.exporter.lower.int8_weights import INT8_TWINS, block_elements
 from tf_medyate.exporter.lower.state import COMMAND, POOL, SELECTION
+from tf_medyate.exporter.ops import frozen_schema
 from tf_medyate.exporter.ops import schema as op_schema
 from tf_medyate.exporter.ops.elementwise_schema import (
     BINARY,
@@ -281,6 +282,27 @@ def _concatenation(reverse: _Reverse, op: OpNode, gradient: str):
         offset += block
 
 
+def _transposed(reverse: _Reverse, op: OpNode, gradient: str):
+    x, weights, _ = op.inputs
+    dx = reverse.new(x)
+    kind = frozen_schema.CONV_2D_TRANSPOSE_INPUT_GRADIENT
+    reverse.builder.op(kind, [gradient, weights, COMMAND], [dx], _options(op))
+    reverse.give(x, dx)
+
+
+def _normalize(reverse: _Reverse, op: OpNode, gradient: str):
+    x, gamma, _ = op.inputs
+    dx = reverse.new(x)
+    reverse.builder.op(
+        frozen_schema.NORMALIZE_GRADIENT,
+        [x, gamma, gradient, COMMAND],
+        [dx],
+        _options(op),
+        in_place=[(dx, gradient)],
+    )
+    reverse.give(x, dx)
+
+
 _S = op_schema
 _RULES: dict[str, Callable[[_Reverse, OpNode, str], None]] = {
     _S.CONV_2D.name: _weighted(_S.CONV_2D, _S.CONV_2D_INPUT_GRADIENT, _S.CONV_2D_UPDATE),
@@ -303,6 +325,8 @@ _RULES: dict[str, Callable[[_Reverse, OpNode, str], None]] = {
     _S.AVERAGE_POOL_2D.name: _moving(_S.AVERAGE_POOL_2D_GRADIENT),
     _S.PAD.name: _moving(_S.PAD_GRADIENT),
     _S.STRIDED_COPY.name: _moving(_S.STRIDED_COPY_GRADIENT),
+    frozen_schema.CONV_2D_TRANSPOSE.name: _transposed,
+    frozen_schema.NORMALIZE.name: _normalize,
     _S.ADD.name: _add,
     _S.CONCATENATION.name: _concatenation,
 }

@@ -29,6 +29,7 @@ from tf_medyate.exporter.lower import (
     geometry,
     int8_front,
     moving,
+    normalizing,
     weightless,
 )
 from tf_medyate.exporter.lower import weighted as lower_weighted
@@ -189,4 +190,9 @@ RULES: tuple[tuple[Any, Callable[[Lowering, Node], str]], ...] = (
     ((_K.UpSampling1D, _K.UpSampling2D, _K.UpSampling3D), moving.up_sample),
     ((_K.RepeatVector,), moving.repeat),
     ((_K.Conv1D, _K.Conv2D), frozen.convolution),
+    ((_K.Conv1DTranspose, _K.Conv2DTranspose), frozen.transposed),
+    ((_K.LayerNormalization,), normalizing.layer_normalization),
+    ((_K.GroupNormalization,), normalizing.group_normalization),
+    ((_K.RMSNormalization,), normalizing.rms_normalization),
+    ((_K.UnitNormalization,), normalizing.unit_normalization),
 )

@@ -12,10 +12,12 @@ Example:
     4
 
 `words` says what lies in the variables, `option_structs` what the options are, `int8_schema` what
-there is for int8 values, `elementwise_schema` the activation functions and what joins two tensors.
+there is for int8 values, `elementwise_schema` the activation functions and what joins two tensors,
+`frozen_schema` the layers that are never trained.
 """
 
 from tf_medyate.exporter.ops.elementwise_schema import ELEMENTWISE_OPS
+from tf_medyate.exporter.ops.frozen_schema import FROZEN_OPS
 from tf_medyate.exporter.ops.int8_schema import INT8_OPS
 from tf_medyate.exporter.ops.option_structs import (
     CONCATENATION_OPTIONS,
@@ -420,6 +422,7 @@ OPS = (
     MEAN_ABSOLUTE_ERROR,
     HUBER,
     *ELEMENTWISE_OPS,
+    *FROZEN_OPS,
     *INT8_OPS,
 )
 

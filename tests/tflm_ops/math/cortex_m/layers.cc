@@ -111,7 +111,8 @@ void Layers() {
 }  // namespace math
 }  // namespace medyate
 
-int Int8Failures();  // int8.cc
+int Int8Failures();    // int8.cc
+int FrozenFailures();  // frozen.cc
 
 int main() {
   using medyate::math::failures;
@@ -121,6 +122,7 @@ int main() {
          static_cast<unsigned long>(medyate::math::kDigest));
   if (got != medyate::math::kDigest) ++failures;
   failures += Int8Failures();
+  failures += FrozenFailures();
   for (uint16_t c = 0; c < medyate::math::kDrawn; ++c) medyate::math::channels[c] = c;
   printf("instructions per multiply-accumulate\n");
   medyate::math::Layers();

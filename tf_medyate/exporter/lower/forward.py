@@ -39,6 +39,7 @@ from tf_medyate.exporter.lower.state import Lowering
 from tf_medyate.exporter.lower.training_layout import TrainingLayout
 from tf_medyate.prepared.graph import ModelGraph, Node
 from tf_medyate.prepared.layers import ChannelMasked
+from tf_medyate.prepared.recurrent import MaskedRecurrence
 
 _K = keras.layers
 
@@ -148,6 +149,8 @@ def _lower(low: Lowering, node: Node):
 
 
 def _lowered(low: Lowering, node: Node) -> str:
+    if isinstance(node.layer, MaskedRecurrence):
+        low.refuse(node, "a layer that can be exported", "a recurrent layer", _REMEDY)
     if isinstance(node.layer, ChannelMasked):
         return lower_weighted.weighted(low, node)
     for kinds, rule in RULES:

@@ -132,6 +132,7 @@ NETS: dict[str, Net] = {
             _layer("Conv1D", 4, 3, padding="causal", activation="relu"),
             _layer("DepthwiseConv1D", 3, padding="same"),
             _layer("SeparableConv1D", 5, 3),
+            _layer("Conv1DTranspose", 4, 3),
             _as("`Dense` over a series or map", lambda: L.Dense(4, activation="relu")),
             Row("`GlobalAveragePooling1D`", lambda x: L.GlobalAveragePooling1D()(x), SHAPES),
         ),
@@ -145,13 +146,23 @@ NETS: dict[str, Net] = {
             _layer("Flatten"),
         ),
     ),
+    "frozen": Net(
+        WEIGHTS,
+        _MAP,
+        (
+            _layer("Conv2DTranspose", 4, 3),
+            _layer("LayerNormalization"),
+            _layer("GroupNormalization", 2),
+            _layer("RMSNormalization"),
+            _layer("UnitNormalization"),
+        ),
+    ),
     "kept": Net(
         WEIGHTS,
         _SERIES,
         (
             _layer("LSTM", 4, return_sequences=True),
             _layer("GRU", 4, return_sequences=True),
-            _layer("LayerNormalization"),
             Row("`MultiHeadAttention`", lambda x: L.MultiHeadAttention(1, 2)(x, x)),
         ),
     ),

@@ -24,6 +24,7 @@ import tf_medyate as md
 from tf_medyate.bench.analyse.panel import Panel
 from tf_medyate.exporter.lower import forward
 from tf_medyate.prepared.graph import trace
+from tf_medyate.prepared.parts import DIVISIBLE
 from tf_medyate.prepared.supported import TWINS
 
 PACKAGE = pathlib.Path(md.__file__).parent
@@ -138,6 +139,7 @@ def test_the_page_of_layers_and_strategies_is_complete():
     layers = text[text.index("## Layers") : text.index("## Losses")]
     exported = {kind.__name__ for kinds, _ in forward.RULES for kind in kinds}
     drawn = {"BatchNormalization", "SeparableConv2D", *(kind.__name__ for kind in TWINS)}
+    drawn |= {kind.__name__ for kind in DIVISIBLE}
     assert exported | drawn | {"InputLayer"} == {*re.findall(r"`([A-Z]\w+)`", layers)}
     rows = dict(re.findall(r"^\| `([\w-]+)` \| (.*) \|$", text, re.MULTILINE))
     assert rows == {name: strategy.summary for name, strategy in md.PRESETS.items()}

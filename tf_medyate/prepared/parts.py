@@ -8,8 +8,10 @@ Only what these parts do exactly: a layer with a mask, a state to begin with or 
 dropout inside a cell stays as it is, frozen.
 
 Example:
-    >>> layer = keras.layers.MultiHeadAttention(2, 3, name="attention")
-    >>> layers = prepare(keras.Model(x, layer(x, x))).layers    # attention.query, attention.key ...
+    >>> x = keras.Input((5, 4))
+    >>> y = keras.layers.MultiHeadAttention(2, 3, name="attention")(x, x)
+    >>> [spec.name for spec in md.layer_specs(keras.Model(x, keras.layers.Dense(2)(y)))][:2]
+    ['attention.query', 'attention.key']
 """
 
 from __future__ import annotations
@@ -30,12 +32,12 @@ _K = keras.layers
 _OPS: Any = keras.ops
 
 Weights = list[tuple[Any, Any, Any]]
-_WHOLE = (_K.EinsumDense, _K.MultiHeadAttention, *RECURRENT)
+DIVISIBLE = (_K.EinsumDense, _K.MultiHeadAttention, *RECURRENT)
 
 
 def is_divisible(graph: ModelGraph, node: Node) -> bool:
     """A layer that masked parts can stand for."""
-    return type(node.layer) in _WHOLE and why_whole(graph, node) is None
+    return type(node.layer) in DIVISIBLE and why_whole(graph, node) is None
 
 
 def why_whole(graph: ModelGraph, node: Node) -> tuple[str, str] | None:
@@ -49,7 +51,7 @@ def why_whole(graph: ModelGraph, node: Node) -> tuple[str, str] | None:
     kind = type(layer)
     if kind is _K.Bidirectional:
         return "two directions in one layer", "Use two layers, one with go_backwards=True."
-    if kind not in _WHOLE:
+    if kind not in DIVISIBLE:
         return "no channels of its own", "Draw from the layers around it."
     if graph.calls(layer) != 1:
         return "a layer called more than once", "Give each call a layer of its own."

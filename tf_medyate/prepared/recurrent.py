@@ -5,9 +5,9 @@ layer carries the state from step to step. Its channels are the hidden units: a 
 kernel needs one unit's states of all steps but the last, and nothing of the first, which is zero.
 
 Example:
-    >>> model = md.prepare(keras.Sequential([keras.Input((20, 6)), keras.layers.LSTM(8, name="l")]))
-    >>> [layer.name for layer in masked_layers(model)]
-    ['l.input', 'l.recurrent']
+    >>> base = keras.Sequential([keras.Input((20, 6)), keras.layers.LSTM(8, name="lstm")])
+    >>> [spec.name for spec in md.layer_specs(base)]
+    ['lstm.input', 'lstm.recurrent']
 """
 
 from __future__ import annotations

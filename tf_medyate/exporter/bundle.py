@@ -44,7 +44,7 @@ from tf_medyate.exporter.manifest import (
 from tf_medyate.exporter.memory.arena import ArenaPrediction
 from tf_medyate.exporter.memory.planner import MemoryPlan
 from tf_medyate.exporter.ops import schema as op_schema
-from tf_medyate.exporter.write.inference import write_inference
+from tf_medyate.exporter.write.inference import write_plain
 from tf_medyate.exporter.write.tflite import to_tflite
 from tf_medyate.frontier import Frontier
 from tf_medyate.names import check_name
@@ -174,10 +174,11 @@ def export(
         warnings.warn(f"Off on the device, which trains without: {names}", stacklevel=2)
     with files.replacing_folder(folder, _is_ours, last=PLAN_FILE) as draft:
         (draft / TRAIN_FILE).write_bytes(to_tflite(training.graph, memory))
-        write_inference(model, draft / MODEL_FILE)
+        plain = strip(model)
+        plain.save(draft / KERAS_FILE)
+        write_plain(plain, draft / MODEL_FILE)
         if representative_data is not None:
-            write_inference(model, draft / INT8_FILE, representative_data, int8=True)
-        strip(model).save(draft / KERAS_FILE)
+            write_plain(plain, draft / INT8_FILE, representative_data, int8=True)
         entries = {path.name: file_entry(path.read_bytes()) for path in sorted(draft.iterdir())}
         manifest = _manifest(model, training, memory, arena, entries)
         write_manifest(manifest, draft / PLAN_FILE)

@@ -72,9 +72,15 @@ def write_inference(
         raise OptionError(
             "path", "a file in an existing directory", repr(str(path)), "Create the directory."
         )
-    plain = _plain(model)
+    return write_plain(_plain(model), path, representative_data, int8)
+
+
+def write_plain(
+    plain: keras.Model, path: pathlib.Path, representative_data: Any = None, int8: bool = False
+) -> int:
+    """As `write_inference`, for what `strip` has made, so that several files need one of it."""
     samples = calibration_samples(plain, representative_data, "int8=True") if int8 else None
-    data = _convert(plain, samples)
+    data = _convert(_renamed(plain), samples)
     if int8:
         _check_softmax(data)
     path.write_bytes(data)
@@ -86,7 +92,7 @@ def _plain(model: keras.Model) -> keras.Model:
     from tf_medyate.prepared.folding import prepare, strip
     from tf_medyate.prepared.model import PreparedModel
 
-    return _renamed(strip(model if isinstance(model, PreparedModel) else prepare(model)))
+    return strip(model if isinstance(model, PreparedModel) else prepare(model))
 
 
 def _renamed(model: keras.Model) -> keras.Model:

@@ -170,7 +170,7 @@ def recipe_of_terms(model: PreparedModel, terms: Terms) -> TrainingRecipe:
     if strategy.sharpness == AUTO:  # found by calibration, of no matter to any size
         strategy = dataclasses.replace(strategy, sharpness=1)
     _check_device(strategy, terms.cost.device_batch, terms.budget)
-    loss, optimizer = loss_of(model), sgd_of(model)
+    loss, optimizer = _loss_of(model, None), sgd_of(model)
     heads = terms.cost.fixed(terms.specs, ())
     return TrainingRecipe(
         specs=terms.specs,
@@ -182,8 +182,7 @@ def recipe_of_terms(model: PreparedModel, terms: Terms) -> TrainingRecipe:
         seed=terms.seed,
         first_draw=0,
         prior={},
-        loss=loss.kind,
-        from_logits=loss.from_logits,
+        loss=loss,
         optimizer=optimizer,
         importance_rule=_importance_rule(strategy),
     )

@@ -19,7 +19,7 @@ from tf_medyate.boards.registry import get_board
 from tf_medyate.errors import MedyateError, OptionError
 from tf_medyate.exporter.board.firmware import fit_of
 from tf_medyate.exporter.board.fit import STACK_BYTES, STATIC_BYTES, BoardError, BoardFit
-from tf_medyate.exporter.check import FLOAT32, frozen_ranges, limit_bytes, lowered
+from tf_medyate.exporter.check import FLOAT32, INT8, frozen_ranges, limit_bytes, lowered
 from tf_medyate.exporter.ir.values import Quantization
 from tf_medyate.exporter.lower.recipe import TrainingRecipe, recipe_of_terms
 from tf_medyate.exporter.write.cpp import CppModel, cpp_sizes
@@ -129,7 +129,8 @@ class LayersThatFit:
             return self._attempt(model, whole.keeping(kept), ranges)
 
         copies = _JOURNAL_COPIES + int(self.factory_copy)
-        return attempt, copies * FLOAT_BYTES
+        frozen = 1 if self.frozen == INT8 else FLOAT_BYTES
+        return attempt, (1 + copies) * FLOAT_BYTES - frozen
 
     def _attempt(
         self,

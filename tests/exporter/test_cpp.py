@@ -9,7 +9,7 @@ import keras
 import make_static_model
 import numpy as np
 import pytest
-from cases import SGD, Case, make_case
+from cases import SGD, Case, kept_net, make_case
 from cpp_build import CORTEX_M4F, HOST, Toolchain, symbol, undefined_symbols
 from cpp_training import Exported, assert_as_in_tflm, export_both, read_output
 from exported import attached
@@ -50,6 +50,7 @@ CASES = {
     },
     "targets": {"net": "separable", "loss": keras.losses.Huber, "strategy": "trady"},
     "shares": {"net": "shares", "loss": keras.losses.BinaryCrossentropy},
+    "kept": {"net": kept_net, "optimizer": lambda: SGD(0.01)},
 }
 
 
@@ -86,7 +87,7 @@ def library(tmp_path_factory):
 
 
 # 1,000 steps, 100
-EPOCHS = {"plain": 10, "separable": 10, "residual": 10, "targets": 1, "shares": 1}
+EPOCHS = {"plain": 10, "separable": 10, "residual": 10, "targets": 1, "shares": 1, "kept": 1}
 
 
 def written(exported: Exported, library, toolchain: Toolchain, epochs: int) -> bytes:

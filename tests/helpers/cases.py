@@ -71,6 +71,17 @@ def shares_net():
     return keras.Model(net.inputs, L.Activation("sigmoid")(net.outputs[0]))
 
 
+def kept_net():
+    """Layers that are moved, grouped, transposed and normalized between trained ones; logits."""
+    inputs = keras.Input((6, 5, 2))
+    x = L.LayerNormalization()(L.Conv2D(4, 3, padding="same")(inputs))
+    x = L.Conv2D(4, 3, groups=2, padding="same", activation="relu")(L.Permute((2, 1, 3))(x))
+    x = L.Conv2DTranspose(3, 3, strides=2, padding="same")(x)
+    x = L.GroupNormalization(3)(L.UpSampling2D(2)(L.Cropping2D(2)(x)))
+    x = L.DepthwiseConv1D(3, activation="relu")(L.Reshape((-1, 6))(x))
+    return keras.Model(inputs, L.Dense(CLASSES)(L.GlobalAveragePooling1D()(x)))
+
+
 NETS = {
     "plain": plain_net,
     "separable": separable_net,

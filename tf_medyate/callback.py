@@ -244,6 +244,7 @@ class MeDyate(keras.callbacks.Callback):
                 "compiled, frozen, made trainable, renamed, or drawn from by another callback",
                 "Do so between two fits, or call set_model again; one MeDyate callback a fit.",
             )
+        updater.apply_short_batch()  # of a checkpoint that was written before the epoch ended
         self._epoch = self._epoch + 1 if epoch is None else epoch
         draw = self.strategy.draw_number(self._epoch)
         state = updater.model.training_state
@@ -269,6 +270,8 @@ class MeDyate(keras.callbacks.Callback):
     def end_epoch(self, logs: Mapping[str, float] | None = None):
         """Commits what the epoch learned.
 
+        Gradients that are accumulated, but fewer than a step takes, are applied by their mean.
+
         Args:
             logs: What to note of the epoch in the report, such as {"loss": 0.3}.
 
@@ -276,6 +279,7 @@ class MeDyate(keras.callbacks.Callback):
             NonFiniteLossError: A trained weight is NaN or infinite; the epoch was undone.
         """
         updater = self._require_updater()
+        updater.apply_short_batch()
         broken = updater.first_non_finite()
         if broken is not None:
             self._undo(f"NaN or infinity in {broken} after epoch {self._epoch + 1}")

@@ -62,12 +62,14 @@ class Output:
     region: np.ndarray
     scores: np.ndarray
 
+    batch: int
+
     def rate(self, step: int) -> float:
+        """Of a step of the schedule: a batch that comes up short counts as a full one."""
         samples = len(self.epochs[0].losses)
-        epoch, step = divmod(step, samples)
-        if epoch == len(self.epochs):
-            epoch, step = epoch - 1, samples
-        return float(self.epochs[epoch].rates[step])
+        epoch, step = divmod(step, -(-samples // self.batch) * self.batch)
+        # After the last epoch it is asked for, too, for commands that do not use it.
+        return float(self.epochs[min(epoch, len(self.epochs) - 1)].rates[min(step, samples)])
 
 
 def read_output(data: bytes, exported: Exported, epochs: int) -> Output:
@@ -92,6 +94,7 @@ def read_output(data: bytes, exported: Exported, epochs: int) -> Output:
         take(layout.candidates if has_importance else 0, "<f4"),
         take(exported.cpp.weights_floats, "<f4"),
         take(PREDICTED * outputs, "<f4").reshape(PREDICTED, outputs),
+        exported.training.recipe.optimizer.batch_size,
     )
     assert position == len(data)
     return output

@@ -167,3 +167,22 @@ def test_a_built_optimizer_is_renewed_in_place(steps):
     for _ in range(steps or 1):
         optimizer.apply([np.ones(3, "f")], [new])
     np.testing.assert_allclose(new, np.array([3.0, 4, 5]) - 0.5)  # the new rate, and no decay
+
+
+@pytest.mark.parametrize("samples", [1, 2, 3, 4])
+def test_a_short_batch_is_stepped_by_its_mean(samples):
+    (trained,) = variables([1.0, 2])
+    optimizer = O.SGD(0.5, momentum=0.9, gradient_accumulation_steps=3)
+    slots = Slots(optimizer, [trained])
+    gradients = np.arange(1.0, 9).reshape(4, 2).astype("f")[:samples]
+    for gradient in gradients:
+        optimizer.apply([gradient], [trained])
+    slots.apply_short_batch()
+    slots.apply_short_batch()  # nothing is left
+    wanted, velocity = np.array([1.0, 2]), 0.0
+    for batch in (gradients[:3], gradients[3:]):
+        if len(batch):
+            velocity = 0.9 * velocity - 0.5 * batch.mean(0)
+            wanted = wanted + velocity
+    np.testing.assert_allclose(trained, wanted, rtol=1e-6)  # a dozen roundings
+    assert int(optimizer.iterations) == (2 if samples == 4 else 1)

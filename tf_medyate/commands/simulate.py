@@ -48,7 +48,8 @@ def run(args):
         if isinstance(rate, dict):
             remedy = "Leave --cosine out: the folder has a schedule of its own."
             raise OptionError("--cosine", "a learning rate that is a number", "a schedule", remedy)
-        rate = falling(rate, len(data.x), args.epochs)
+        batch = manifest.optimizer.batch_size
+        rate = falling(rate, -(-len(data.x) // batch) * batch, args.epochs)
     trainer = simulate.TFLMTrainer(args.bundle, rate)
     half = 0.5 if manifest.ends_in else 0.0
     before = measure(trainer, data, half)

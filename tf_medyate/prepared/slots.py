@@ -24,8 +24,9 @@ from tf_medyate.errors import OptionError
 from tf_medyate.prepared.tensors import assign, read
 from tf_medyate.spec import LayerSpec
 
-# How Keras names the running mean of the weights that `use_ema=True` asks for.
-_AVERAGE = "average"
+# How Keras names the running mean of the weights that `use_ema=True` asks for, and the sums of
+# gradients that `gradient_accumulation_steps` does.
+_AVERAGE, _ACCUMULATOR = "average", "gradient_accumulator"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -99,6 +100,23 @@ class Slots:
             if slot.trained is trained:
                 start = np.full(slot.variable.shape, self._starts[slot.name], np.float32)
                 assign(slot.variable, value if slot.name in self._following else start)
+
+    def apply_short_batch(self):
+        """Takes the step of a batch that came up short, by the mean of the gradients there are.
+
+        Keras would keep them for the next epoch, when other channels may be drawn. The step counts
+        as that of a full batch, also for a schedule.
+        """
+        optimizer = self._optimizer
+        every = optimizer.gradient_accumulation_steps or 1
+        done = int(read(optimizer.variables[0])) % every
+        if not done:
+            return
+        _count(optimizer, _steps_taken(optimizer) + every - 1)  # the next one completes a step
+        made = [slot for slot in self._made if slot.name == _ACCUMULATOR]
+        # Keras will add what is accumulated, and divide by the size of a full batch.
+        gradients = [read(slot.variable) * np.float32(every / done - 1) for slot in made]
+        optimizer.apply(gradients, [slot.trained for slot in made])
 
     def restart_all(self):
         """Puts everything back that building made; the steps taken stay counted, as in `renew`."""

@@ -198,6 +198,12 @@ class ChannelUpdater:
             # The pool's places belong to other weights now: their optimizer state starts over.
             self.model.attachment.slots.restart(state.pool, read(state.pool))
 
+    def apply_short_batch(self):
+        """Takes the step of a batch that came up short, if gradients are accumulated."""
+        if self.optimizer is not None:
+            with self.model.distribute_strategy.scope():
+                self.model.attachment.slots.apply_short_batch()
+
     def _load_importance(self):
         """What a running mean goes on from; all others begin with the first step."""
         state = self.model.training_state

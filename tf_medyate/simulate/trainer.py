@@ -60,8 +60,9 @@ class TFLMTrainer:
 
     Args:
         bundle: A folder that `md.export` wrote, or its Bundle.
-        learning_rate: A number, or a function of the number of samples learned from so far (what
-            Keras schedules count, too); None for what the bundle says.
+        learning_rate: A number, or a function of the number of samples learned from so far, where
+            a batch that came up short counts as a full one (what Keras schedules count, too);
+            None for what the bundle says.
         arena_bytes: Size of the arena; None for what is needed.
 
     Attributes:
@@ -470,7 +471,10 @@ class TFLMTrainer:
     def _inputs(self, command: Command, sample=None, label=None) -> tuple[np.ndarray, ...]:
         x = self._zero_sample if sample is None else sample
         y = self._zero_label if label is None else label
-        rate = np.array([self._rate(self.samples)], np.float32)
+        batch = self.manifest.optimizer.batch_size
+        # A batch that comes up short counts as a full one.
+        seen = batch - 1 if command is Command.APPLY else self._pending
+        rate = np.array([self._rate(self.updates * batch + seen)], np.float32)
         return x, y, rate, np.array([command], np.int32)
 
     def _sample(self, sample: Any) -> np.ndarray:

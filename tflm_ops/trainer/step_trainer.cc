@@ -171,7 +171,9 @@ TrainerStatus StepTrainer::Learn(float* loss) {
 
 // Runs the first `nodes` ops under a command. Sample and label are set, or not looked at.
 TrainerStatus StepTrainer::Run(int command, int nodes) {
-  const float rate = LearningRate(schedule_, samples_);
+  // A batch that comes up short counts as a full one.
+  const uint32_t ahead = command == kCommandApply ? model_->batch_size - 1 - pending_ : 0;
+  const float rate = LearningRate(schedule_, schedule_step() + ahead);
   *Floats(model_->learning_rate) = rate;
   *static_cast<int32_t*>(runner_.Data(model_->command)) = command;
   const RunnerStatus status = runner_.InvokeFirst(nodes);

@@ -209,12 +209,18 @@ class StepTrainer {
   // make a weight so. On unless turned off.
   void SetGuard(bool on) { guard_ = on; }
 
-  // Another learning rate than the model's, over samples(). To be set after Init.
+  // Another learning rate than the model's, over schedule_step(). To be set after Init.
   void SetSchedule(const CosineSchedule& schedule) { schedule_ = schedule; }
 
   // Where a sample may be put to save its own memory; only until the next call of any method that
   // takes a sample. Null before Init.
   float* sample() const { return Floats(model_ ? model_->sample : -1); }
+
+  // What a schedule goes by: samples learned from, where a batch that came up short counts as a full
+  // one.
+  uint32_t schedule_step() const {
+    return model_ ? updates_ * model_->batch_size + pending_ : 0;
+  }
 
   uint32_t samples() const { return samples_; }
   uint32_t updates() const { return updates_; }

@@ -60,7 +60,7 @@ bool Run(medyate::StepTrainer* trainer) {
     if (!WriteTensor(*trainer, kModel.selection)) return false;
     for (int row = 0; row < header[1]; ++row) {
       float result[2];
-      result[1] = medyate::LearningRate(kModel.schedule, trainer->samples());
+      result[1] = medyate::LearningRate(kModel.schedule, trainer->schedule_step());
       if (!Read(samples, row, sample, sample_words)) return false;
       if (kModel.classes > 0) {
         if (!Read(labels, row, &label, 1)) return false;
@@ -71,7 +71,8 @@ bool Run(medyate::StepTrainer* trainer) {
       }
       if (fwrite(result, 4, 2, out) != 2) return false;
     }
-    const float rate = medyate::LearningRate(kModel.schedule, trainer->samples());
+    const uint32_t last = kModel.batch_size * (trainer->updates() + 1) - 1;
+    const float rate = medyate::LearningRate(kModel.schedule, last);
     if (fwrite(&rate, 4, 1, out) != 1) return false;  // Of a batch that comes up short.
     if (!Check("EndEpoch", trainer->EndEpoch())) return false;
   }

@@ -7,6 +7,7 @@
 
 #include "benchmarks/cortex_m/region.h"
 #include "tflm_ops/math/activations.h"
+#include "tflm_ops/math/broadcast.h"
 #include "tflm_ops/math/conv2d.h"
 #include "tflm_ops/math/conv2d_reference.h"
 #include "tflm_ops/math/dense.h"
@@ -16,6 +17,7 @@
 #include "tflm_ops/math/elementwise.h"
 #include "tflm_ops/math/pooling.h"
 #include "tflm_ops/math/sgd.h"
+#include "tflm_ops/math/smooth.h"
 
 namespace medyate {
 namespace math {
@@ -125,6 +127,10 @@ void Elements() {
   Measure("ours", what, "importance", n, [&] { output[0] = SumOfSquares(input, n); });
   Measure("ours", what, "pool", n, [&] { GlobalAveragePoolForward(input, pixels, width, output); });
   Measure("ours", what, "add", n, [&] { AddForward(input, input + n, n, output); });
+  const BroadcastShape scaled = {{1, pixels, width}, {0, width, 1}, {0, 0, 1}};
+  Measure("ours", what, "broadcast", n,
+          [&] { MultiplyForward(scaled, input, weights, output); });
+  Measure("ours", what, "exponential", n, [&] { SigmoidForward(input, n, output); });
 }
 
 Axis Same(int in, int kernel, int stride) { return SameAxis(in, kernel, stride, 1); }

@@ -1,19 +1,33 @@
 """frozen="int8": the front in 8 bits, and a step behind it that equals one of the rest alone."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter as LiteRT
+from ai_edge_litert.interpreter import OpResolverType
 from cases import Case
 from cpp_build import CORTEX_M4F, HOST
 from cpp_training import assert_as_in_tflm, export_both, read_output
+from exported import lower
 
 import tf_medyate as md
 from tf_medyate.errors import OptionError
 from tf_medyate.exporter import bundle as bundle_module
+from tf_medyate.exporter.ir.graph import Graph
+from tf_medyate.exporter.ir.nodes import OpNode, Tensor
+from tf_medyate.exporter.ir.values import Quantization
 from tf_medyate.exporter.lower.calibration import measure_ranges
+from tf_medyate.exporter.lower.int8_weights import INT8_TWINS
+from tf_medyate.exporter.lower.quantization import quantized_weights
 from tf_medyate.exporter.lower.recipe import recipe_of
 from tf_medyate.exporter.lower.step import lower_training
-from tf_medyate.simulate import TFLMTrainer
+from tf_medyate.exporter.memory.planner import plan_memory
+from tf_medyate.exporter.ops import int8_schema
+from tf_medyate.exporter.write.tflite import to_tflite
+from tf_medyate.simulate import Interpreter, TFLMTrainer
 
 L = keras.layers
 
@@ -102,3 +116,107 @@ def test_tflm_the_static_runner_and_a_cortex_m4f_give_the_same_bits(nets, tmp_pa
         written.append(toolchain.output(program, exported.input(2)))
     assert written[0] == written[1]
     assert_as_in_tflm(read_output(written[0], exported, 2), exported)
+
+
+# --- TensorFlow Lite's reference kernels, and a Keras model behind them
+
+
+OPTIONS = {op.name: op.options for op in int8_schema.INT8_OPS}
+BUILT_IN = {
+    "MEDYATE_QUANTIZE": "QUANTIZE",
+    "MEDYATE_DEQUANTIZE": "DEQUANTIZE",
+    "MEDYATE_INT8_CONV_2D": "CONV_2D",
+    "MEDYATE_INT8_DEPTHWISE_CONV_2D": "DEPTHWISE_CONV_2D",
+    "MEDYATE_INT8_ADD": "ADD",
+    "MEDYATE_INT8_MAX_POOL_2D": "MAX_POOL_2D",
+    "MEDYATE_INT8_AVERAGE_POOL_2D": "AVERAGE_POOL_2D",
+}
+
+
+def front_of(training, built_in=None):
+    """The int8 ops of a training graph as one of their own, from the sample to floats again."""
+    graph = training.graph
+    kinds = {*OPTIONS} - {op.name for op in INT8_TWINS.values()}
+    ops = [op for op in graph.ops if op.kind in kinds]
+    [last] = [op.outputs[0] for op in ops if op.kind == "MEDYATE_DEQUANTIZE"]
+    extra = []
+    if built_in:
+        ops = [built_in(graph, op, extra) for op in ops]
+    names = {name for op in ops for name in (*op.inputs, *op.outputs, *op.scratch)}
+    tensors = [*(t for t in graph.tensors if t.name in names), *extra]
+    kept = {t.name: t for t in tensors}
+    kept[last] = dataclasses.replace(kept[last], kind="output")
+    whole = Graph("front", tuple(kept.values()), tuple(ops), ("sample",), (last,))
+    return to_tflite(whole, plan_memory(whole))
+
+
+def as_built_in(model):
+    """Makes an op of TensorFlow Lite of one of ours, with weights as the layers of a model say."""
+
+    def convert(graph, op, extra):
+        fields = OPTIONS[op.kind].unpack(op.attributes["custom_options"])
+        kind, inputs, attributes = BUILT_IN[op.kind], op.inputs, {}
+        if "stride" in fields:
+            attributes = {"padding": "SAME"}
+            attributes |= dict(zip(("stride_h", "stride_w"), fields["stride"], strict=True))
+        if "window" in fields:
+            sides = zip(("filter_height", "filter_width"), fields["window"], strict=True)
+            attributes |= {"padding": "VALID", **dict(sides)}
+        if kind.endswith("CONV_2D"):
+            x, weights, table = (graph.tensor(name) for name in inputs)
+            axis = 3 if kind.startswith("DEPTHWISE") else 0
+            layer = model.get_layer(weights.name.removesuffix("/weights"))
+            kernel = layer.kernel.numpy()
+            kernel = kernel.reshape(weights.shape) if axis else np.moveaxis(kernel, -1, 0)
+            stored, scales = quantized_weights(kernel, axis, np.zeros(len(table.data[0])))
+            np.testing.assert_array_equal(stored, weights.data)
+            zeros, x_scale = (0,) * len(scales), np.float32(x.quantization.scale[0])
+            q = Quantization(tuple(map(float, scales)), zeros, axis)
+            bias_q = Quantization(tuple(float(x_scale * s) for s in scales), zeros)
+            names = tuple(f"{op.outputs[0]}/{what}" for what in ("w", "b"))
+            extra.append(Tensor(names[0], weights.shape, "int8", "constant", q, stored))
+            bias = table.data[0].copy()
+            extra.append(Tensor(names[1], bias.shape, "int32", "constant", bias_q, bias))
+            inputs = (x.name, *names)
+            attributes |= {"depth_multiplier": 1} if axis else {}
+        return OpNode(kind, inputs, op.outputs, attributes=attributes)
+
+    return convert
+
+
+def test_the_whole_front_is_the_reference_kernels_and_what_is_behind_it_learns_as_keras(
+    nets, tmp_path
+):
+    (model, medyate), x, y = nets
+    ranges = measure_ranges(model, x)
+    training, plan = lower(model, medyate, ranges=ranges)
+    assert ("sample/int8", "sample") in plan.in_place
+    ours = Interpreter(front_of(training), 1 << 20)
+    apart, _ = lower(model, medyate, ranges=ranges, stream=False)
+    content = front_of(apart, as_built_in(model))
+    ref = OpResolverType.BUILTIN_REF
+    theirs = LiteRT(model_content=content, experimental_op_resolver_type=ref)
+    theirs.allocate_tensors()
+    features = []
+    for sample in x:
+        theirs.set_tensor(theirs.get_input_details()[0]["index"], sample[None])
+        theirs.invoke()
+        features.append(theirs.get_tensor(theirs.get_output_details()[0]["index"]).reshape(1, -1))
+        np.testing.assert_array_equal(ours.run(sample[None])[0], features[-1])
+
+    data = {"frozen": "int8", "representative_data": x}
+    trainer = TFLMTrainer(md.export(model, tmp_path, medyate, **data), learning_rate=0.1)
+    behind = keras.Sequential([keras.Input(features[0].shape[1:]), L.Dense(3, "softmax")])
+    head = md.layer_specs(model)[-1].name
+    trained = model.get_layer(head)
+    behind.layers[-1].set_weights([trained.kernel.numpy(), trained.bias.numpy()])
+    weights = [variable.value for variable in behind.layers[-1].trainable_variables]
+    for sample, feature, label in zip(x, features, y, strict=True):
+        with tf.GradientTape() as tape:
+            loss = keras.losses.sparse_categorical_crossentropy(np.array([label]), behind(feature))
+        assert trainer.step(sample, label) == pytest.approx(float(loss[0]), rel=1e-4, abs=1e-5)
+        for weight, gradient in zip(weights, tape.gradient(loss, weights), strict=True):
+            weight.assign_sub(0.1 * gradient)
+    trainer.commit()
+    for got, wanted in zip(trainer.weights()[head], weights, strict=True):
+        np.testing.assert_allclose(got, wanted.numpy(), rtol=1e-4, atol=1e-6)

@@ -31,6 +31,7 @@ def test_no_op_name_is_written_anywhere_else():
         "tf_medyate/exporter/ops/schema.py",
         "tf_medyate/exporter/ops/int8_schema.py",
         "tf_medyate/exporter/ops/elementwise_schema.py",
+        "tf_medyate/exporter/ops/frozen_schema.py",
         "tflm_ops/schema/op_options.h",
     }
     for folder, ending in [("tf_medyate", "py"), ("tflm_ops", "cc"), ("tflm_ops", "h")]:

@@ -25,7 +25,8 @@ void Int8AddForward(const Int8Term& a_terms, const int8_t* a, const Int8Term& b_
 void Int8AveragePoolForward(const PoolShape& shape, const int8_t* x, int8_t* y);
 void Int8MaxPoolForward(const PoolShape& shape, const int8_t* x, int8_t* y);
 
-// y = x / scale, rounded half away from zero, plus zero, held within 8 bits; 0 for NaN.
+// y = x / scale, rounded half away from zero, plus zero, held within 8 bits; 0 for NaN. y may
+// begin where x does.
 void Quantize(const float* x, int n, float scale, int zero, int8_t* y);
 
 // y = scale * (x - zero).

@@ -116,7 +116,8 @@ def _input(low: Lowering, name: str) -> str:
         assert low.ranges is not None
         q = low.ranges[name]
         y = low.builder.tensor(f"{x}/int8", low.builder.shape(x), _INT8, quantization=q)
-        low.builder.op(int8_schema.QUANTIZE, [x], [y], _stored(low, y))
+        options = _stored(low, y)
+        low.builder.op(int8_schema.QUANTIZE, [x], [y], options, in_place=[(y, x)])
         low.int8[name] = y
     return low.int8[name]
 

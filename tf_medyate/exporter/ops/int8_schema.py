@@ -82,7 +82,7 @@ QUANTIZE = OpSpec(
     QUANTIZATION_OPTIONS,
     ("input",),
     ("output",),
-    "float32 to int8, rounded half away from zero.",
+    "float32 to int8, rounded half away from zero; the output may begin where the input does.",
     "quantize",
 )
 DEQUANTIZE = OpSpec(

@@ -48,7 +48,7 @@ def new_callback(budget="4KiB", strategy="d-full-random"):
 @pytest.fixture(autouse=True)
 def quick_export(monkeypatch):
     """Leaves model.tflite out: these tests are about train.tflite."""
-    monkeypatch.setattr(bundle_module, "write_inference", lambda _, path, *a, **k: path.touch())
+    monkeypatch.setattr(bundle_module, "write_plain", lambda _, path, *a, **k: path.touch())
 
 
 def train_in_both(model, folder, y, class_weight=None):

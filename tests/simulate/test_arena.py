@@ -69,7 +69,7 @@ print(json.dumps(found))
 def exported(tmp_path_factory):
     """Net -> its model, callback and bundle; without model.tflite, which takes long."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bundle_module, "write_inference", lambda _, path, *a, **k: path.touch())
+        patch.setattr(bundle_module, "write_plain", lambda _, path, *a, **k: path.touch())
         made = {}
         for name, (net, options) in NETS.items():
             model, medyate, _ = ready(net(), **options)

@@ -142,3 +142,18 @@ def test_what_has_no_rule_is_refused_before_training(layer, message):
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     with pytest.raises(UnsupportedLayerError, match=message):
         md.check_export(model, md.MeDyate("4KiB", verbose=0))
+
+
+@pytest.mark.parametrize("frozen", ["float32", "int8"])
+def test_channels_first_is_refused_where_no_op_is_left_of_the_layer(frozen):
+    first = {"data_format": "channels_first"}
+    fused = [L.ZeroPadding2D(((1, 0), (0, 0)), **first), L.Conv2D(2, 2)]
+    quantized = [L.Conv2D(4, 1), L.MaxPooling2D(2, **first)]
+    layers = fused if frozen == "float32" else quantized
+    model = md.prepare(keras.Sequential([keras.Input((4, 4, 4)), *layers, L.Flatten(), L.Dense(2)]))
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    medyate = md.MeDyate(None, "head", verbose=0)
+    medyate.set_model(model)
+    data = np.random.default_rng(0).normal(size=(8, 4, 4, 4)).astype("f")
+    with pytest.raises(UnsupportedLayerError, match='data_format="channels_last"'):
+        md.check_export(model, medyate, frozen=frozen, representative_data=data)

@@ -104,6 +104,7 @@ def lower_forward(
     for node in graph.nodes:
         if getattr(node.layer, "activity_regularizer", None) is not None:
             low.left_out.append(node.name)
+        _check_layout(low, node)
         if isinstance(node.layer, _K.InputLayer):
             low.tensors[node.name] = sample
         elif node.name in fusions.absorbed:
@@ -155,7 +156,6 @@ def _lowered(low: Lowering, node: Node) -> str:
         return lower_weighted.weighted(low, node)
     for kinds, rule in RULES:
         if type(node.layer) in kinds:
-            _check_layout(low, node)
             return rule(low, node)
     if type(node.layer) is activations.gelu_operation():
         return weightless.activation(low, node)
@@ -163,9 +163,10 @@ def _lowered(low: Lowering, node: Node) -> str:
 
 
 def _check_layout(low: Lowering, node: Node):
-    """Refuses channels-first maps: every op counts channels last."""
+    """Refuses channels-first maps, fused and in 8 bits, too: every op counts channels last."""
     layout = getattr(node.layer, "data_format", None)
-    if layout not in (None, "channels_last"):
+    ruled = any(type(node.layer) in kinds for kinds, _ in RULES)
+    if ruled and layout not in (None, "channels_last"):
         remedy = "Build the model channels-last, with a Permute after its input if need be."
         low.refuse(node, 'data_format="channels_last"', repr(layout), remedy)
 

@@ -51,7 +51,7 @@ NOT_RUN = {
     ),
     **dict.fromkeys(
         ("bench.run.footprint", "commands.losses", "exporter.lower.backward",
-         "exporter.lower.forward",
+         "exporter.lower.builtin", "exporter.lower.forward",
          "exporter.write.cpp_model", "exporter.write.region", "exporter.write.arduino",
          "prepared.pool_layout", "prepared.slots", "prepared.state", "prepared.update"),
         "parts in the middle of something larger; its own tests run it",

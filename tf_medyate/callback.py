@@ -200,6 +200,11 @@ class MeDyate(keras.callbacks.Callback):
         return self._planner.seed
 
     @property
+    def asked_layers(self) -> tuple[str, ...] | None:
+        """The layers to draw from as they were named; None where something else chooses them."""
+        return self._planner.asked_layers
+
+    @property
     def specs(self) -> tuple[LayerSpec, ...]:
         """The model's weighted layers."""
         return self._planner.specs

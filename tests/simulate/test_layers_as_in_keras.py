@@ -137,7 +137,8 @@ def test_50_steps_as_in_keras(build, tmp_path):
     ids=lambda value: getattr(value, "name", ""),
 )
 def test_what_has_no_rule_is_refused_before_training(layer, message):
-    base = keras.Sequential([keras.Input((4, 4, 4)), layer, L.Flatten(), L.Dense(2)])
+    before = L.Dense(4)  # in front of everything trained TFLM would have them
+    base = keras.Sequential([keras.Input((4, 4, 4)), before, layer, L.Flatten(), L.Dense(2)])
     model = md.prepare(base)
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     with pytest.raises(UnsupportedLayerError, match=message):

@@ -277,7 +277,7 @@ def _layer_entry(spec: LayerSpec, training: TrainingGraph, model: PreparedModel)
         bias_offset=places.bias_offset if places else -1,
         capacity=places.capacity if places else 0,
         prior=[float(value) for value in prior],
-        weights=training.weights[spec.name],
+        weights=training.weights.get(spec.name, ""),
         bias=training.biases.get(spec.name, ""),
         kernel_shape=[int(side) for side in model.get_layer(spec.name).kernel.shape],
     )

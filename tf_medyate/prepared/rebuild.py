@@ -63,18 +63,28 @@ def _apply(node: Node, layers: Sequence[Any], inputs: list) -> Any:
         if type(layer) is not type(node.layer):
             value = layer(value)
             continue
-        call: Any = ((value,), {})
-        if node.arguments is not None:
-            call = keras.tree.map_structure(
-                lambda entry: inputs[entry.number] if isinstance(entry, Slot) else entry,
-                node.arguments,
-            )
-        args, kwargs = call
-        if node.training is not None and _takes_training(layer):
-            kwargs = {**kwargs, "training": node.training}
-        value = layer(*args, **kwargs)
+        value = call_as(node, layer, inputs if value is inputs else [value], node.training)
     return value
 
 
+def call_as(node: Node, layer: Any, inputs: list, training: bool | None) -> Any:
+    """Calls a layer as a node's is called.
+
+    Args:
+        node: The node.
+        layer: Its layer, or one like it.
+        inputs: Tensors in the place of the node's inputs.
+        training: Passed on to a layer that takes it; None leaves it to Keras.
+    """
+    plain = inputs if node.takes_list or len(inputs) > 1 else inputs[0]
+    args, kwargs = node.arguments or ((plain,), {})
+    args, kwargs = keras.tree.map_structure(
+        lambda entry: inputs[entry.number] if isinstance(entry, Slot) else entry, (args, kwargs)
+    )
+    if training is not None and _takes_training(layer):
+        kwargs = {**kwargs, "training": training}
+    return layer(*args, **kwargs)
+
+
 def _takes_training(layer: Any) -> bool:
-    return "training" in inspect.signature(layer.call).parameters
+    return "training" in inspect.signature(getattr(layer, "call", layer)).parameters

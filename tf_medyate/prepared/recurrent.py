@@ -12,6 +12,7 @@ Example:
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -123,6 +124,17 @@ class MaskedRecurrence(ChannelMasked, keras.layers.Layer):
         """See the base class."""
         return self._answer(self._states(inputs, kernel, bias))
 
+    def unrolled(self, inputs):
+        """As a call, but without a loop, for a converter that has none."""
+        zero = tf.zeros([inputs.shape[0], self.units], inputs.dtype)
+        states, found = (zero,) * _CELLS[self.cell][2], []
+        bias = [] if self.bias is None else [self.bias.value]
+        steps = tf.unstack(inputs, axis=1)
+        for now in reversed(steps) if self.go_backwards else steps:
+            states = self._step(self.kernel.value, bias, states, now)
+            found.append(states[0])
+        return tf.stack(found, axis=1) if self.return_sequences else found[-1]
+
     def differentiable_biased(self, x, kernel, bias, run):
         """See the base class.
 
@@ -151,20 +163,18 @@ class MaskedRecurrence(ChannelMasked, keras.layers.Layer):
 
     def _states(self, x, kernel, bias, shift=None):
         """Hidden states [steps, batch, units] after each step."""
-        step_of, _, count = _CELLS[self.cell]
         by_step = tf.transpose(x, [1, 0, 2])
         by_step = tf.reverse(by_step, [0]) if self.go_backwards else by_step
-        zero = tf.zeros([tf.shape(x)[0], self.units], x.dtype)
-
-        def step(states, inputs):
-            now, *added = inputs
-            product = tf.matmul(states[0], kernel)
-            for value in (*bias, *added):
-                product += value
-            return step_of(self, now, product, states)
-
+        zeros = (tf.zeros([tf.shape(x)[0], self.units], x.dtype),) * _CELLS[self.cell][2]
         given = (by_step,) if shift is None else (by_step, shift)
-        return tf.scan(step, given, initializer=(zero,) * count)[0]
+        step = functools.partial(self._step, kernel, bias)
+        return tf.scan(lambda states, now: step(states, *now), given, initializer=zeros)[0]
+
+    def _step(self, kernel, bias, states: States, now, *added) -> States:
+        product = tf.matmul(states[0], kernel)
+        for value in (*bias, *added):
+            product += value
+        return _CELLS[self.cell][0](self, now, product, states)
 
     def _answer(self, states):
         return tf.transpose(states, [1, 0, 2]) if self.return_sequences else states[-1]

@@ -104,6 +104,11 @@ class Planner:
         self._probe: Callable[[], Importance] | None = None
 
     @property
+    def asked_layers(self) -> tuple[str, ...] | None:
+        """The layers that were named; None where a ranking or limits choose."""
+        return self._layers
+
+    @property
     def needs_data(self) -> bool:
         """`survey` must be given batches."""
         return self.needs_gradients or self.strategy.needs_samples

@@ -28,7 +28,10 @@ from tf_medyate.quiet import captured_stderr
 from tf_medyate.simulate.plugin import PluginError, build_plugin
 
 # schema.TensorType -> NumPy's type
-_NUMPY_TYPES = {0: np.dtype("<f4"), 2: np.dtype("<i4"), 3: np.dtype("u1"), 9: np.dtype("i1")}
+_NUMPY_TYPES = {
+    number: np.dtype(name)
+    for number, name in {0: "<f4", 2: "<i4", 3: "u1", 4: "<i8", 6: "?", 9: "i1"}.items()
+}
 
 WHEEL_VERSION = "0.dev20260203175027"
 """The tflite-micro wheel whose C structs our ops are declared for."""

@@ -417,12 +417,13 @@ class TFLMTrainer:
     def weights(self) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:
         """Kernels, in Keras's layout, and biases, as last committed.
 
-        Of every layer with weights, but for those that lie in 8 bits: they are never trained.
+        Of every layer with weights, but for those that lie in 8 bits or that built-in ops stand
+        for: they are never trained.
         """
         return {
             layer.name: self._keras_weights(layer)
             for layer in self.manifest.layers
-            if self._constants[layer.weights].dtype == np.float32
+            if layer.weights and self._constants[layer.weights].dtype == np.float32
         }
 
     def copy_to(self, model: PreparedModel):
@@ -507,6 +508,8 @@ class TFLMTrainer:
 
     def _check_constants(self):
         for layer in self.manifest.layers:
+            if not layer.weights:  # one that built-in ops stand for
+                continue
             weights = self._constants.get(layer.weights)
             size = int(np.prod(layer.kernel_shape))
             missing = layer.bias and layer.bias not in self._constants

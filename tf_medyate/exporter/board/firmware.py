@@ -27,7 +27,7 @@ from tf_medyate.exporter.memory.planner import MemoryPlan
 from tf_medyate.exporter.write import arduino as arduino_export
 from tf_medyate.exporter.write import tflm_library
 from tf_medyate.exporter.write.arduino_library import check_library, is_of_library
-from tf_medyate.exporter.write.cpp import CppModel, CppSources, cpp_sources
+from tf_medyate.exporter.write.cpp import CppModel, CppSources, builtin_ops, cpp_sources
 from tf_medyate.exporter.write.cpp_model import DeviceParts
 from tf_medyate.exporter.write.cpp_text import HEADER_FILE, MODEL_FILE, WEIGHTS_FILE
 from tf_medyate.exporter.write.region import LAYOUT_FILE, RegionLayout, write_layout
@@ -84,8 +84,8 @@ class Firmware:
     """What was written for a board.
 
     Attributes:
-        cpp: The model in C++.
-        layout: What lies where in its weights region.
+        cpp: The model in C++; None if it has built-in ops of TFLM.
+        layout: What lies where in its weights region; None likewise.
         fit: What it takes of the board; None without a board.
         time: Time and energy on that board, estimated.
         life: How long its flash lasts.
@@ -93,8 +93,8 @@ class Firmware:
         note: What the fit leaves out.
     """
 
-    cpp: CppModel
-    layout: RegionLayout
+    cpp: CppModel | None
+    layout: RegionLayout | None
     fit: BoardFit | None
     time: BoardEstimate | None
     life: FlashLife | None
@@ -112,20 +112,24 @@ class FirmwarePlan:
 
     Attributes:
         options: What was asked for.
-        sources: The model in C++.
+        sources: The model in C++; None if it has ops of TFLM: then there is the library alone.
         fit, time, life: As `Firmware`.
         key: The board's secret; never printed.
+        home: The bundle's folder.
     """
 
     options: FirmwareOptions
-    sources: CppSources
+    sources: CppSources | None
     fit: BoardFit | None
     time: BoardEstimate | None
     life: FlashLife | None
     key: bytes | None = dataclasses.field(default=None, repr=False)
+    home: pathlib.Path = pathlib.Path()
 
     def write(self, manifest: Manifest, folder: pathlib.Path) -> Firmware:
         """Writes cpp/, weights.json, weights.bin and the libraries into a draft of the bundle."""
+        if self.sources is None:
+            return Firmware(None, None, None, None, None, (self._tflm(folder),), _TFLM_ALONE)
         cpp = self.sources.write(folder / CPP_FOLDER)
         layout = RegionLayout.of(cpp, manifest.layers)
         write_layout(layout, cpp.region, folder / LAYOUT_FILE)
@@ -150,15 +154,20 @@ class FirmwarePlan:
                 )
             note = "\n".join(notes)
         if self.options.tflm:
-            target = folder / TFLM_FOLDER / tflm_library.LIBRARY
-            library = tflm_library.write_tflm_library(folder, target)
-            libraries.append(self._at_home(library, folder))
+            libraries.append(self._tflm(folder))
         return Firmware(cpp, layout, self.fit, self.time, self.life, tuple(libraries), note)
+
+    def _tflm(self, folder: pathlib.Path) -> tflm_library.TflmLibrary:
+        target = folder / TFLM_FOLDER / tflm_library.LIBRARY
+        return self._at_home(tflm_library.write_tflm_library(folder, target), folder)
 
     def _at_home(self, library: Any, draft: pathlib.Path) -> Any:
         """A library as it will lie in the bundle."""
-        home = self.sources.model.folder.parent / library.folder.relative_to(draft)
+        home = self.home / library.folder.relative_to(draft)
         return dataclasses.replace(library, folder=home)
+
+
+_TFLM_ALONE = "nothing is written for a board without TFLM: the model has built-in ops of it"
 
 
 def is_firmware(place: pathlib.PurePath) -> bool:
@@ -187,9 +196,14 @@ def plan_firmware(
         OptionError: Class names or sensor do not fit the model; its learning rate's schedule has no
             twin on the device; there is no key.
         BoardError: The model does not fit the board.
+        UnsupportedLayerError: The model has built-in ops of TFLM, and more than its library is
+            asked for.
         OptionError: Another library lies where one is to be written.
     """
     parts = DeviceParts(tuple(options.class_names), options.spare_classes, options.factory_copy)
+    if options.tflm and not options.arduino and builtin_ops(training.graph):
+        check_library(folder / TFLM_FOLDER / tflm_library.LIBRARY, tflm_library.LIBRARY)
+        return FirmwarePlan(options, None, None, None, None, home=folder)
     sources = cpp_sources(training, memory, folder / CPP_FOLDER, parts)
     if options.arduino:
         _sensor(options, input_shape)
@@ -199,13 +213,13 @@ def plan_firmware(
     key = read_key(options.device_key) if options.device_key else None
     board = get_board(options.board) if isinstance(options.board, str) else options.board
     if board is None:
-        return FirmwarePlan(options, sources, None, None, None, key)
+        return FirmwarePlan(options, sources, None, None, None, key, folder)
     model = sources.model
     fit = fit_of(board, model)
     life = flash_life(board, model.weight_pages, options.commits_per_day, model.importance_floats)
     cycles = step_cycles(training.graph)
     time = estimate(board, cycles, options.samples_per_epoch, life.commit_s)
-    return FirmwarePlan(options, sources, fit, time, life, key)
+    return FirmwarePlan(options, sources, fit, time, life, key, folder)
 
 
 def _sensor(options: FirmwareOptions, shape: Sequence[int]) -> arduino_export.SensorInput:

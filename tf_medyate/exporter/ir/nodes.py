@@ -36,7 +36,7 @@ class Tensor:
     Attributes:
         name: Unique in its graph, not empty.
         shape: Positive sides; () for a scalar constant. TFLM wants rank 1 or more elsewhere.
-        dtype: "float32", "int8", "int32" or "uint8".
+        dtype: "float32", "int8", "int32" or "uint8"; of built-in ops also "int64" or "bool".
         kind: "input", "output", "constant", "variable", "activation" or "scratch".
         quantization: None for a tensor whose stored values are the real ones.
         data: A read-only view of a constant's values (`shape`, `dtype`), None otherwise.

@@ -21,6 +21,8 @@ DTYPES = {
     "int8": np.dtype("i1"),
     "int32": np.dtype("<i4"),
     "uint8": np.dtype("u1"),
+    "int64": np.dtype("<i8"),
+    "bool": np.dtype("?"),
 }
 
 INPUT = "input"

@@ -12,7 +12,7 @@ Example:
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -114,9 +114,28 @@ class Builder:
         self.in_place += in_place
         return op
 
+    def mark(self) -> tuple[int, int, int]:
+        """How far the graph has grown, for `rewind`."""
+        return len(self.ops), len(self.in_place), len(self._tensors)
+
+    def rewind(self, mark: tuple[int, int, int]):
+        """Takes back what was added since a `mark`."""
+        ops, in_place, tensors = mark
+        del self.ops[ops:], self.in_place[in_place:]
+        for name in list(self._tensors)[tensors:]:
+            del self._tensors[name]
+
+    def insert(self, place: int, ops: Sequence[OpNode]):
+        """Puts ops before the one at a place."""
+        self.ops[place:place] = ops
+
     def shape(self, name: str) -> tuple[int, ...]:
         """A tensor's shape."""
         return self._tensors[name].shape
+
+    def dtype(self, name: str) -> str:
+        """A tensor's dtype."""
+        return self._tensors[name].dtype
 
     def quantization(self, name: str) -> Quantization:
         """How an int8 tensor's numbers are meant."""

@@ -25,6 +25,7 @@ from tf_medyate.exporter.lower import (
     activations,
     affine,
     binary,
+    builtin,
     frozen,
     geometry,
     int8_front,
@@ -98,6 +99,7 @@ def lower_forward(
 
     Raises:
         UnsupportedLayerError: A layer cannot be exported; the error names it and what to do.
+            In front of everything trained, that is one that TensorFlow Lite or TFLM cannot run.
     """
     _check_ends(graph)
     low = Lowering(graph, layout, fusions, builder, stream, ranges, folds)
@@ -111,6 +113,7 @@ def lower_forward(
             _pass_on(low, node)
         elif node.name not in low.int8:
             _lower(low, node)
+    builtin.fill(low)
     output = low.tensors[graph.outputs[0]]
     return Forward(
         output,
@@ -141,25 +144,38 @@ def _pass_on(low: Lowering, node: Node):
 
 
 def _lower(low: Lowering, node: Node):
+    mark = None
     try:
-        if not int8_front.lower_int8(low, node):
-            int8_front.dequantize_inputs(low, node)
-            low.tensors[node.name] = _lowered(low, node)
-    except OptionError as error:  # a side beyond what an op counts to
-        low.refuse(node, f"{error.argument} of {error.expected}", error.received, error.remedy)
+        if int8_front.lower_int8(low, node):
+            return
+        int8_front.dequantize_inputs(low, node)
+        mark = low.builder.mark()
+        low.tensors[node.name] = _lowered(low, node)
+    except (OptionError, UnsupportedLayerError) as error:
+        if mark is not None and builtin.stands_in_front(low, node):
+            low.builder.rewind(mark)
+            for made in (low.weights, low.biases):
+                made.pop(node.name, None)
+            builtin.declare(low, node)
+        elif isinstance(error, UnsupportedLayerError):
+            raise
+        else:  # a side beyond what an op counts to
+            low.refuse(node, f"{error.argument} of {error.expected}", error.received, error.remedy)
 
 
 def _lowered(low: Lowering, node: Node) -> str:
-    if isinstance(node.layer, MaskedRecurrence):
-        low.refuse(node, "a layer that can be exported", "a recurrent layer", _REMEDY)
-    if isinstance(node.layer, ChannelMasked):
+    if isinstance(node.layer, MaskedRecurrence) and low.layout.of(node.name):
+        low.refuse(node, "a recurrent layer that is not trained", "one that is", _AFTER)
+    if isinstance(node.layer, ChannelMasked) and not isinstance(node.layer, MaskedRecurrence):
         return lower_weighted.weighted(low, node)
     for kinds, rule in RULES:
         if type(node.layer) in kinds:
             return rule(low, node)
     if type(node.layer) is activations.gelu_operation():
         return weightless.activation(low, node)
-    low.refuse(node, "a layer that can be exported", type(node.layer).__name__, _REMEDY)
+    low.refuse(
+        node, "a layer with a gradient on the device", "one after a trained layer, without", _AFTER
+    )
 
 
 def _check_layout(low: Lowering, node: Node):
@@ -171,9 +187,9 @@ def _check_layout(low: Lowering, node: Node):
         low.refuse(node, 'data_format="channels_last"', repr(layout), remedy)
 
 
-_REMEDY = (
-    "Replace it by one of docs/using.md, or prepare the part of the model after it and feed that "
-    "with what the part before gives."
+_AFTER = (
+    "Replace it by one of docs/using.md, or train only layers after it: MeDyate(layers=[...]), or "
+    "trainable=False of those before it, before md.prepare."
 )
 
 # Exact classes: a subclass may compute something else.

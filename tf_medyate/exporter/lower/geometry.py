@@ -67,7 +67,7 @@ def find_fusions(graph: ModelGraph) -> Fusions:
             continue
         readers = graph.consumers(node.name)
         alone = len(readers) == 1 and node.name not in graph.outputs
-        if alone and gated_activation(node) is None and activation_name(node) == LINEAR:
+        if alone and getattr(node.layer, "activation", None) in (None, keras.activations.linear):
             [reader] = readers
             if gated_activation(reader) and not isinstance(reader.layer, ChannelMasked):
                 activations[node.name] = reader

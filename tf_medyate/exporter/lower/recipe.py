@@ -199,17 +199,21 @@ def unranked_recipe(
 ) -> TrainingRecipe:
     """As `recipe_of` for a callback that has not ranked the layers yet: all of them are trained.
 
+    Or all that the callback names.
+
     Raises:
         OptionError: As `recipe_of`.
     """
     _check_plan(medyate)
     loss, optimizer = _loss_of(model, class_weight), sgd_of(model)
-    specs = layer_specs(model)
+    specs, asked = layer_specs(model), medyate.asked_layers
     cost = CostModel(optimizer_slots=int(optimizer.momentum > 0), accumulate=optimizer.accumulates)
+    heads = _whole(specs, trains_all=False)
+    everything = _whole(specs, trains_all=True)
     return TrainingRecipe(
         specs=specs,
         kept=(),
-        whole=_whole(specs, trains_all=True),
+        whole=tuple(n for n in everything if asked is None or n in asked or n in heads),
         cost=cost,
         budget=MemoryBudget(cost.full(specs)),
         strategy=PRESETS["full"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from tf_medyate.errors import UnsupportedLayerError
 from tf_medyate.exporter.ir.values import Quantization
@@ -36,6 +36,7 @@ class Lowering:
         folds: The activation at the end that the loss takes the place of, "" for none.
         ends_in: The one that was left out there, "" for none.
         left_out: Names of the layers that are on in Keras's training and off on the device.
+        islands: What is to be lowered by TensorFlow Lite's converter, see `builtin`.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Lowering:
         self.folds = folds
         self.ends_in = ""
         self.left_out: list[str] = []
+        self.islands: list[Any] = []
 
     def input(self, node: Node) -> str:
         """The tensor that a node reads first."""

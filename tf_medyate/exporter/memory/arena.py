@@ -11,12 +11,18 @@ Example:
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+import numpy as np
+
 from tf_medyate.exporter.ir.graph import Graph
+from tf_medyate.exporter.ir.nodes import OpNode
 from tf_medyate.exporter.ir.values import CONSTANT, VARIABLE
 from tf_medyate.exporter.memory.placing import align
 from tf_medyate.exporter.memory.planner import MemoryPlan
+from tf_medyate.exporter.ops.builtin_ops import BUILTIN_RECORDS, record_bytes, scratch_bytes
+from tf_medyate.exporter.ops.options import is_custom
 from tf_medyate.private_apis import tflite_schema
 
 _WORD_BYTES = 4  # of an element of a variable
@@ -32,6 +38,8 @@ class Counts:
         placed: Tensors that the planner places: neither constants nor variables.
         variables: How many there are.
         variable_bytes: What they take, aligned.
+        builtin_bytes: What is kept of built-in ops besides.
+        scratches: Scratch buffers that built-in ops ask for.
     """
 
     tensors: int
@@ -40,10 +48,13 @@ class Counts:
     placed: int
     variables: int
     variable_bytes: int
+    builtin_bytes: int = 0
+    scratches: int = 0
 
     @classmethod
     def of(cls, graph: Graph) -> Counts:
         """Those of a graph."""
+        builtin = [op for op in graph.ops if not is_custom(op)]
         variables = [tensor for tensor in graph.tensors if tensor.kind == VARIABLE]
         constants = sum(tensor.kind == CONSTANT for tensor in graph.tensors)
         return cls(
@@ -53,6 +64,8 @@ class Counts:
             len(graph.tensors) - constants - len(variables),
             len(variables),
             sum(align(tensor.size_bytes) for tensor in variables),
+            sum(_record_bytes(op, graph) for op in builtin),
+            sum(len(_scratch_bytes(op, graph)) for op in builtin),
         )
 
     @classmethod
@@ -63,6 +76,7 @@ class Counts:
         tensors = [graph.Tensors(index) for index in range(graph.TensorsLength())]
         variables = [tensor for tensor in tensors if tensor.IsVariable()]
         constants = sum(model.Buffers(tensor.Buffer()).DataLength() > 0 for tensor in tensors)
+        builtin = list(_builtin_ops(model, graph))
         return cls(
             len(tensors),
             graph.OperatorsLength(),
@@ -70,7 +84,38 @@ class Counts:
             len(tensors) - constants - len(variables),
             len(variables),
             sum(align(_WORD_BYTES * int(t.ShapeAsNumpy().prod())) for t in variables),
+            sum(record_bytes(*op) for op in builtin),
+            sum(len(scratch_bytes(kind, reads)) for kind, reads, _ in builtin),
         )
+
+
+def _builtin_ops(model: Any, graph: Any) -> Iterator[tuple[str, list, list]]:
+    """(kind, shapes read, shapes made) of a subgraph's built-in ops."""
+    operators = vars(tflite_schema().BuiltinOperator).items()
+    kinds = {number: name for name, number in operators if name.isupper()}
+
+    def shape(index: int) -> list[int]:
+        sides: Any = graph.Tensors(index).ShapeAsNumpy()
+        return [] if np.ndim(sides) == 0 else [int(side) for side in sides]
+
+    for op in map(graph.Operators, range(graph.OperatorsLength())):
+        kind = kinds[model.OperatorCodes(op.OpcodeIndex()).BuiltinCode()]
+        if kind in BUILTIN_RECORDS:
+            reads = [shape(index) for index in op.InputsAsNumpy() if index >= 0]
+            yield kind, reads, [shape(index) for index in op.OutputsAsNumpy()]
+
+
+def _shapes(names: Iterable[str], graph: Graph) -> list[tuple[int, ...]]:
+    return [graph.tensor(name).shape for name in names]
+
+
+def _record_bytes(op: OpNode, graph: Graph) -> int:
+    adj = [bool(op.attributes.get(name)) for name in ("adj_x", "adj_y")]
+    return record_bytes(op.kind, _shapes(op.reads, graph), _shapes(op.outputs, graph), adj)
+
+
+def _scratch_bytes(op: OpNode, graph: Graph) -> tuple[int, ...]:
+    return scratch_bytes(op.kind, _shapes(op.reads, graph))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,7 +147,8 @@ class Records:
 
     def planning_bytes(self, counts: Counts) -> int:
         """What there must be while the planner works: inputs and outputs come after it."""
-        notes = align(self.requests + self.noted * counts.tensors) + self.placed * counts.placed
+        tensors, placed = counts.tensors + counts.scratches, counts.placed + counts.scratches
+        notes = align(self.requests + self.noted * tensors) + self.placed * placed
         return align(notes + self._early(counts) + counts.variable_bytes)
 
     def _early(self, counts: Counts) -> int:
@@ -111,6 +157,8 @@ class Records:
             + self.tensor * counts.tensors
             + self.op * counts.ops
             + self.variable * counts.variables
+            + self.variable * counts.scratches  # a pointer, too
+            + counts.builtin_bytes
         )
 
 
@@ -171,10 +219,31 @@ def predict_arena(graph: Graph, plan: MemoryPlan) -> ArenaPrediction:
     """Predicts what TFLM reports after allocating a graph with this plan."""
     counts = Counts.of(graph)
     return ArenaPrediction(
-        planned_bytes=plan.arena_bytes,
+        planned_bytes=_with_scratch(graph, plan),
         variable_bytes=counts.variable_bytes,
         runtime_bytes=HOST.tail_bytes(counts),
         planning_bytes=HOST.planning_bytes(counts),
         board_runtime_bytes=BOARD.tail_bytes(counts),
         board_planning_bytes=BOARD.planning_bytes(counts),
     )
+
+
+def _with_scratch(graph: Graph, plan: MemoryPlan) -> int:
+    """End of the planned memory with the scratch buffers of built-in ops, as TFLM places them.
+
+    It puts each into the first gap among the tensors of our plan that are alive then.
+    """
+    end = plan.arena_bytes
+    for number, op in enumerate(graph.ops):
+        sizes = () if is_custom(op) else _scratch_bytes(op, graph)
+        alive = [p for p in plan.placements if p.first <= number <= p.last] if sizes else []
+        taken = [(p.offset, align(p.end)) for p in alive]
+        for size in sizes:
+            start = 0
+            for first, last in sorted(taken):
+                if first - start >= size:
+                    break
+                start = max(start, last)
+            taken.append((start, start + size))
+            end = max(end, start + size)
+    return end

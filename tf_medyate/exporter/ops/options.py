@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from tf_medyate.errors import OptionError
 from tf_medyate.exporter.ir.nodes import OpNode
 
@@ -41,6 +43,9 @@ BUILTIN = {
     "TANH": (None, 1, 2),
 }
 
+OP_VERSION, OPTIONS_TABLE = "op_version", "options_table"
+"""Attributes of a built-in op as TensorFlow Lite's converter made it: any op, any version."""
+
 CUSTOM_PREFIX = "MEDYATE_"
 CUSTOM_OPTIONS = "custom_options"
 _ENUMS = {"padding": "Padding", "fusedActivationFunction": "ActivationFunctionType"}
@@ -52,7 +57,7 @@ def is_custom(op: OpNode) -> bool:
     Raises:
         OptionError: The op is neither ours nor a built-in op that is listed here.
     """
-    if op.kind in BUILTIN:
+    if op.kind in BUILTIN or OP_VERSION in op.attributes:
         return False
     if op.kind.startswith(CUSTOM_PREFIX):
         return True
@@ -66,7 +71,9 @@ def is_custom(op: OpNode) -> bool:
 
 def version(op: OpNode, is_int8: bool) -> int:
     """The oldest version of the op that knows its dtype; 1 for custom ops."""
-    return 1 if is_custom(op) else BUILTIN[op.kind][2 if is_int8 else 1]
+    if is_custom(op):
+        return 1
+    return op.attributes.get(OP_VERSION) or BUILTIN[op.kind][2 if is_int8 else 1]
 
 
 def builtin_options(op: OpNode, schema: Any) -> tuple[int, Any]:
@@ -82,9 +89,11 @@ def builtin_options(op: OpNode, schema: Any) -> tuple[int, Any]:
     Raises:
         OptionError: The op has no such attribute, or an enumeration has no such value.
     """
-    table = BUILTIN[op.kind][0]
+    table = op.attributes[OPTIONS_TABLE] if OP_VERSION in op.attributes else BUILTIN[op.kind][0]
     options = getattr(schema, f"{table}T")() if table else None
     for attribute, value in op.attributes.items():
+        if attribute in (OP_VERSION, OPTIONS_TABLE):
+            continue
         field = _camel(attribute)
         if options is None or field not in vars(options):
             known = sorted(_snake(name) for name in vars(options)) if options else []
@@ -98,8 +107,25 @@ def builtin_options(op: OpNode, schema: Any) -> tuple[int, Any]:
     return (getattr(schema.BuiltinOptions, table) if table else 0), options
 
 
+def converted(version: int, table: str, options: Any) -> dict[str, Any]:
+    """The attributes of an op that TensorFlow Lite's converter made.
+
+    Args:
+        version: Its version.
+        table: Name of its table of options, "" for none.
+        options: The options as the schema's object; None for none.
+    """
+    fields = {} if options is None else vars(options)
+    plain = {_snake(name): _plain(value) for name, value in fields.items() if value is not None}
+    return {OP_VERSION: version, OPTIONS_TABLE: table} | plain
+
+
+def _plain(value: Any) -> Any:
+    return tuple(value.tolist()) if hasattr(value, "tolist") and np.ndim(value) else value
+
+
 def _value(op: OpNode, attribute: str, field: str, value: Any, schema: Any) -> Any:
-    if field not in _ENUMS:
+    if field not in _ENUMS or isinstance(value, int):
         return list(value) if isinstance(value, tuple) else value
     names = {n: v for n, v in vars(getattr(schema, _ENUMS[field])).items() if n.isupper()}
     if value not in names:

@@ -19,11 +19,13 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from tf_medyate.errors import PlanError
+from tf_medyate.errors import PlanError, UnsupportedLayerError
+from tf_medyate.exporter.ir.graph import Graph
 from tf_medyate.exporter.ir.values import CONSTANT, VARIABLE
 from tf_medyate.exporter.lower.step import TrainingGraph
 from tf_medyate.exporter.memory.placing import align
 from tf_medyate.exporter.memory.planner import MemoryPlan
+from tf_medyate.exporter.ops.options import is_custom
 from tf_medyate.exporter.write.class_names import check_classes
 from tf_medyate.exporter.write.cpp_model import DeviceParts, model_text
 from tf_medyate.exporter.write.cpp_text import (
@@ -146,7 +148,9 @@ def cpp_sources(
         OptionError: Class names do not fit the classes; the learning rate's schedule has no twin on
             the device; a weight is not finite.
         PlanError: The plan was made for another graph.
+        UnsupportedLayerError: It has built-in ops of TFLM.
     """
+    _check_ops(training.graph)
     check_classes(training, device)
     places = _place(training, memory_plan)
     sizes = _model(training, places, pathlib.Path(folder), device.factory_copy)
@@ -162,8 +166,27 @@ def cpp_sources(
     return CppSources(texts, dataclasses.replace(sizes, model_hash=model_hash))
 
 
+def builtin_ops(graph: Graph) -> tuple[str, ...]:
+    """Kinds of the ops of a graph that only TFLM has, sorted."""
+    return tuple(sorted({op.kind for op in graph.ops if not is_custom(op)}))
+
+
+def _check_ops(graph: Graph):
+    """Raises UnsupportedLayerError if the static runner lacks an op."""
+    kinds = builtin_ops(graph)
+    if kinds:
+        raise UnsupportedLayerError(
+            f"graph '{graph.name}'",
+            "ops of ours, for a board without TFLM",
+            f"built-in ops of TFLM in front of what is trained: {', '.join(kinds)}",
+            "Write the library for TFLM alone: FirmwareOptions(tflm=True), or --tflm --board any; "
+            "LayersThatFit counts only what runs without TFLM: name the layers.",
+        )
+
+
 def cpp_sizes(training: TrainingGraph, memory_plan: MemoryPlan, factory_copy: bool) -> CppModel:
     """What `cpp_sources` would come to, without the sources; its `model_hash` is 0."""
+    _check_ops(training.graph)
     return _model(training, _place(training, memory_plan), pathlib.Path(), factory_copy)
 
 

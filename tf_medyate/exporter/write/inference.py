@@ -10,10 +10,8 @@ Example:
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import pathlib
-import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -24,10 +22,9 @@ from tf_medyate.errors import (
     EmptyDataError,
     NonFiniteDataError,
     OptionError,
-    UnsupportedLayerError,
 )
+from tf_medyate.exporter.converter import convert
 from tf_medyate.private_apis import tflite_schema
-from tf_medyate.quiet import captured_stderr
 
 if TYPE_CHECKING:
     import keras
@@ -186,47 +183,8 @@ def calibration_samples(model: keras.Model, data: Any, wanted_by: str) -> list[n
 
 def _convert(model: keras.Model, samples: list[np.ndarray] | None) -> bytes:
     """The flatbuffer; int8 throughout if there are samples."""
-    import tensorflow as tf
-
-    traced = _one_sample(model)
-    # The converter freezes the variables that it finds in a module; in a Keras model it misses
-    # some, and leaves READ_VARIABLE ops (TensorFlow 2.21 with Keras 3.15).
-    module = tf.Module()
-    module.held = [variable.value for variable in model.variables]
-    module.infer = traced
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([traced], module)
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-    if samples is not None:
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = lambda: _one_by_one(samples)
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter.inference_input_type = tf.int8
-        converter.inference_output_type = tf.int8
-    try:
-        with _quietly():
-            return converter.convert()
-    except Exception as error:  # the converter raises RuntimeError, ValueError and its own
-        raise UnsupportedLayerError(
-            f"model '{model.name}'",
-            "layers that TensorFlow Lite has built-in ops for",
-            str(error).strip().splitlines()[-1],
-            "Replace the layer that the message names.",
-        ) from error
-
-
-@contextlib.contextmanager
-def _quietly() -> Iterator[None]:
-    """Keeps the converter's notes of its own progress off the screen; errors still raise."""
-    from absl import logging
-
-    with captured_stderr(), warnings.catch_warnings():
-        verbosity = logging.get_verbosity()
-        warnings.simplefilter("ignore")
-        logging.set_verbosity(logging.ERROR)
-        try:
-            yield
-        finally:
-            logging.set_verbosity(verbosity)
+    dataset = None if samples is None else lambda: _one_by_one(samples)
+    return convert(_one_sample(model), model.variables, f"model '{model.name}'", dataset)
 
 
 def _check_softmax(data: bytes) -> None:

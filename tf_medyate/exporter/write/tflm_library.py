@@ -95,7 +95,7 @@ def write_tflm_library(
     texts = {
         ABOUT: f"name={name}\n{_ABOUT}",
         "LICENSE.txt": LICENSE,
-        f"src/{HEADER}": _header(ops),
+        f"src/{HEADER}": _header(ops, builtin_of(data)),
         f"src/{MODEL_HEADER}": _model_header(manifest, HOST.planning_bytes(Counts.of_tflite(data))),
         f"src/{MODEL_SOURCE}": _model_source(data),
     }
@@ -132,7 +132,24 @@ def ops_of(tflite: bytes) -> tuple[str, ...]:
     return tuple(sorted(_KEYS[name.decode()] for name in names if name))
 
 
-def _header(ops: Iterable[str]) -> str:
+def builtin_of(tflite: bytes) -> tuple[str, ...]:
+    """TFLM's built-in ops that a .tflite uses, as a resolver's methods call them, sorted."""
+    schema = tflite_schema()
+    model = schema.Model.GetRootAs(tflite)
+    kinds = {n: name for name, n in vars(schema.BuiltinOperator).items() if name.isupper()}
+    codes = [model.OperatorCodes(i) for i in range(model.OperatorCodesLength())]
+    names = {kinds[code.BuiltinCode()] for code in codes if code and not code.CustomCode()}
+    return tuple(sorted(_METHODS.get(name) or _camel(name) for name in names))
+
+
+_METHODS = {"BATCH_MATMUL": "BatchMatMul", "CUMSUM": "CumSum", "PADV2": "PadV2"}
+
+
+def _camel(name: str) -> str:
+    return "".join(word.capitalize() for word in name.split("_")).replace("2d", "2D")
+
+
+def _header(ops: Iterable[str], builtin: Iterable[str]) -> str:
     every = _calls(op.key for op in op_schema.OPS)
     return f"""#ifndef MEDYATE_TFLM_H_
 #define MEDYATE_TFLM_H_
@@ -148,17 +165,17 @@ def _header(ops: Iterable[str]) -> str:
 namespace medyate {{
 
 // How many ops train.tflite uses, and how many there are.
-constexpr unsigned kTrainOps = {len(list(ops))};
+constexpr unsigned kTrainOps = {len(list(ops)) + len(list(builtin))};
 constexpr unsigned kAllOps = {len(every)};
 
 // Adds the ops of train.tflite.
 template <unsigned N>
 TfLiteStatus AddOps(tflite::MicroMutableOpResolver<N>* resolver) {{
   static_assert(N >= kTrainOps, "make the resolver larger");
-  const tflm::Registration ops[kTrainOps] = {{
+  const tflm::Registration ops[] = {{
 {_lines(_calls(ops))}
   }};
-  return AddRegistrations(ops, kTrainOps, resolver);
+{_lines_of_builtin(builtin)}  return AddRegistrations(ops, {len(list(ops))}, resolver);
 }}
 
 // Adds every op, for any model.
@@ -175,6 +192,12 @@ TfLiteStatus AddAllOps(tflite::MicroMutableOpResolver<N>* resolver) {{
 
 #endif  // MEDYATE_TFLM_H_
 """
+
+
+def _lines_of_builtin(names: Iterable[str]) -> str:
+    return "".join(
+        f"  if (resolver->Add{name}() != kTfLiteOk) return kTfLiteError;\n" for name in names
+    )
 
 
 def _calls(keys: Iterable[str]) -> list[str]:

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import pathlib
+import subprocess
 from typing import Any
 
 import keras
@@ -214,3 +215,20 @@ def test_what_a_device_cannot_do_is_refused(exported, tmp_path):
     recipe = dataclasses.replace(training.recipe, optimizer=optimizer)
     with pytest.raises(OptionError, match=r"learning_rate: expected a number, or .*CosineDecay"):
         write_cpp(dataclasses.replace(training, recipe=recipe), plan, tmp_path)
+
+
+def test_a_board_links_only_the_ops_that_it_registers(library, tmp_path):
+    CORTEX_M4F.require()
+    (tmp_path / "main.cc").write_text(
+        '#include "tflm_ops/kernels/ops.h"\n'
+        "int main() { return medyate::RegisterTanh().custom_name[0]; }\n"
+    )
+    archive = library(CORTEX_M4F)
+    CORTEX_M4F.compile(["main.cc", str(archive), *CORTEX_M4F.link, "-o", "main.elf"], tmp_path)
+    listed = subprocess.run(
+        ["arm-none-eabi-nm", "-C", "main.elf"], cwd=tmp_path, capture_output=True, text=True
+    ).stdout
+    assert "medyate::RegisterTanh" in listed
+    assert "medyate::math::TanhForward" in listed
+    for other in ("SigmoidForward", "TanhBackward", "SoftmaxOptions", "BroadcastShape", "Conv2d"):
+        assert other not in listed, other

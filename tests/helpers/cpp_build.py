@@ -63,7 +63,7 @@ class Toolchain:
         for name, sources in parts.items():  # files of one name would overwrite each other's object
             part = folder / name
             part.mkdir()
-            self._compile(["-c", *map(str, sources)], part)
+            self.compile(["-c", *map(str, sources)], part)
         objects = sorted(str(path.relative_to(folder)) for path in folder.glob("*/*.o"))
         _run([self.archiver, "qcs", "libmedyate.a", *objects], folder)
         return folder / "libmedyate.a"
@@ -73,7 +73,7 @@ class Toolchain:
         main = str(ROOT / "tests/tflm_ops/trainer/trainer_main.cc")
         sources = ["medyate_model.cc", "medyate_weights.cc", main]
         program = model / f"run-{self.compiler}"
-        self._compile([*sources, str(library), *self.link, "-o", program.name], model)
+        self.compile([*sources, str(library), *self.link, "-o", program.name], model)
         return program
 
     def output(self, program: pathlib.Path, data: bytes) -> bytes:
@@ -84,7 +84,8 @@ class Toolchain:
         assert "arena" in result, result
         return (program.parent / "output.bin").read_bytes()
 
-    def _compile(self, arguments: list[str], folder: pathlib.Path):
+    def compile(self, arguments: list[str], folder: pathlib.Path):
+        """Runs the compiler in a folder."""
         _run([self.compiler, *self.flags, *STRICT, f"-I{ROOT}", "-I.", *arguments], folder)
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cortex_m.nets import Step
 
 CLOCK_HZ = 64_000_000
-PASSES = ("forward", "dX", "dW", "forward of deltas", "dX of deltas")
+PASSES = ("forward", "dX", "dW", "forward, drawn", "dX, drawn")
 
 
 def measure_layers(folder: pathlib.Path) -> Run:

@@ -10,7 +10,7 @@ counted like everything else:
 
     itemsize * (weights * (1 + accumulate + optimizer_slots) + activations * device_batch)
 
-The 1 is the weight delta.
+The 1 is the weight itself, of which the pool has the live value.
 
 Example:
     >>> cost = CostModel(optimizer_slots=1)          # SGD with momentum, in bytes

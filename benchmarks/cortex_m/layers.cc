@@ -35,7 +35,7 @@ int TapsOf(const Axis& a) {
   return count;
 }
 
-int Drawn(int all) { return all < kDrawn ? all : kDrawn; }
+int MostDrawn(int all) { return all < kDrawn ? all : kDrawn; }
 
 template <typename Function>
 void Measure(const char* side, const char* layer, const char* pass, int macs, Function f) {
@@ -43,18 +43,25 @@ void Measure(const char* side, const char* layer, const char* pass, int macs, Fu
   printf("%s|%s|%s|%d|%lu\n", side, layer, pass, macs, static_cast<unsigned long>(instructions));
 }
 
+// The weights of a layer of which `n` channels are drawn, evenly.
+Weights Drawn(int all, int n) {
+  for (int k = 0; k < n; ++k) channels[k] = static_cast<uint16_t>(k * all / n);
+  return {weights, weights, channels, n};
+}
+
 void Conv(const char* name, const ConvShape& s, bool with_naive) {
-  const int n = Drawn(s.in_channels);
+  const int n = MostDrawn(s.in_channels);
   const int drawn = TapsOf(s.h) * TapsOf(s.w) * s.out_channels * n;
   const int all = drawn / n * s.in_channels;
-  Measure("ours", name, "forward", all, [&] { Conv2dForward(s, input, weights, weights, output); });
-  Measure("ours", name, "dX", all, [&] { Conv2dInputGradient(s, input, weights, output); });
+  const Weights live = Drawn(s.in_channels, n);
+  const Weights w = Frozen(weights);
+  Measure("ours", name, "forward", all, [&] { Conv2dForward(s, input, w, weights, output); });
+  Measure("ours", name, "dX", all, [&] { Conv2dInputGradient(s, input, w, output); });
   Measure("ours", name, "dW", drawn,
           [&] { Conv2dWeightGradientSelected(s, input, n, input, output); });
-  Measure("ours", name, "forward of deltas", drawn,
-          [&] { Conv2dForwardDelta(s, input, channels, n, weights, output); });
-  Measure("ours", name, "dX of deltas", drawn,
-          [&] { Conv2dInputGradientDelta(s, input, channels, n, weights, output); });
+  Measure("ours", name, "forward, drawn", all,
+          [&] { Conv2dForward(s, input, live, weights, output); });
+  Measure("ours", name, "dX, drawn", all, [&] { Conv2dInputGradient(s, input, live, output); });
   if (!with_naive) return;
   Measure("naive", name, "forward", all,
           [&] { reference::Conv2dForward(s, input, weights, weights, output); });
@@ -65,19 +72,20 @@ void Conv(const char* name, const ConvShape& s, bool with_naive) {
 }
 
 void Depthwise(const char* name, const ConvShape& s, bool with_naive) {
-  const int n = Drawn(s.in_channels);
+  const int n = MostDrawn(s.in_channels);
   const int drawn = TapsOf(s.h) * TapsOf(s.w) * n;
   const int all = drawn / n * s.in_channels;
+  const Weights live = Drawn(s.in_channels, n);
+  const Weights w = Frozen(weights);
   Measure("ours", name, "forward", all,
-          [&] { DepthwiseConv2dForward(s, input, weights, weights, output); });
-  Measure("ours", name, "dX", all,
-          [&] { DepthwiseConv2dInputGradient(s, input, weights, output); });
+          [&] { DepthwiseConv2dForward(s, input, w, weights, output); });
+  Measure("ours", name, "dX", all, [&] { DepthwiseConv2dInputGradient(s, input, w, output); });
   Measure("ours", name, "dW", drawn,
           [&] { DepthwiseConv2dWeightGradientSelected(s, input, channels, n, input, output); });
-  Measure("ours", name, "forward of deltas", drawn,
-          [&] { DepthwiseConv2dForwardDelta(s, input, channels, n, weights, output); });
-  Measure("ours", name, "dX of deltas", drawn,
-          [&] { DepthwiseConv2dInputGradientDelta(s, input, channels, n, weights, output); });
+  Measure("ours", name, "forward, drawn", all,
+          [&] { DepthwiseConv2dForward(s, input, live, weights, output); });
+  Measure("ours", name, "dX, drawn", all,
+          [&] { DepthwiseConv2dInputGradient(s, input, live, output); });
   if (!with_naive) return;
   Measure("naive", name, "forward", all,
           [&] { reference::DepthwiseConv2dForward(s, input, weights, weights, output); });
@@ -89,19 +97,20 @@ void Depthwise(const char* name, const ConvShape& s, bool with_naive) {
 }
 
 void Dense(const char* name, int inputs, int units) {
-  const int n = Drawn(inputs);
+  const int n = MostDrawn(inputs);
   const int all = inputs * units;
   const int drawn = n * units;
+  const Weights live = Drawn(inputs, n);
+  const Weights w = Frozen(weights);
   Measure("ours", name, "forward", all,
-          [&] { DenseForward(inputs, units, input, weights, weights, output); });
-  Measure("ours", name, "dX", all,
-          [&] { DenseInputGradient(inputs, units, input, weights, output); });
+          [&] { DenseForward(inputs, units, input, w, weights, output); });
+  Measure("ours", name, "dX", all, [&] { DenseInputGradient(inputs, units, input, w, output); });
   Measure("ours", name, "dW", drawn,
           [&] { DenseWeightGradientSelected(units, input, n, input, output); });
-  Measure("ours", name, "forward of deltas", drawn,
-          [&] { DenseForwardDelta(inputs, units, input, channels, n, weights, output); });
-  Measure("ours", name, "dX of deltas", drawn,
-          [&] { DenseInputGradientDelta(inputs, units, input, channels, n, weights, output); });
+  Measure("ours", name, "forward, drawn", all,
+          [&] { DenseForward(inputs, units, input, live, weights, output); });
+  Measure("ours", name, "dX, drawn", all,
+          [&] { DenseInputGradient(inputs, units, input, live, output); });
   Measure("naive", name, "forward", all,
           [&] { reference::DenseForward(inputs, units, input, weights, weights, output); });
   Measure("naive", name, "dX", all,
@@ -123,7 +132,7 @@ void Elements() {
   Measure("ours", what, "stash", pixels * kDrawn,
           [&] { StashChannels(input, pixels, width, channels, kDrawn, output); });
   Measure("ours", what, "bias", n, [&] { BiasGradient(input, pixels, width, output); });
-  Measure("ours", what, "update", n, [&] { SgdStep(sgd, input, n, nullptr, nullptr, output); });
+  Measure("ours", what, "update", n, [&] { SgdStep(sgd, input, n, nullptr, output); });
   Measure("ours", what, "importance", n, [&] { output[0] = SumOfSquares(input, n); });
   Measure("ours", what, "pool", n, [&] { GlobalAveragePoolForward(input, pixels, width, output); });
   Measure("ours", what, "add", n, [&] { AddForward(input, input + n, n, output); });
@@ -159,7 +168,6 @@ void Layers() {
 }  // namespace medyate
 
 int main() {
-  for (uint16_t c = 0; c < medyate::math::kDrawn; ++c) medyate::math::channels[c] = c;
   medyate::StartSysTick();
   medyate::math::Layers();
   return 0;

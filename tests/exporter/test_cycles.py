@@ -82,7 +82,7 @@ def test_a_step_costs_more_the_more_is_trained(seed):
         spent.append(step_cycles(lower_training(model, recipe_of(model, medyate)).graph))
     assert spent == sorted(spent)
     assert 0 < spent[0] < spent[-1]
-    # Forward, dX and dW are one multiply-accumulate each at most, but for the deltas.
+    # Forward, dX and dW are one multiply-accumulate each at most.
     assert spent[-1] < 8 * spent[0] + 1_000_000
 
 

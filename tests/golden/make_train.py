@@ -50,7 +50,7 @@ def main():
         losses = []
         for step in range(_STEPS):
             losses.append(trainer.step(x[step], y[step]))
-            if step % 10 == 9:  # as the C++ test does: deltas dropped, next draw
+            if step % 10 == 9:  # as the C++ test does: weights loaded again, next draw
                 trainer._run(Command.DRAW)
         (_FOLDER / TRAIN_FILE).write_bytes((bundle.folder / TRAIN_FILE).read_bytes())
         assert (bundle.folder / PLAN_FILE).exists()

@@ -152,6 +152,12 @@ def test_discard_puts_the_weights_back_bit_for_bit(tmp_path):
     # Velocities are gone too: the same samples teach the same again.
     again = [trainer.step(sample, label) for sample, label in zip(case.x, case.y, strict=True)]
     assert again == losses
+    # A commit sets what is there already: no bit of an output changes, and discard() keeps it.
+    learned = trainer.predict(case.x[0])
+    trainer.commit()
+    np.testing.assert_array_equal(trainer.predict(case.x[0]), learned)
+    trainer.discard()
+    np.testing.assert_array_equal(trainer.predict(case.x[0]), learned)
 
 
 def test_after_a_fit_the_device_goes_on_with_the_next_draw(tmp_path):

@@ -58,7 +58,7 @@ class RequestKind(enum.IntEnum):
     STEP       the (rest of the) sample, and its label: learn from it
     PREDICT    the (rest of the) sample: the model's output
     END_EPOCH  commit what was learned, draw new channels
-    COMMIT     add the deltas to the base weights
+    COMMIT     keep what was learned: write it to flash
     DISCARD    drop what was learned since the last commit
     PULL       a part of what lies on the device, see Region
     PUSH       a part of what shall lie on the device; the last part makes it valid

@@ -1,7 +1,7 @@
 """The exported training step, run sample by sample in the official TFLM interpreter.
 
-What happens here is what happens on a device: the graph trains deltas in its pool, an epoch's end
-adds them to the base weights where they lie, and the graph draws the next channels itself.
+What happens here is what happens on a device: the graph trains the drawn channels' weights in its
+pool, an epoch's end puts them back where all weights lie, and the graph draws the next channels.
 
 Example:
     >>> trainer = TFLMTrainer("out/")
@@ -191,7 +191,7 @@ class TFLMTrainer:
         return True
 
     def commit(self):
-        """Adds the deltas to the base weights; changes no output beyond rounding.
+        """Keeps what was learned: discard() comes back to here. Changes no bit of any output.
 
         Raises:
             NonFiniteLossError: A weight would become NaN or infinite; nothing was changed.
@@ -209,7 +209,6 @@ class TFLMTrainer:
             )
         for name, rows, new in changes:
             self._constants[name][rows] = new
-        self._run(Command.COMMIT)
         self._ruin = ""
 
     def discard(self):
@@ -239,13 +238,12 @@ class TFLMTrainer:
     def _changes(self, layer: LayerEntry, pool: np.ndarray) -> Iterator[tuple[str, Any, Any]]:
         """What a commit writes of a layer: name of a constant, its rows, their values."""
         channels, run = self._slot(layer)
-        weights, rows = self._constants[layer.weights], list(channels)
         n = len(channels) * layer.weights_per_channel
-        deltas = pool[run : run + n].reshape(len(channels), *weights.shape[1:])
-        yield layer.weights, rows, weights[rows] + deltas
+        shape = (len(channels), *self._constants[layer.weights].shape[1:])
+        yield layer.weights, list(channels), pool[run : run + n].reshape(shape)
         if layer.biases:
             bias = pool[layer.bias_offset : layer.bias_offset + layer.biases]
-            yield layer.bias, slice(None), self._constants[layer.bias] + bias
+            yield layer.bias, slice(None), bias
 
     # --- another process
 

@@ -29,8 +29,8 @@ int32_t* SlotOf(const TrainingState& state, const Row& row) {
   return state.selection + row[kLayoutWordSelectionOffset];
 }
 
-// Calls visit(begin, weights) for each run of trained weights: the deltas are pool[begin, begin +
-// weights), the other copies lie right after.
+// Calls visit(begin, weights) for each run of trained weights: they are pool[begin, begin +
+// weights), their accumulators and velocities lie right after.
 template <typename Visit>
 void ForEachRun(const TrainingState& state, const Visit& visit) {
   for (int i = 0; i < state.rows; ++i) {
@@ -268,19 +268,32 @@ DrawResult Draw(const TrainingState& state, const DrawRule& rule, uint32_t draw,
   FillSlots(state, parts.sampler.chosen);
   Clear(state, state.fixed_elements, state.pool_elements - state.fixed_elements);
   ForEachRun(state, [&state](int begin, int weights) {
-    if (begin < state.fixed_elements) Clear(state, begin, weights * (state.accumulates ? 2 : 1));
+    if (begin < state.fixed_elements && state.accumulates) Clear(state, begin + weights, weights);
   });
   state.selection[kStateWordSteps] = rule.importance_rule == kImportanceRuleDrawMean ? 0 : kNoSteps;
   return DrawResult::kOk;
 }
 
-void ClearDeltas(const TrainingState& state) {
-  ForEachRun(state, [&state](int begin, int weights) { Clear(state, begin, weights); });
+void ClearRuns(const TrainingState& state) {
+  ForEachRun(state, [&state](int begin, int weights) {
+    Clear(state, begin + weights, weights * (state.copies - 1));
+  });
 }
 
-void ClearRuns(const TrainingState& state) {
-  ForEachRun(state,
-             [&state](int begin, int weights) { Clear(state, begin, weights * state.copies); });
+bool LoadRow(const TrainingState& state, int row, const float* weights, const float* biases) {
+  const Row r(state, row);
+  const int32_t* slot = SlotOf(state, r);
+  const uint16_t* channels = reinterpret_cast<const uint16_t*>(slot + kSelectionHeaderWords);
+  const int run = r[kLayoutWordWeights];
+  float* to = state.pool + slot[1];
+  for (int n = 0; n < slot[0]; ++n, to += run) {
+    if (channels[n] >= r[kLayoutWordChannels]) return false;
+    memcpy(to, weights + channels[n] * run, sizeof(float) * run);
+  }
+  if (r[kLayoutWordBiases] > 0) {
+    memcpy(state.pool + r[kLayoutWordBiasOffset], biases, sizeof(float) * r[kLayoutWordBiases]);
+  }
+  return true;
 }
 
 float AccumulatedSquares(const TrainingState& state) {

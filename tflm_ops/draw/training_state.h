@@ -59,10 +59,10 @@ enum class DrawResult : uint8_t {
   kNoRoom,         // The plan does not fit slots or pool, which a checked layout prevents.
 };
 
-// Draws channels: writes every slot, and makes deltas, accumulators, drawn velocities 0. What
-// the fixed part's velocities hold stays: heads and biases are trained on. While no channel was
-// ever trained the draw is uniform; once some were, the others get the largest importance among
-// these (MeDyate, arXiv 2510.20979, Algorithm 1).
+// Draws channels: writes every slot, and makes accumulators and drawn velocities 0; the weights are
+// to be loaded then. What the fixed part's velocities hold stays: heads and biases are trained on.
+// While no channel was ever trained the draw is uniform; once some were, the others get the largest
+// importance among these (MeDyate, arXiv 2510.20979, Algorithm 1).
 //
 // Args:
 //   scratch: DrawScratchBytes, aligned to 8 bytes.
@@ -71,11 +71,18 @@ DrawResult Draw(const TrainingState& state, const DrawRule& rule, uint32_t draw,
 // Takes notice of a sample that the update ops are about to learn from.
 void CountStep(int32_t* selection);
 
-// Makes all deltas 0, after they were added to the base weights.
-void ClearDeltas(const TrainingState& state);
-
-// Makes deltas, accumulators and velocities 0: the weights are what they were.
+// Makes accumulators and velocities 0.
 void ClearRuns(const TrainingState& state);
+
+// Copies the weights of a row's drawn channels and its trained biases into the pool.
+//
+// Args:
+//   weights: of all its channels, [channels][weights of one].
+//   biases: [biases]; may be null where none is trained.
+//
+// Returns:
+//   False if a drawn channel is none of the layer: memory is damaged.
+bool LoadRow(const TrainingState& state, int row, const float* weights, const float* biases);
 
 // Sum of the squares of all accumulated gradients.
 float AccumulatedSquares(const TrainingState& state);

@@ -13,6 +13,7 @@
 namespace medyate {
 namespace {
 
+// After these come weights and bias of each row of the layout.
 enum Input {
   kSample,
   kLabel,
@@ -23,7 +24,7 @@ enum Input {
   kLayout,
   kImportance,
   kPrior,
-  kInputs
+  kFirstWeights
 };
 
 TrainingState ReadState(const OpCall& call, const ControlOptions& options) {
@@ -59,7 +60,7 @@ bool RequireOptions(const OpCall& call, const ControlOptions& options) {
 
 bool RequireInputs(const OpCall& call, const ControlOptions& options) {
   const int one[] = {1};
-  return call.Require(call.inputs() == kInputs, "inputs", kInputs, call.inputs()) &&
+  return call.RequireRange("inputs", call.inputs(), kFirstWeights, 0x7fffffff) &&
          call.Require(call.outputs() == 1, "outputs", 1, call.outputs()) &&
          call.RequireAtLeast(call.Input(kSample), "sample", tflm::kFloat32, 1) &&
          (options.classes > 0
@@ -97,6 +98,32 @@ bool RequireLayout(const OpCall& call, const TrainingState& state) {
          call.Require(false, "layout", 0, fault.row);
 }
 
+const float* WeightsOf(const OpCall& call, int row) {
+  return call.InputData<const float>(kFirstWeights + 2 * row);
+}
+const float* BiasesOf(const OpCall& call, int row) {
+  return call.InputData<const float>(kFirstWeights + 2 * row + 1);
+}
+
+// Weights and, where it is trained, bias of each row of a sound layout.
+bool RequireWeights(const OpCall& call, const TrainingState& state) {
+  const int64_t inputs = kFirstWeights + int64_t{2} * state.rows;
+  if (!call.RequireRange("inputs", call.inputs(), inputs, inputs)) return false;
+  const int32_t* row = state.layout;
+  for (int i = 0; i < state.rows; ++i, row += kLayoutWords) {
+    const int64_t weights = int64_t{row[kLayoutWordChannels]} * row[kLayoutWordWeights];
+    const int biases = row[kLayoutWordBiases];
+    const tflm::EvalTensor* bias = call.Input(kFirstWeights + 2 * i + 1);
+    if (!call.RequireRange("weights of a layer", weights, 1, 0x7fffffff) ||
+        !call.RequireElements(call.Input(kFirstWeights + 2 * i), "weights", tflm::kFloat32,
+                              static_cast<int>(weights)) ||
+        (biases > 0 && !call.RequireElements(bias, "bias", tflm::kFloat32, biases))) {
+      return false;
+    }
+  }
+  return true;
+}
+
 tflm::Status Prepare(tflm::Context* context, tflm::Node* node) {
   const OpCall call(kControlName, context, node);
   ControlOptions options;
@@ -107,6 +134,7 @@ tflm::Status Prepare(tflm::Context* context, tflm::Node* node) {
   MEDYATE_CHECK(RequireLayout(call, state));
   const int candidates = CandidateChannels(state);
   MEDYATE_CHECK(call.RequireRange("channels that can be drawn", candidates, 0, kMaxChannels));
+  MEDYATE_CHECK(RequireWeights(call, state));
   MEDYATE_CHECK(RequireImportance(call, options, candidates));
   MEDYATE_CHECK(call.RequireAtLeast(call.Output(0), "scratch", tflm::kUInt8,
                                     static_cast<int>(DrawScratchBytes(state))));
@@ -157,6 +185,15 @@ bool CheckInputs(const OpCall& call, const ControlOptions& options, const Traini
       "a finite target");
 }
 
+// Loads everything that is trained into the pool, from where the last commit left it.
+bool LoadWeights(const OpCall& call, const TrainingState& state) {
+  bool is_sound = true;
+  for (int row = 0; row < state.rows && is_sound; ++row) {
+    is_sound = LoadRow(state, row, WeightsOf(call, row), BiasesOf(call, row));
+  }
+  return call.RequireThat(is_sound, "drawn channels that the layer has");
+}
+
 bool DrawChannels(const OpCall& call, const ControlOptions& options, const TrainingState& state,
                   int draw) {
   DrawRule rule;
@@ -170,7 +207,8 @@ bool DrawChannels(const OpCall& call, const ControlOptions& options, const Train
       Draw(state, rule, static_cast<uint32_t>(draw), call.OutputData<uint8_t>(0));
   if (!call.RequireThat(result != DrawResult::kBadImportance,
                         "importance that is finite and at least 0; the old draw stays") ||
-      !call.RequireThat(result == DrawResult::kOk, "a draw that fits the pool")) {
+      !call.RequireThat(result == DrawResult::kOk, "a draw that fits the pool") ||
+      !LoadWeights(call, state)) {
     return false;
   }
   state.selection[kStateWordDraw] = draw;
@@ -225,11 +263,9 @@ tflm::Status Eval(tflm::Context* context, tflm::Node* node) {
       MEDYATE_CHECK(DrawChannels(call, options, state, draw + 1));
       break;
     }
-    case kCommandCommit:
-      ClearDeltas(state);
-      break;
     case kCommandDiscard:
       ClearRuns(state);
+      MEDYATE_CHECK(LoadWeights(call, state));
       state.selection[kStateWordAccumulated] = 0;
       break;
     default:

@@ -1,4 +1,4 @@
-// MEDYATE_CONV_2D: y = activation(bias + x * (w + delta)).
+// MEDYATE_CONV_2D: y = activation(bias + x * w).
 
 #include "tflm_ops/kernels/conv2d_layer.h"
 #include "tflm_ops/kernels/ops.h"

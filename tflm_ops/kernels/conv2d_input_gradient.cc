@@ -1,4 +1,4 @@
-// MEDYATE_CONV_2D_INPUT_GRADIENT: dx = dy * (w + delta) transposed.
+// MEDYATE_CONV_2D_INPUT_GRADIENT: dx = dy * w transposed.
 
 #include "tflm_ops/kernels/conv2d_layer.h"
 #include "tflm_ops/kernels/ops.h"

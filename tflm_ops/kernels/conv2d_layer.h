@@ -22,17 +22,11 @@ struct Conv2dLayer : ConvLayer {
     sides[3] = shape.out_channels;
   }
 
-  void Forward(const float* x, const float* w, const float* bias, float* y) const {
+  void Forward(const float* x, const math::Weights& w, const float* bias, float* y) const {
     math::Conv2dForward(shape, x, w, bias, y);
   }
-  void ForwardDelta(const float* x, const Drawn& drawn, float* y) const {
-    math::Conv2dForwardDelta(shape, x, drawn.channels, drawn.count, drawn.run.delta, y);
-  }
-  void InputGradient(const float* dy, const float* w, float* dx) const {
+  void InputGradient(const float* dy, const math::Weights& w, float* dx) const {
     math::Conv2dInputGradient(shape, dy, w, dx);
-  }
-  void InputGradientDelta(const float* dy, const Drawn& drawn, float* dx) const {
-    math::Conv2dInputGradientDelta(shape, dy, drawn.channels, drawn.count, drawn.run.delta, dx);
   }
   void WeightGradient(const float* stash, const uint16_t*, int n, const float* dy,
                       float* dw) const {

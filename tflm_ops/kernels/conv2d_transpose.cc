@@ -58,7 +58,7 @@ tflm::Status Eval(tflm::Context* context, tflm::Node* node) {
   MEDYATE_CHECK(conv.Read(call));
   float* y = call.OutputData<float>(0);
   math::Conv2dInputGradient(conv.shape, call.InputData<const float>(kX),
-                            call.InputData<const float>(kWeights), y);
+                            math::Frozen(call.InputData<const float>(kWeights)), y);
   const float* bias = call.InputData<const float>(kBias);
   if (!bias) return tflm::kOk;
   const int channels = conv.shape.in_channels;
@@ -83,7 +83,7 @@ tflm::Status EvalGradient(tflm::Context* context, tflm::Node* node) {
   Convolution conv;
   MEDYATE_CHECK(conv.Read(call));
   math::Conv2dForward(conv.shape, call.InputData<const float>(kGradient),
-                      call.InputData<const float>(kGradientWeights), nullptr,
+                      math::Frozen(call.InputData<const float>(kGradientWeights)), nullptr,
                       call.OutputData<float>(0));
   return tflm::kOk;
 }

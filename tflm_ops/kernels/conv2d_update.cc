@@ -1,4 +1,4 @@
-// MEDYATE_CONV_2D_UPDATE: delta -= rate * (stash * dy), bias delta -= rate * (sum of dy).
+// MEDYATE_CONV_2D_UPDATE: w -= rate * (stash * dy), bias -= rate * (sum of dy).
 
 #include "tflm_ops/kernels/conv2d_layer.h"
 #include "tflm_ops/kernels/ops.h"

@@ -36,7 +36,7 @@ Conv2dOptions ConvHalf(const ConvDepthwiseOptions& o) {
           0,
           0,
           0,
-          kNoBiasDelta,
+          kNoBiasRun,
           kNoImportance};
 }
 
@@ -57,7 +57,7 @@ Conv2dOptions DepthwiseHalf(const ConvDepthwiseOptions& o) {
           0,
           0,
           0,
-          kNoBiasDelta,
+          kNoBiasRun,
           kNoImportance};
 }
 
@@ -108,7 +108,7 @@ void ConvRow(const OpCall& call, const Half& conv, int row, float* y) {
   int first;
   const math::ConvShape one = OneRow(conv.shape, row, &first);
   const float* x = call.InputData<const float>(kX) + first * RowElements(conv.shape);
-  math::Conv2dForward(one, x, call.InputData<const float>(kConvWeights),
+  math::Conv2dForward(one, x, math::Frozen(call.InputData<const float>(kConvWeights)),
                       call.InputData<const float>(kConvBias), y);
   ApplyActivation(conv.fused, OutputRowElements(conv.shape), y, nullptr);
 }
@@ -117,7 +117,7 @@ tflm::Status Eval(tflm::Context* context, tflm::Node* node) {
   const OpCall call(kConvDepthwiseName, context, node);
   Half conv, depthwise;
   MEDYATE_CHECK(ReadHalves(call, &conv, &depthwise));
-  const float* weights = call.InputData<const float>(kDepthwiseWeights);
+  const math::Weights weights = math::Frozen(call.InputData<const float>(kDepthwiseWeights));
   const float* bias = call.InputData<const float>(kDepthwiseBias);
   StreamRows(
       depthwise.shape, call.OutputData<float>(kRows), call.OutputData<float>(kY),

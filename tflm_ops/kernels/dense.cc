@@ -1,4 +1,4 @@
-// MEDYATE_DENSE: y = activation(bias + x * (w + delta)).
+// MEDYATE_DENSE: y = activation(bias + x * w).
 
 #include "tflm_ops/kernels/dense_layer.h"
 #include "tflm_ops/kernels/ops.h"

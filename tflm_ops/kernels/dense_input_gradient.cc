@@ -1,4 +1,4 @@
-// MEDYATE_DENSE_INPUT_GRADIENT: dx = dy * (w + delta) transposed.
+// MEDYATE_DENSE_INPUT_GRADIENT: dx = dy * w transposed.
 
 #include "tflm_ops/kernels/dense_layer.h"
 #include "tflm_ops/kernels/ops.h"

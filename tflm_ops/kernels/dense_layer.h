@@ -21,19 +21,11 @@ struct DenseLayer {
     sides[1] = options.units;
   }
 
-  void Forward(const float* x, const float* w, const float* bias, float* y) const {
+  void Forward(const float* x, const math::Weights& w, const float* bias, float* y) const {
     math::DenseForward(options.inputs, options.units, x, w, bias, y);
   }
-  void ForwardDelta(const float* x, const Drawn& drawn, float* y) const {
-    math::DenseForwardDelta(options.inputs, options.units, x, drawn.channels, drawn.count,
-                            drawn.run.delta, y);
-  }
-  void InputGradient(const float* dy, const float* w, float* dx) const {
+  void InputGradient(const float* dy, const math::Weights& w, float* dx) const {
     math::DenseInputGradient(options.inputs, options.units, dy, w, dx);
-  }
-  void InputGradientDelta(const float* dy, const Drawn& drawn, float* dx) const {
-    math::DenseInputGradientDelta(options.inputs, options.units, dy, drawn.channels, drawn.count,
-                                  drawn.run.delta, dx);
   }
   void WeightGradient(const float* stash, const uint16_t*, int n, const float* dy,
                       float* dw) const {

@@ -1,4 +1,4 @@
-// MEDYATE_DENSE_UPDATE: delta -= rate * (stash * dy), bias delta -= rate * (dy).
+// MEDYATE_DENSE_UPDATE: w -= rate * (stash * dy), bias -= rate * (dy).
 
 #include "tflm_ops/kernels/dense_layer.h"
 #include "tflm_ops/kernels/ops.h"

@@ -24,7 +24,7 @@ bool ReadInt8Layer(const OpCall& call, const Int8Conv2dOptions& options, bool is
     frozen.padding[i] = options.padding[i];
   }
   frozen.selection_offset = kStateWords;
-  frozen.bias_offset = kNoBiasDelta;
+  frozen.bias_offset = kNoBiasRun;
   frozen.importance_offset = kNoImportance;
   layer->input_zero = options.input_zero;
   layer->output_zero = options.output_zero;

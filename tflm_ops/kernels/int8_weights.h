@@ -28,7 +28,7 @@ bool RequireInt8Weights(const OpCall& call, const Layer& layer, int outputs, int
   return call.Require(call.inputs() == kInt8WeightsInputs, "inputs", kInt8WeightsInputs,
                       call.inputs()) &&
          call.Require(call.outputs() == outputs, "outputs", outputs, call.outputs()) &&
-         call.Require(layer.slot.bias_offset == kNoBiasDelta, "bias_offset", kNoBiasDelta,
+         call.Require(layer.slot.bias_offset == kNoBiasRun, "bias_offset", kNoBiasRun,
                       layer.slot.bias_offset) &&
          call.RequireShape(call.Input(1), "weights", tflm::kInt8, sides) &&
          call.RequireShape(call.Input(kInt8WeightsScales), "scales", tflm::kFloat32, scales) &&

@@ -6,7 +6,6 @@
 #include "tflm_ops/math/activations.h"
 #include "tflm_ops/math/bits.h"
 #include "tflm_ops/math/conv2d.h"
-#include "tflm_ops/math/elementwise.h"
 #include "tflm_ops/math/scalar.h"
 
 namespace medyate {
@@ -34,15 +33,15 @@ bool ReadAxis(const OpCall& call, const Conv2dOptions& options, int i, math::Axi
                            -kMaxSize, axis->in - 1);
 }
 
-bool ReadSlot(const OpCall& call, int64_t delta_elements, int64_t stash_elements, Slot* slot) {
-  slot->delta_elements = static_cast<int>(delta_elements);
+bool ReadSlot(const OpCall& call, int64_t channel_weights, int64_t stash_elements, Slot* slot) {
+  slot->channel_weights = static_cast<int>(channel_weights);
   slot->stash_elements = static_cast<int>(stash_elements);
-  return call.RequireRange("weights", delta_elements * slot->channels, 1, kMaxElements) &&
+  return call.RequireRange("weights", channel_weights * slot->channels, 1, kMaxElements) &&
          call.RequireRange("elements of the input", stash_elements * slot->channels, 1,
                            kMaxElements) &&
          call.RequireRange("selection_offset", slot->offset, kStateWords, kMaxElements) &&
          call.RequireRange("selection_capacity", slot->capacity, 0, slot->channels) &&
-         call.RequireRange("bias_offset", slot->bias_offset, kNoBiasDelta, kMaxElements);
+         call.RequireRange("bias_offset", slot->bias_offset, kNoBiasRun, kMaxElements);
 }
 
 // Where the slot lies, and what the pool holds for each weight.
@@ -110,14 +109,14 @@ bool ReadDense(const OpCall& call, const DenseOptions& options, Slot* slot) {
 bool ReadStash(const OpCall& call, const StashOptions& options, Slot* slot) {
   if (!call.RequireRange("pixels", options.pixels, 1, kMaxElements) ||
       !call.RequireRange("channels", options.channels, 1, kMaxChannels) ||
-      !call.RequireRange("delta_elements", options.delta_elements, 1, kMaxElements)) {
+      !call.RequireRange("channel_weights", options.channel_weights, 1, kMaxElements)) {
     return false;
   }
   if (!ReadCopies(call, options, slot)) return false;
   slot->channels = options.channels;
   slot->outputs = 0;
-  slot->bias_offset = kNoBiasDelta;
-  return ReadSlot(call, options.delta_elements, options.pixels, slot);
+  slot->bias_offset = kNoBiasRun;
+  return ReadSlot(call, options.channel_weights, options.pixels, slot);
 }
 
 bool RequireState(const OpCall& call, const Slot& slot, const tflm::EvalTensor* pool,
@@ -128,14 +127,14 @@ bool RequireState(const OpCall& call, const Slot& slot, const tflm::EvalTensor* 
       !call.RequireRange("end of the selection slot", words, 1, Elements(*selection))) {
     return false;
   }
-  if (slot.bias_offset == kNoBiasDelta) return true;
+  if (slot.bias_offset == kNoBiasRun) return true;
   const int64_t end = slot.bias_offset + int64_t{slot.outputs} * slot.copies();
   return call.RequireRange("end of the bias's run", end, 1, Elements(*pool));
 }
 
-Run RunAt(const Slot& slot, float* delta, int n) {
-  float* const after = delta + n;
-  return {delta, slot.accumulates ? after : nullptr,
+Run RunAt(const Slot& slot, float* weights, int n) {
+  float* const after = weights + n;
+  return {weights, slot.accumulates ? after : nullptr,
           slot.has_velocity ? after + (slot.accumulates ? n : 0) : nullptr};
 }
 
@@ -145,7 +144,7 @@ bool ReadDrawn(const OpCall& call, const Slot& slot, const tflm::EvalTensor* poo
   const int count = words[0];
   const int offset = words[1];
   if (!call.RequireRange("drawn channels", count, 0, slot.capacity)) return false;
-  const int64_t run = int64_t{slot.delta_elements} * slot.copies() + slot.stash_elements;
+  const int64_t run = int64_t{slot.channel_weights} * slot.copies() + slot.stash_elements;
   const int last = Elements(*pool);
   if (!call.RequireRange("begin of the run", offset, 0, last) ||
       !call.RequireRange("end of the run", offset + run * count, 0, last)) {
@@ -153,8 +152,8 @@ bool ReadDrawn(const OpCall& call, const Slot& slot, const tflm::EvalTensor* poo
   }
   drawn->count = count;
   drawn->channels = reinterpret_cast<const uint16_t*>(words + kSelectionHeaderWords);
-  drawn->run = RunAt(slot, static_cast<float*>(pool->data) + offset, slot.delta_elements * count);
-  drawn->stash = drawn->run.delta + slot.delta_elements * count * slot.copies();
+  drawn->run = RunAt(slot, static_cast<float*>(pool->data) + offset, slot.channel_weights * count);
+  drawn->stash = drawn->run.weights + slot.channel_weights * count * slot.copies();
   int lowest = 0;
   for (int n = 0; n < count; ++n) {
     const int channel = drawn->channels[n];
@@ -183,15 +182,15 @@ bool RequireFused(const OpCall& call, const Fused& fused, int keeps_gates) {
 
 bool RequireForward(const OpCall& call, const Slot& slot, const Fused& fused, int output_elements) {
   const bool trainable = call.inputs() == kTrainableInputs;
-  const bool live_bias = slot.bias_offset != kNoBiasDelta;
-  const int outputs = 1 + (fused.keeps_gates ? 1 : 0) + (live_bias ? 1 : 0);
+  const bool trains_bias = slot.bias_offset != kNoBiasRun;
+  const int outputs = 1 + (fused.keeps_gates ? 1 : 0);
   if (!call.Require(trainable || call.inputs() == kFrozenInputs, "inputs", kTrainableInputs,
                     call.inputs()) ||
       !call.Require(call.outputs() == outputs, "outputs", outputs, call.outputs())) {
     return false;
   }
   const int biases[] = {slot.outputs};
-  if ((live_bias || call.Input(kBias)) &&
+  if ((trains_bias || call.Input(kBias)) &&
       !call.RequireShape(call.Input(kBias), "bias", tflm::kFloat32, biases)) {
     return false;
   }
@@ -199,22 +198,22 @@ bool RequireForward(const OpCall& call, const Slot& slot, const Fused& fused, in
   if (fused.keeps_gates && !call.RequireShape(call.Output(1), "gates", tflm::kUInt8, gates)) {
     return false;
   }
-  if (live_bias &&
-      (!call.Require(trainable, "inputs", kTrainableInputs, call.inputs()) ||
-       !call.RequireShape(call.Output(outputs - 1), "live_bias", tflm::kFloat32, biases))) {
-    return false;
-  }
-  return !trainable ||
-         RequireState(call, slot, call.Input(kForwardPool), call.Input(kForwardSelection));
+  if (!trainable) return call.RequireThat(!trains_bias, "a pool for a trained bias");
+  return RequireState(call, slot, call.Input(kPool), call.Input(kSelection));
 }
 
-const float* LiveBias(const OpCall& call, const Slot& slot, const Fused& fused) {
-  const float* bias = call.InputData<const float>(kBias);
-  if (slot.bias_offset == kNoBiasDelta) return bias;
-  float* live = call.OutputData<float>(fused.keeps_gates ? 2 : 1);
-  const float* delta = call.InputData<const float>(kForwardPool) + slot.bias_offset;
-  math::AddForward(bias, delta, slot.outputs, live);
-  return live;
+bool ReadWeights(const OpCall& call, const Slot& slot, math::Weights* weights) {
+  *weights = math::Frozen(call.InputData<const float>(kWeights));
+  if (call.inputs() != kTrainableInputs) return true;
+  Drawn drawn;
+  if (!ReadDrawn(call, slot, call.Input(kPool), call.Input(kSelection), &drawn)) return false;
+  *weights = {weights->base, drawn.run.weights, drawn.channels, drawn.count};
+  return true;
+}
+
+const float* BiasOf(const OpCall& call, const Slot& slot) {
+  if (slot.bias_offset == kNoBiasRun) return call.InputData<const float>(kBias);
+  return call.InputData<const float>(kPool) + slot.bias_offset;
 }
 
 void ApplyActivation(const Fused& fused, int n, float* y, uint8_t* gates) {
@@ -236,8 +235,7 @@ bool RequireInputGradient(const OpCall& call, const Slot& slot) {
                       call.inputs()) &&
          call.Require(call.outputs() == 1, "outputs", 1, call.outputs()) &&
          RequireCommand(call, kGradientCommand) &&
-         (!trainable ||
-          RequireState(call, slot, call.Input(kGradientPool), call.Input(kGradientSelection)));
+         (!trainable || RequireState(call, slot, call.Input(kPool), call.Input(kSelection)));
 }
 
 bool RequireCommand(const OpCall& call, int input) {

@@ -9,20 +9,21 @@
 #include "tflm_ops/kernels/op_call.h"
 #include "tflm_ops/schema/op_options.h"
 #include "tflm_ops/math/shape.h"
+#include "tflm_ops/math/weights.h"
 
 namespace medyate {
 
 // How a layer lies in pool, selection and importance.
 struct Slot {
-  int offset;          // First word in the selection.
-  int capacity;        // Channels the slot has room for.
-  int channels;        // Input channels of the layer.
-  int delta_elements;  // Weights of a channel.
-  int stash_elements;  // Input positions of a channel.
-  int bias_offset;     // kNoBiasDelta, or where the bias's delta lies in the pool.
-  int outputs;         // Elements of the bias.
-  bool accumulates;    // Accumulators lie after the deltas.
-  bool has_velocity;   // Velocities lie after those.
+  int offset;           // First word in the selection.
+  int capacity;         // Channels the slot has room for.
+  int channels;         // Input channels of the layer.
+  int channel_weights;  // Weights of a channel.
+  int stash_elements;   // Input positions of a channel.
+  int bias_offset;      // kNoBiasRun, or where the trained bias lies in the pool.
+  int outputs;          // Elements of the bias.
+  bool accumulates;     // Accumulators lie after the weights.
+  bool has_velocity;    // Velocities lie after those.
 
   // Values in the pool for each trained weight.
   int copies() const { return 1 + (accumulates ? 1 : 0) + (has_velocity ? 1 : 0); }
@@ -30,7 +31,7 @@ struct Slot {
 
 // A run of trained weights in the pool; null for what the layer does not have.
 struct Run {
-  float* delta;
+  float* weights;
   float* accumulator;
   float* velocity;
 };
@@ -39,7 +40,7 @@ struct Run {
 struct Drawn {
   int count;
   const uint16_t* channels;
-  Run run;       // Each [count][delta_elements].
+  Run run;       // Each [count][channel_weights].
   float* stash;  // [count][stash_elements].
 };
 
@@ -58,21 +59,22 @@ bool ReadDepthwiseConv2d(const OpCall& call, const Conv2dOptions& options, math:
 bool ReadDense(const OpCall& call, const DenseOptions& options, Slot* slot);
 bool ReadStash(const OpCall& call, const StashOptions& options, Slot* slot);
 
-// Checks pool and selection against the slot, the bias's delta too.
+// Checks pool and selection against the slot, the trained bias too.
 bool RequireState(const OpCall& call, const Slot& slot, const tflm::EvalTensor* pool,
                   const tflm::EvalTensor* selection);
 
-// `n` trained weights whose deltas begin at `delta`.
-Run RunAt(const Slot& slot, float* delta, int n);
+// `n` trained weights that begin at `weights`.
+Run RunAt(const Slot& slot, float* weights, int n);
 
 // Reads the slot, and checks at run time that it stays inside pool and layer.
 bool ReadDrawn(const OpCall& call, const Slot& slot, const tflm::EvalTensor* pool,
                const tflm::EvalTensor* selection, Drawn* drawn);
 
-// Tensors of the forward ops, in order. Gates and live bias are there only if options ask for them.
-enum ForwardInput { kInput, kWeights, kBias, kForwardPool, kForwardSelection };
+// Tensors of the forward ops, in order, and of the input gradient ops. Gates are there only if
+// options ask for them.
+enum ForwardInput { kInput, kWeights, kBias, kPool, kSelection, kTrainableInputs };
+enum GradientInput { kOutputGradient, kGradientCommand = 2 };
 constexpr int kFrozenInputs = 3;
-constexpr int kTrainableInputs = 5;
 
 bool RequireFused(const OpCall& call, const Fused& fused, int keeps_gates);
 
@@ -83,12 +85,15 @@ bool ReadFused(const OpCall& call, const Options& options, Fused* fused) {
   return RequireFused(call, *fused, options.keeps_gates);
 }
 
-// Checks what conv2d and dense have in common: counts, bias, gates, live bias, pool, selection.
+// Checks what conv2d and dense have in common: counts, bias, gates, pool, selection.
 bool RequireForward(const OpCall& call, const Slot& slot, const Fused& fused, int output_elements);
 
-// The bias a forward op uses: the constant, or the constant plus what training added to it. Null
-// without a bias.
-const float* LiveBias(const OpCall& call, const Slot& slot, const Fused& fused);
+// Where the weights lie that a forward or input gradient op uses: in the pool those of drawn
+// channels. Checks at run time what ReadDrawn does.
+bool ReadWeights(const OpCall& call, const Slot& slot, math::Weights* weights);
+
+// The bias that a forward op uses; null without one.
+const float* BiasOf(const OpCall& call, const Slot& slot);
 
 // Applies an activation to n elements in place; writes the gates unless they are null.
 void ApplyActivation(const Fused& fused, int n, float* y, uint8_t* gates);
@@ -98,9 +103,6 @@ void Activate(const OpCall& call, const Fused& fused, int n);
 
 // Checks that `activation` is one, and the slope.
 bool RequireActivation(const OpCall& call, int activation, float negative_slope);
-
-// Tensors of the input gradient ops, in order; the second are the weights here, too.
-enum GradientInput { kOutputGradient, kGradientCommand = 2, kGradientPool, kGradientSelection };
 
 // Checks of an input gradient op: all but the gradients and the weights.
 bool RequireInputGradient(const OpCall& call, const Slot& slot);

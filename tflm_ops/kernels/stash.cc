@@ -1,4 +1,4 @@
-// MEDYATE_STASH: keeps the drawn channels of a layer's input in the pool, after their deltas.
+// MEDYATE_STASH: keeps the drawn channels of a layer's input in the pool, after their weights.
 
 #include "tflm_ops/kernels/layer.h"
 #include "tflm_ops/kernels/op_call.h"

@@ -11,15 +11,12 @@ namespace {
 
 // `n` weights of a run, from the element `begin` on.
 Run Part(const Run& run, int begin) {
-  return {run.delta + begin, run.accumulator ? run.accumulator + begin : nullptr,
+  return {run.weights + begin, run.accumulator ? run.accumulator + begin : nullptr,
           run.velocity ? run.velocity + begin : nullptr};
 }
 
 // One step on n weights; overwrites the gradient if it is clipped.
-//
-// Args:
-//   base: [n], the base weights.
-void Step(const OpCall& call, const Run& run, const float* base, int n, float* gradient) {
+void Step(const OpCall& call, const Run& run, int n, float* gradient) {
   const float* optimizer = call.InputData<const float>(kOptimizer);
   const int32_t* state = call.InputData<const int32_t>(kUpdateSelection);
   math::SgdOptions options = {
@@ -32,23 +29,23 @@ void Step(const OpCall& call, const Run& run, const float* base, int n, float* g
     options.gradient_scale = 1.0f;
     math::ClipByValue(limit, n, gradient);
   }
-  math::SgdStep(options, gradient, n, base, run.velocity, run.delta);
+  math::SgdStep(options, gradient, n, run.velocity, run.weights);
 }
 
 // Takes n gradients: adds them to the accumulators if there are any, and steps if it is time to.
-void Take(const OpCall& call, const Run& run, const float* base, int n, float* gradient) {
+void Take(const OpCall& call, const Run& run, int n, float* gradient) {
   if (run.accumulator) {
     math::Accumulate(gradient, n, run.accumulator);
     gradient = run.accumulator;
   }
   if (!IsUpdating(call, kUpdateCommand)) return;
-  Step(call, run, base, n, gradient);
+  Step(call, run, n, gradient);
   if (run.accumulator) memset(run.accumulator, 0, sizeof(float) * n);
 }
 
 // Steps by what lies in the accumulators.
-void Apply(const OpCall& call, const Run& run, const float* base, int n) {
-  Step(call, run, base, n, run.accumulator);
+void Apply(const OpCall& call, const Run& run, int n) {
+  Step(call, run, n, run.accumulator);
   memset(run.accumulator, 0, sizeof(float) * n);
 }
 
@@ -73,27 +70,22 @@ bool RequireOptimizer(const OpCall& call, const Slot& slot) {
 
 }  // namespace
 
-bool RequireUpdate(const OpCall& call, const Slot& slot, int output_elements, int importance_offset,
-                   const int* weights, int rank) {
+bool RequireUpdate(const OpCall& call, const Slot& slot, int output_elements,
+                   int importance_offset) {
   if (!call.Require(call.inputs() == kUpdateInputs, "inputs", kUpdateInputs, call.inputs()) ||
       !call.Require(call.outputs() == 1, "outputs", 1, call.outputs())) {
     return false;
   }
   const int one[] = {1};
-  const bool trains_bias = slot.bias_offset != kNoBiasDelta;
-  const int biases[] = {slot.outputs};
+  const bool trains_bias = slot.bias_offset != kNoBiasRun;
   const int scratch =
-      trains_bias && slot.outputs > slot.delta_elements ? slot.outputs : slot.delta_elements;
+      trains_bias && slot.outputs > slot.channel_weights ? slot.outputs : slot.channel_weights;
   if (!call.RequireElements(call.Input(kUpdateGradient), "output_gradient", tflm::kFloat32,
                             output_elements) ||
       !RequireState(call, slot, call.Input(kUpdatePool), call.Input(kUpdateSelection)) ||
       !call.RequireShape(call.Input(kLearningRate), "learning_rate", tflm::kFloat32, one) ||
       !RequireCommand(call, kUpdateCommand) || !RequireOptimizer(call, slot) ||
-      !call.RequireShape(call.Input(kUpdateWeights), "weights", tflm::kFloat32, weights, rank) ||
       !call.RequireAtLeast(call.Output(0), "scratch", tflm::kFloat32, scratch)) {
-    return false;
-  }
-  if (trains_bias && !call.RequireShape(call.Input(kUpdateBias), "bias", tflm::kFloat32, biases)) {
     return false;
   }
   if (importance_offset == kNoImportance) return true;
@@ -110,7 +102,7 @@ void RefreshImportance(const OpCall& call, const Slot& slot, int importance_offs
   const float rate = steps > 0 ? 1.0f / static_cast<float>(steps) : kImportanceRate;
   for (int i = 0; i < n; ++i) {
     const float squares =
-        math::SumOfSquares(gradient + i * slot.delta_elements, slot.delta_elements);
+        math::SumOfSquares(gradient + i * slot.channel_weights, slot.channel_weights);
     // A gradient that is too large for a norm must not end the draw for good.
     if (!math::IsFinite(squares)) continue;
     const float norm = math::Sqrt(squares);
@@ -125,37 +117,20 @@ void RefreshImportance(const OpCall& call, const Slot& slot, int importance_offs
 
 void TakeGradients(const OpCall& call, const Slot& slot, const Drawn& drawn, int begin, int n,
                    float* gradient) {
-  if (call.InputData<const float>(kOptimizer)[kOptimizerWordWeightDecay] == 0.0f) {
-    // Nobody looks at the base weights: all runs, which lie side by side, in one go.
-    Take(call, Part(drawn.run, begin * slot.delta_elements), nullptr, n * slot.delta_elements,
-         gradient);
-    return;
-  }
-  const float* weights = call.InputData<const float>(kUpdateWeights);
-  for (int i = 0; i < n; ++i) {
-    Take(call, Part(drawn.run, (begin + i) * slot.delta_elements),
-         weights + drawn.channels[begin + i] * slot.delta_elements, slot.delta_elements,
-         gradient + i * slot.delta_elements);
-  }
+  Take(call, Part(drawn.run, begin * slot.channel_weights), n * slot.channel_weights, gradient);
 }
 
 void ApplyAccumulated(const OpCall& call, const Slot& slot, const Drawn& drawn) {
-  const float* weights = call.InputData<const float>(kUpdateWeights);
-  for (int i = 0; i < drawn.count; ++i) {
-    Apply(call, Part(drawn.run, i * slot.delta_elements),
-          weights + drawn.channels[i] * slot.delta_elements, slot.delta_elements);
-  }
-  if (slot.bias_offset != kNoBiasDelta) {
-    Apply(call, BiasRun(call, slot), call.InputData<const float>(kUpdateBias), slot.outputs);
-  }
+  Apply(call, drawn.run, drawn.count * slot.channel_weights);
+  if (slot.bias_offset != kNoBiasRun) Apply(call, BiasRun(call, slot), slot.outputs);
 }
 
 void UpdateBias(const OpCall& call, const Slot& slot, int pixels) {
-  if (slot.bias_offset == kNoBiasDelta) return;
+  if (slot.bias_offset == kNoBiasRun) return;
   float* gradient = call.OutputData<float>(0);
   memset(gradient, 0, slot.outputs * sizeof(float));
   math::BiasGradient(call.InputData<const float>(kUpdateGradient), pixels, slot.outputs, gradient);
-  Take(call, BiasRun(call, slot), call.InputData<const float>(kUpdateBias), slot.outputs, gradient);
+  Take(call, BiasRun(call, slot), slot.outputs, gradient);
 }
 
 }  // namespace medyate

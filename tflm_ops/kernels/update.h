@@ -19,25 +19,22 @@ enum UpdateInput {
   kUpdateCommand,
   kImportance,
   kOptimizer,
-  kUpdateWeights,
-  kUpdateBias,
   kUpdateInputs
 };
 
 // Checks of an update op.
 //
 // Args:
-//   weights: the shape of the base weights, `rank` sides.
 //   importance_offset: as in the options.
-bool RequireUpdate(const OpCall& call, const Slot& slot, int output_elements, int importance_offset,
-                   const int* weights, int rank);
+bool RequireUpdate(const OpCall& call, const Slot& slot, int output_elements,
+                   int importance_offset);
 
-// Refreshes the importance of `n` channels from their gradients [n][delta_elements].
+// Refreshes the importance of `n` channels from their gradients [n][channel_weights].
 void RefreshImportance(const OpCall& call, const Slot& slot, int importance_offset,
                        const uint16_t* channels, int n, const float* gradient);
 
 // Takes the gradients of the channels [begin, begin + n): accumulates them, steps, or both, as the
-// command says. Overwrites `gradient` [n][delta_elements].
+// command says. Overwrites `gradient` [n][channel_weights].
 void TakeGradients(const OpCall& call, const Slot& slot, const Drawn& drawn, int begin, int n,
                    float* gradient);
 
@@ -66,10 +63,10 @@ tflm::Status RunUpdate(const OpCall& call, const Slot& slot, int importance_offs
     return tflm::kOk;
   }
   float* gradient = call.OutputData<float>(0);
-  const int room = Elements(*call.Output(0)) / slot.delta_elements;
+  const int room = Elements(*call.Output(0)) / slot.channel_weights;
   for (int begin = 0; begin < drawn.count; begin += room) {
     const int n = drawn.count - begin < room ? drawn.count - begin : room;
-    memset(gradient, 0, sizeof(float) * n * slot.delta_elements);
+    memset(gradient, 0, sizeof(float) * n * slot.channel_weights);
     gradient_of(drawn.stash + begin * slot.stash_elements, drawn.channels + begin, n, gradient);
     RefreshImportance(call, slot, importance_offset, drawn.channels + begin, n, gradient);
     TakeGradients(call, slot, drawn, begin, n, gradient);

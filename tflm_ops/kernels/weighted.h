@@ -9,7 +9,7 @@
 //   Read(call)        reads and checks options and geometry.
 //   input_elements(), output_elements(), pixels()    of one sample; pixels are output positions.
 //   GetWeightShape(sides)                            of the base weights, kWeightRank sides.
-//   Forward, ForwardDelta, InputGradient, InputGradientDelta, WeightGradient
+//   Forward, InputGradient, WeightGradient
 
 #include "tflm_ops/kernels/layer.h"
 #include "tflm_ops/kernels/op_call.h"
@@ -46,15 +46,10 @@ tflm::Status EvalForward(tflm::Context* context, tflm::Node* node) {
   Layer layer;
   Fused fused;
   MEDYATE_CHECK(layer.Read(call) && ReadFused(call, layer.options, &fused));
-  const float* x = call.InputData<const float>(kInput);
-  float* y = call.OutputData<float>(0);
-  layer.Forward(x, call.InputData<const float>(kWeights), LiveBias(call, layer.slot, fused), y);
-  if (call.inputs() == kTrainableInputs) {
-    Drawn drawn;
-    MEDYATE_CHECK(ReadDrawn(call, layer.slot, call.Input(kForwardPool),
-                            call.Input(kForwardSelection), &drawn));
-    layer.ForwardDelta(x, drawn, y);
-  }
+  math::Weights weights;
+  MEDYATE_CHECK(ReadWeights(call, layer.slot, &weights));
+  layer.Forward(call.InputData<const float>(kInput), weights, BiasOf(call, layer.slot),
+                call.OutputData<float>(0));
   Activate(call, fused, layer.output_elements());
   return tflm::kOk;
 }
@@ -79,15 +74,10 @@ tflm::Status EvalInputGradient(tflm::Context* context, tflm::Node* node) {
   if (!IsTraining(call, kGradientCommand)) return tflm::kOk;
   Layer layer;
   MEDYATE_CHECK(layer.Read(call));
-  const float* dy = call.InputData<const float>(kOutputGradient);
-  float* dx = call.OutputData<float>(0);
-  layer.InputGradient(dy, call.InputData<const float>(kWeights), dx);
-  if (call.inputs() == kTrainableInputs) {
-    Drawn drawn;
-    MEDYATE_CHECK(ReadDrawn(call, layer.slot, call.Input(kGradientPool),
-                            call.Input(kGradientSelection), &drawn));
-    layer.InputGradientDelta(dy, drawn, dx);
-  }
+  math::Weights weights;
+  MEDYATE_CHECK(ReadWeights(call, layer.slot, &weights));
+  layer.InputGradient(call.InputData<const float>(kOutputGradient), weights,
+                      call.OutputData<float>(0));
   return tflm::kOk;
 }
 
@@ -96,10 +86,8 @@ tflm::Status PrepareUpdate(tflm::Context* context, tflm::Node* node) {
   const OpCall call(Layer::kUpdateName, context, node);
   Layer layer;
   MEDYATE_CHECK(layer.Read(call));
-  int sides[Layer::kWeightRank];
-  layer.GetWeightShape(sides);
   MEDYATE_CHECK(RequireUpdate(call, layer.slot, layer.output_elements(),
-                              layer.options.importance_offset, sides, Layer::kWeightRank));
+                              layer.options.importance_offset));
   return tflm::kOk;
 }
 

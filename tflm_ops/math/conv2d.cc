@@ -17,48 +17,49 @@ ConvShape Flatten(const ConvShape& s) {
 // Whether a flattened shape is such a row.
 bool IsPointwise(const ConvShape& s) { return s.h.in == 1 && IsUnit(s.h) && IsUnit(s.w); }
 
-// What the tiles of one pass have in common.
+// What the tiles of one pass have in common: it takes the input channels of a block.
 struct Pass {
   const ConvShape* shape;
-  const float* in;           // x or dy.
-  const float* weights;      // w or delta.
-  const float* bias;         // Forward only; may be null.
-  const uint16_t* channels;  // Delta passes only.
-  int depth;                 // Runs in `weights`: I or N.
-  float* out;                // y or dx.
-  int out_step;              // Forward only: from one pixel of y to the next.
+  const Block* block;
+  const float* in;    // x from the block's first channel on, or dy.
+  const float* bias;  // Forward only; may be null.
+  float* out;         // y, or dx from the block's first channel on.
+  int out_step;       // Forward only: from one pixel of y to the next.
 };
 
 // P output pixels by Q output channels from `o`.
-template <int P, int Q, bool kDelta>
+//
+// kContiguous: the block's runs lie side by side.
+template <int P, int Q, bool kContiguous>
 MEDYATE_NO_INLINE void ForwardTile(const Pass& pass, const Strip& strip, int o) {
   const ConvShape& s = *pass.shape;
+  const Block& block = *pass.block;
   const Taps& tw = strip.tw;
   const int run = s.h.kernel * s.w.kernel * s.out_channels;
   // With one input channel the taps of a row lie side by side, and so do their weights.
-  const bool in_one = !kDelta && s.in_channels == 1 && tw.at_step == 1;
+  const bool in_one = kContiguous && s.in_channels == 1 && tw.at_step == 1;
   const int taps = in_one ? 1 : tw.count;
-  const int depth = in_one ? tw.count : pass.depth;
+  const int depth = in_one ? tw.count : block.count;
   const int w_step = in_one ? s.out_channels : run;
   const int x_step = strip.read_step * s.in_channels;
   const int y_step = strip.step * pass.out_step;
   float* y = pass.out + strip.first * pass.out_step + o;
   const float* x_row = pass.in + strip.read * s.in_channels;
-  const float* w_row = pass.weights + (strip.th.first * s.w.kernel + tw.first) * s.out_channels + o;
+  int w_row = (strip.th.first * s.w.kernel + tw.first) * s.out_channels + o;
   Tile<P, Q> sums;
-  if (kDelta) {
+  if (block.first > 0) {
     sums = Tile<P, Q>::Load(y, y_step);
   } else {
     sums = Tile<P, Q>::All(pass.bias ? Vec<Q>::Load(pass.bias + o) : Vec<Q>::Zero());
   }
   for (int a = 0; a < strip.th.count; ++a) {
     const float* x = x_row;
-    const float* w = w_row;
+    int w = w_row;
     for (int b = 0; b < taps; ++b) {
-      if (kDelta) {
-        AddSelectedOuterProducts<P, Q>(x, x_step, pass.channels, w, run, depth, &sums);
+      if (kContiguous) {
+        AddOuterProducts<P, Q>(x, x_step, 1, block.weights + w, w_step, depth, &sums);
       } else {
-        AddOuterProducts<P, Q>(x, x_step, 1, w, w_step, depth, &sums);
+        AddOuterProductsOfRuns<P, Q>(x, x_step, block.runs, w, depth, &sums);
       }
       x += tw.at_step * s.in_channels;
       w += s.out_channels;
@@ -69,16 +70,16 @@ MEDYATE_NO_INLINE void ForwardTile(const Pass& pass, const Strip& strip, int o) 
   sums.Store(y, y_step);
 }
 
-template <int P, bool kDelta>
+template <int P, bool kContiguous>
 void ForwardTiles(const Pass& pass, const Strip& strip, int o) {
   const int out_channels = pass.shape->out_channels;
-  for (; o + 4 <= out_channels; o += 4) ForwardTile<P, 4, kDelta>(pass, strip, o);
-  for (; o < out_channels; ++o) ForwardTile<P, 1, kDelta>(pass, strip, o);
+  for (; o + 4 <= out_channels; o += 4) ForwardTile<P, 4, kContiguous>(pass, strip, o);
+  for (; o < out_channels; ++o) ForwardTile<P, 1, kContiguous>(pass, strip, o);
 }
 
 // The output channels of a strip from `o` on.
 void ForwardStrip(const Pass& pass, const Strip& strip, int o) {
-  if (pass.channels) {
+  if (pass.block->weights) {
     strip.size == 4 ? ForwardTiles<4, true>(pass, strip, o) : ForwardTiles<1, true>(pass, strip, o);
   } else {
     strip.size == 4 ? ForwardTiles<4, false>(pass, strip, o)
@@ -88,17 +89,27 @@ void ForwardStrip(const Pass& pass, const Strip& strip, int o) {
 
 // Four pixels, at x, of a kernel of one tap: a loop over output channels with nothing else in it.
 // Returns where it stopped.
+template <bool kContiguous>
 MEDYATE_NO_INLINE int PointwiseForward(const Pass& pass, const float* x, float* y) {
   const int in_channels = pass.shape->in_channels;
   const int out_channels = pass.shape->out_channels;
-  const int depth = pass.depth;
-  const int y_step = pass.out_step;
-  const float* w = pass.weights;
+  const Block& block = *pass.block;
   const float* bias = pass.bias;
+  const int y_step = pass.out_step;
   int o = 0;
   for (; o + 4 <= out_channels; o += 4) {
-    Tile<4, 4> sums = Tile<4, 4>::All(bias ? Vec<4>::Load(bias + o) : Vec<4>::Zero());
-    AddOuterProducts<4, 4>(x, in_channels, 1, w + o, out_channels, depth, &sums);
+    Tile<4, 4> sums;
+    if (block.first > 0) {
+      sums = Tile<4, 4>::Load(y + o, y_step);
+    } else {
+      sums = Tile<4, 4>::All(bias ? Vec<4>::Load(bias + o) : Vec<4>::Zero());
+    }
+    if (kContiguous) {
+      AddOuterProducts<4, 4>(x, in_channels, 1, block.weights + o, out_channels, block.count,
+                             &sums);
+    } else {
+      AddOuterProductsOfRuns<4, 4>(x, in_channels, block.runs, o, block.count, &sums);
+    }
     sums.Store(y + o, y_step);
   }
   return o;
@@ -106,67 +117,48 @@ MEDYATE_NO_INLINE int PointwiseForward(const Pass& pass, const float* x, float* 
 
 void ForwardPass(const Pass& pass) {
   const ConvShape& s = *pass.shape;
-  const bool pointwise = IsPointwise(s) && !pass.channels;
+  const bool pointwise = IsPointwise(s);
   ForEachOutputStrip(s.h, s.w, [&pass, &s, pointwise](const Strip& strip) {
     int done = 0;
     if (pointwise && strip.size == 4) {
-      done = PointwiseForward(pass, pass.in + strip.read * s.in_channels,
-                              pass.out + strip.first * pass.out_step);
+      const float* x = pass.in + strip.read * s.in_channels;
+      float* y = pass.out + strip.first * pass.out_step;
+      done = pass.block->weights ? PointwiseForward<true>(pass, x, y)
+                                       : PointwiseForward<false>(pass, x, y);
     }
     if (done < s.out_channels) ForwardStrip(pass, strip, done);
   });
 }
 
-// A tile of dx: of Q input channels from `i` on, or of the drawn ones from the i-th on if there are
-// any. What was there counts for drawn channels alone.
-template <int P, int Q>
-MEDYATE_ALWAYS_INLINE Tile<P, Q> LoadInputGradient(const uint16_t* channels, int i, const float* dx,
-                                                   int step) {
-  if (channels) return Tile<P, Q>::LoadAt(dx, step, channels + i);
-  return Tile<P, Q>::All(Vec<Q>::Zero());
-}
-
-template <int P, int Q>
-MEDYATE_ALWAYS_INLINE void StoreInputGradient(const uint16_t* channels, int i,
-                                              const Tile<P, Q>& tile, float* dx, int step) {
-  if (channels) {
-    tile.StoreAt(dx, step, channels + i);
-  } else {
-    tile.Store(dx + i, step);
-  }
-}
-
-// P input pixels by Q input channels.
+// P input pixels by Q input channels from the block's i-th on.
 template <int P, int Q>
 MEDYATE_NO_INLINE void InputGradientTile(const Pass& pass, const Strip& strip, int i) {
   const ConvShape& s = *pass.shape;
   const Taps& th = strip.th;
   const Taps& tw = strip.tw;
-  const int run = s.h.kernel * s.w.kernel * s.out_channels;
   const int dy_step = strip.read_step * s.out_channels;
-  const int dx_step = strip.step * s.in_channels;
-  float* dx = pass.out + strip.first * s.in_channels;
   const float* dy_row = pass.in + strip.read * s.out_channels;
-  const float* w_row = pass.weights + i * run + (th.first * s.w.kernel + tw.first) * s.out_channels;
-  Tile<P, Q> sums = LoadInputGradient<P, Q>(pass.channels, i, dx, dx_step);
+  Cursor<Q> w_row = Cursor<Q>::Of(pass.block->runs + i);
+  w_row.Advance((th.first * s.w.kernel + tw.first) * s.out_channels);
+  Tile<P, Q> sums = Tile<P, Q>::All(Vec<Q>::Zero());
   for (int a = 0; a < th.count; ++a) {
     const float* dy = dy_row;
-    const float* w = w_row;
+    Cursor<Q> w = w_row;
     for (int b = 0; b < tw.count; ++b) {
-      AddDotProducts<P, Q>(dy, dy_step, w, run, s.out_channels, &sums);
+      AddDotProducts<P, Q>(dy, dy_step, w, s.out_channels, &sums);
       dy += tw.at_step * s.out_channels;
-      w += tw.step * s.out_channels;
+      w.Advance(tw.step * s.out_channels);
     }
     dy_row += th.at_step * s.w.out * s.out_channels;
-    w_row += th.step * s.w.kernel * s.out_channels;
+    w_row.Advance(th.step * s.w.kernel * s.out_channels);
   }
-  StoreInputGradient<P, Q>(pass.channels, i, sums, dx, dx_step);
+  sums.Store(pass.out + strip.first * s.in_channels + i, strip.step * s.in_channels);
 }
 
 template <int P>
 void InputGradientTiles(const Pass& pass, const Strip& strip, int i) {
-  for (; i + 4 <= pass.depth; i += 4) InputGradientTile<P, 4>(pass, strip, i);
-  for (; i < pass.depth; ++i) InputGradientTile<P, 1>(pass, strip, i);
+  for (; i + 4 <= pass.block->count; i += 4) InputGradientTile<P, 4>(pass, strip, i);
+  for (; i < pass.block->count; ++i) InputGradientTile<P, 1>(pass, strip, i);
 }
 
 // Four pixels, at dy, of a kernel of one tap: a loop over input channels with nothing else in it.
@@ -174,15 +166,13 @@ void InputGradientTiles(const Pass& pass, const Strip& strip, int i) {
 MEDYATE_NO_INLINE int PointwiseInputGradient(const Pass& pass, const float* dy, float* dx) {
   const int in_channels = pass.shape->in_channels;
   const int out_channels = pass.shape->out_channels;
-  const int depth = pass.depth;
-  const uint16_t* channels = pass.channels;
-  const float* w = pass.weights;
+  const int count = pass.block->count;
+  const float* const* runs = pass.block->runs;
   int i = 0;
-  for (; i + 4 <= depth; i += 4) {
-    Tile<4, 4> sums = LoadInputGradient<4, 4>(channels, i, dx, in_channels);
-    AddDotProducts<4, 4>(dy, out_channels, w, out_channels, out_channels, &sums);
-    StoreInputGradient<4, 4>(channels, i, sums, dx, in_channels);
-    w += 4 * out_channels;
+  for (; i + 4 <= count; i += 4) {
+    Tile<4, 4> sums = Tile<4, 4>::All(Vec<4>::Zero());
+    AddDotProducts<4, 4>(dy, out_channels, Cursor<4>::Of(runs + i), out_channels, &sums);
+    sums.Store(dx + i, in_channels);
   }
   return i;
 }
@@ -196,7 +186,7 @@ void InputGradientPass(const Pass& pass) {
       done = PointwiseInputGradient(pass, pass.in + strip.read * s.out_channels,
                                     pass.out + strip.first * s.in_channels);
     }
-    if (done == pass.depth) return;
+    if (done == pass.block->count) return;
     strip.size == 4 ? InputGradientTiles<4>(pass, strip, done)
                     : InputGradientTiles<1>(pass, strip, done);
   });
@@ -249,40 +239,35 @@ void WeightGradientRuns(const ConvShape& s, const float* stash, const float* dy,
 
 }  // namespace
 
-void Conv2dForward(const ConvShape& shape, const float* x, const float* w, const float* bias,
+void Conv2dForward(const ConvShape& shape, const float* x, const Weights& w, const float* bias,
                    float* y) {
   Conv2dForwardPart(shape, shape.out_channels, x, w, bias, y);
 }
 
-void Conv2dForwardPart(const ConvShape& shape, int n, const float* x, const float* w,
+void Conv2dForwardPart(const ConvShape& shape, int n, const float* x, const Weights& w,
                        const float* bias, float* y) {
   ConvShape s = Flatten(shape);
   s.out_channels = n;
-  ForwardPass({&s, x, w, bias, nullptr, s.in_channels, y, shape.out_channels});
+  Block block;
+  const int taps = s.h.kernel * s.w.kernel;
+  Blocks blocks(w, s.in_channels, taps * n, taps == 1);
+  while (blocks.Next(&block)) {
+    ForwardPass({&s, &block, x + block.first, bias, y, shape.out_channels});
+  }
 }
 
-void Conv2dForwardDelta(const ConvShape& shape, const float* x, const uint16_t* channels, int n,
-                        const float* delta, float* y) {
-  if (n == 0) return;
-  const ConvShape s = Flatten(shape);
-  ForwardPass({&s, x, delta, nullptr, channels, n, y, s.out_channels});
-}
-
-void Conv2dInputGradient(const ConvShape& shape, const float* dy, const float* w, float* dx) {
+void Conv2dInputGradient(const ConvShape& shape, const float* dy, const Weights& w, float* dx) {
   Conv2dInputGradientPart(shape, shape.in_channels, dy, w, dx);
 }
 
-void Conv2dInputGradientPart(const ConvShape& shape, int n, const float* dy, const float* w,
+void Conv2dInputGradientPart(const ConvShape& shape, int n, const float* dy, const Weights& w,
                              float* dx) {
   const ConvShape s = Flatten(shape);
-  InputGradientPass({&s, dy, w, nullptr, nullptr, n, dx, s.in_channels});
-}
-
-void Conv2dInputGradientDelta(const ConvShape& shape, const float* dy, const uint16_t* channels,
-                              int n, const float* delta, float* dx) {
-  if (n == 0) return;
-  const ConvShape s = Flatten(shape);
-  InputGradientPass({&s, dy, delta, nullptr, channels, n, dx, s.in_channels});
+  Block block;
+  Blocks blocks(w, n, s.h.kernel * s.w.kernel * s.out_channels, false);
+  while (blocks.Next(&block)) {
+    InputGradientPass({&s, &block, dy, nullptr, dx + block.first, s.in_channels});
+  }
 }
 
 void Conv2dWeightGradientSelected(const ConvShape& shape, const float* stash, int n,

@@ -9,59 +9,45 @@
 //
 //   x      [H][W][I]        input             dx  its gradient
 //   y      [OH][OW][O]      output            dy  its gradient
-//   w      [I][KH][KW][O]   base weights: the weights of an input channel are one contiguous run
-//   delta  [N][KH][KW][O]   what training added to the weights of the drawn channels
-//   dw     [N][KH][KW][O]   the loss's gradient with respect to those weights
+//   w      [I][KH][KW][O]   weights, of which those of the drawn channels may lie elsewhere
+//   dw     [N][KH][KW][O]   the loss's gradient with respect to the drawn channels' weights
 //   stash  [N][H][W]        the drawn channels of x, kept from the forward pass
 //
-// A training step calls Forward, ForwardDelta, StashChannels; then WeightGradientSelected, and
-// InputGradient, InputGradientDelta. Tensors have at most 2^31 - 1 elements and do not overlap.
-// Every sum has one fixed order, so results are the same bit for bit on every host and board, and
-// equal to those of conv2d_reference.h.
+// A training step calls Forward and StashChannels; then InputGradient and WeightGradientSelected.
+// Tensors have at most 2^31 - 1 elements and do not overlap. Every sum has one fixed order,
+// whatever is drawn, so results are the same bit for bit on every host and board, and equal to
+// those of conv2d_reference.h.
 
 #include <stdint.h>
 
 #include "tflm_ops/math/shape.h"
+#include "tflm_ops/math/weights.h"
 
 namespace medyate {
 namespace math {
 
 // y = bias + x * w. Overwrites y.
 //
-// Sums start from the bias and run over KH, KW, I in this order, I fastest.
+// Sums start from the bias and run over blocks of kBlockChannels of I, and in each over KH, KW, I
+// in this order, I fastest.
 //
 // Args:
 //   bias: [O], or null for none.
-void Conv2dForward(const ConvShape& shape, const float* x, const float* w, const float* bias,
+void Conv2dForward(const ConvShape& shape, const float* x, const Weights& w, const float* bias,
                    float* y);
 
 // The same of `n` output channels: w [I][KH][KW][n], bias [n]; y begins with the first of them.
-void Conv2dForwardPart(const ConvShape& shape, int n, const float* x, const float* w,
+void Conv2dForwardPart(const ConvShape& shape, int n, const float* x, const Weights& w,
                        const float* bias, float* y);
-
-// y += x[channels] * delta. Accumulates into y.
-//
-// Args:
-//   channels: [N], the drawn channels, each in 0 .. I - 1; rising order is fastest.
-//   n: N. With 0 nothing is done.
-void Conv2dForwardDelta(const ConvShape& shape, const float* x, const uint16_t* channels, int n,
-                        const float* delta, float* y);
 
 // dx = dy * w transposed. Overwrites all of dx, with 0 where no output read the input.
 //
 // Sums run over KH, KW, O in this order, O fastest.
-void Conv2dInputGradient(const ConvShape& shape, const float* dy, const float* w, float* dx);
+void Conv2dInputGradient(const ConvShape& shape, const float* dy, const Weights& w, float* dx);
 
 // The same of `n` input channels: w [n][KH][KW][O]; dx begins with the first of them.
-void Conv2dInputGradientPart(const ConvShape& shape, int n, const float* dy, const float* w,
+void Conv2dInputGradientPart(const ConvShape& shape, int n, const float* dy, const Weights& w,
                              float* dx);
-
-// dx[channels] += dy * delta transposed. Accumulates into the drawn channels of dx.
-//
-// After Conv2dInputGradient this completes the gradient through w + delta. Args as in
-// Conv2dForwardDelta; no channel may occur twice.
-void Conv2dInputGradientDelta(const ConvShape& shape, const float* dy, const uint16_t* channels,
-                              int n, const float* delta, float* dx);
 
 // dw += stash * dy. Accumulates into dw.
 //

@@ -8,6 +8,7 @@
 
 #include "tflm_ops/math/fp_exact.h"
 #include "tflm_ops/math/shape.h"
+#include "tflm_ops/math/weights.h"
 
 namespace medyate {
 namespace math {
@@ -26,25 +27,25 @@ inline int OutputOf(const Axis& a, int in, int k) {
   return reach / a.stride < a.out ? reach / a.stride : -1;
 }
 
-// Offset of weight (channel or run, kh, kw, o).
+// Offset of weight (channel, kh, kw, o).
 inline int WeightAt(const ConvShape& s, int channel, int kh, int kw, int o) {
   return ((channel * s.h.kernel + kh) * s.w.kernel + kw) * s.out_channels + o;
 }
 
-// Adds to *sum one output; `channels` may be null for "all".
-inline void ConvolveOutput(const ConvShape& s, const float* x, const uint16_t* channels, int n,
-                           const float* w, int oh, int ow, int o, float* sum) {
+// Adds to a sum one output's share of the input channels [first, last).
+inline float ConvolveOutput(const ConvShape& s, const float* x, int first, int last, const float* w,
+                            int oh, int ow, int o, float sum) {
   for (int kh = 0; kh < s.h.kernel; ++kh) {
     const int ih = InputOf(s.h, oh, kh);
     for (int kw = 0; kw < s.w.kernel; ++kw) {
       const int iw = InputOf(s.w, ow, kw);
       if (ih < 0 || iw < 0) continue;
-      for (int k = 0; k < n; ++k) {
-        const int i = channels ? channels[k] : k;
-        *sum += x[(ih * s.w.in + iw) * s.in_channels + i] * w[WeightAt(s, k, kh, kw, o)];
+      for (int i = first; i < last; ++i) {
+        sum += x[(ih * s.w.in + iw) * s.in_channels + i] * w[WeightAt(s, i, kh, kw, o)];
       }
     }
   }
+  return sum;
 }
 
 inline void Conv2dForward(const ConvShape& s, const float* x, const float* w, const float* bias,
@@ -52,60 +53,40 @@ inline void Conv2dForward(const ConvShape& s, const float* x, const float* w, co
   for (int oh = 0; oh < s.h.out; ++oh) {
     for (int ow = 0; ow < s.w.out; ++ow) {
       for (int o = 0; o < s.out_channels; ++o) {
-        float* sum = &y[(oh * s.w.out + ow) * s.out_channels + o];
-        *sum = bias ? bias[o] : 0.0f;
-        ConvolveOutput(s, x, nullptr, s.in_channels, w, oh, ow, o, sum);
+        float sum = bias ? bias[o] : 0.0f;
+        for (int first = 0; first < s.in_channels; first += kBlockChannels) {
+          const int end = first + kBlockChannels;
+          const int last = end < s.in_channels ? end : s.in_channels;
+          sum = ConvolveOutput(s, x, first, last, w, oh, ow, o, sum);
+        }
+        y[(oh * s.w.out + ow) * s.out_channels + o] = sum;
       }
     }
   }
 }
 
-inline void Conv2dForwardDelta(const ConvShape& s, const float* x, const uint16_t* channels, int n,
-                               const float* delta, float* y) {
-  for (int oh = 0; oh < s.h.out; ++oh) {
-    for (int ow = 0; ow < s.w.out; ++ow) {
-      for (int o = 0; o < s.out_channels; ++o) {
-        float* sum = &y[(oh * s.w.out + ow) * s.out_channels + o];
-        ConvolveOutput(s, x, channels, n, delta, oh, ow, o, sum);
-      }
-    }
-  }
-}
-
-// Adds to *sum the gradient of input (ih, iw) through the weights of one channel or run.
-inline void ConvolveInput(const ConvShape& s, const float* dy, const float* w, int run, int ih,
-                          int iw, float* sum) {
+// The gradient of input (ih, iw) through the weights of channel i.
+inline float ConvolveInput(const ConvShape& s, const float* dy, const float* w, int i, int ih,
+                           int iw) {
+  float sum = 0.0f;
   for (int kh = 0; kh < s.h.kernel; ++kh) {
     const int oh = OutputOf(s.h, ih, kh);
     for (int kw = 0; kw < s.w.kernel; ++kw) {
       const int ow = OutputOf(s.w, iw, kw);
       if (oh < 0 || ow < 0) continue;
       for (int o = 0; o < s.out_channels; ++o) {
-        *sum += dy[(oh * s.w.out + ow) * s.out_channels + o] * w[WeightAt(s, run, kh, kw, o)];
+        sum += dy[(oh * s.w.out + ow) * s.out_channels + o] * w[WeightAt(s, i, kh, kw, o)];
       }
     }
   }
+  return sum;
 }
 
 inline void Conv2dInputGradient(const ConvShape& s, const float* dy, const float* w, float* dx) {
   for (int ih = 0; ih < s.h.in; ++ih) {
     for (int iw = 0; iw < s.w.in; ++iw) {
       for (int i = 0; i < s.in_channels; ++i) {
-        float* sum = &dx[(ih * s.w.in + iw) * s.in_channels + i];
-        *sum = 0.0f;
-        ConvolveInput(s, dy, w, i, ih, iw, sum);
-      }
-    }
-  }
-}
-
-inline void Conv2dInputGradientDelta(const ConvShape& s, const float* dy, const uint16_t* channels,
-                                     int n, const float* delta, float* dx) {
-  for (int ih = 0; ih < s.h.in; ++ih) {
-    for (int iw = 0; iw < s.w.in; ++iw) {
-      for (int k = 0; k < n; ++k) {
-        float* sum = &dx[(ih * s.w.in + iw) * s.in_channels + channels[k]];
-        ConvolveInput(s, dy, delta, k, ih, iw, sum);
+        dx[(ih * s.w.in + iw) * s.in_channels + i] = ConvolveInput(s, dy, w, i, ih, iw);
       }
     }
   }

@@ -13,23 +13,13 @@ ConvShape DenseShape(int inputs, int units) { return {UnitAxis(1), UnitAxis(1), 
 
 }  // namespace
 
-void DenseForward(int inputs, int units, const float* x, const float* w, const float* bias,
+void DenseForward(int inputs, int units, const float* x, const Weights& w, const float* bias,
                   float* y) {
   Conv2dForward(DenseShape(inputs, units), x, w, bias, y);
 }
 
-void DenseForwardDelta(int inputs, int units, const float* x, const uint16_t* channels, int n,
-                       const float* delta, float* y) {
-  Conv2dForwardDelta(DenseShape(inputs, units), x, channels, n, delta, y);
-}
-
-void DenseInputGradient(int inputs, int units, const float* dy, const float* w, float* dx) {
+void DenseInputGradient(int inputs, int units, const float* dy, const Weights& w, float* dx) {
   Conv2dInputGradient(DenseShape(inputs, units), dy, w, dx);
-}
-
-void DenseInputGradientDelta(int inputs, int units, const float* dy, const uint16_t* channels,
-                             int n, const float* delta, float* dx) {
-  Conv2dInputGradientDelta(DenseShape(inputs, units), dy, channels, n, delta, dx);
 }
 
 void DenseWeightGradientSelected(int units, const float* stash, int n, const float* dy, float* dw) {

@@ -11,29 +11,19 @@ namespace medyate {
 namespace math {
 namespace reference {
 
-inline void DenseForwardDelta(int, int units, const float* x, const uint16_t* channels, int n,
-                              const float* delta, float* y) {
-  for (int o = 0; o < units; ++o) {
-    for (int k = 0; k < n; ++k) y[o] += x[channels ? channels[k] : k] * delta[k * units + o];
-  }
-}
-
 inline void DenseForward(int inputs, int units, const float* x, const float* w, const float* bias,
                          float* y) {
-  for (int o = 0; o < units; ++o) y[o] = bias ? bias[o] : 0.0f;
-  DenseForwardDelta(inputs, units, x, nullptr, inputs, w, y);
-}
-
-inline void DenseInputGradientDelta(int, int units, const float* dy, const uint16_t* channels,
-                                    int n, const float* delta, float* dx) {
-  for (int k = 0; k < n; ++k) {
-    for (int o = 0; o < units; ++o) dx[channels ? channels[k] : k] += dy[o] * delta[k * units + o];
+  for (int o = 0; o < units; ++o) {
+    y[o] = bias ? bias[o] : 0.0f;
+    for (int i = 0; i < inputs; ++i) y[o] += x[i] * w[i * units + o];
   }
 }
 
 inline void DenseInputGradient(int inputs, int units, const float* dy, const float* w, float* dx) {
-  for (int i = 0; i < inputs; ++i) dx[i] = 0.0f;
-  DenseInputGradientDelta(inputs, units, dy, nullptr, inputs, w, dx);
+  for (int i = 0; i < inputs; ++i) {
+    dx[i] = 0.0f;
+    for (int o = 0; o < units; ++o) dx[i] += dy[o] * w[i * units + o];
+  }
 }
 
 inline void DenseWeightGradientSelected(int units, const float* stash, int n, const float* dy,

@@ -1,5 +1,7 @@
 #include "tflm_ops/math/depthwise_conv2d.h"
 
+#include <stdint.h>
+
 #include "tflm_ops/math/fast.h"
 #include "tflm_ops/math/strips.h"
 #include "tflm_ops/math/tile.h"
@@ -8,21 +10,48 @@ namespace medyate {
 namespace math {
 namespace {
 
-// What the pixels of one pass have in common.
+// What the pixels of one pass have in common: it takes the channels of a block.
 struct Pass {
   const ConvShape* shape;
-  int multiplier;            // M.
-  const float* in;           // x or dy.
-  const float* weights;      // w or delta.
-  const float* bias;         // Forward only; may be null.
-  const uint16_t* channels;  // The drawn channels, whose runs `weights` has; null for all.
-  int depth;                 // Runs in `weights`: I or N.
-  float* out;                // y or dx.
+  const Block* block;
+  int multiplier;     // M.
+  const float* in;    // x or dy, from the block's first channel on.
+  const float* bias;  // Forward only, likewise; may be null.
+  float* out;         // y or dx, likewise.
 };
 
-// P pixels (M = 1): sums over the taps of in * weights, Q channels at a time from the k-th run on;
-// drawn channels only one at a time. Forward and backward differ only in the strips. Returns where
-// it stopped.
+// Where the weights of Q channels lie: a pointer, and constants that take fewer registers in a loop
+// than pointers that all advance.
+template <int Q>
+struct Distances;
+
+template <>
+struct Distances<4> {
+  intptr_t d1, d2, d3;  // Bytes.
+
+  explicit Distances(const float* const* runs)
+      : d1(Address(runs[1]) - Address(runs[0])),
+        d2(Address(runs[2]) - Address(runs[0])),
+        d3(Address(runs[3]) - Address(runs[0])) {}
+  static intptr_t Address(const float* p) { return reinterpret_cast<intptr_t>(p); }
+  static const float* At(const float* p, intptr_t bytes) {
+    return reinterpret_cast<const float*>(Address(p) + bytes);
+  }
+  MEDYATE_ALWAYS_INLINE Vec<4> Load(const float* p) const {
+    // All addresses first: a load right after another one takes half the time.
+    const Cursor<4> places = {p, At(p, d1), At(p, d2), At(p, d3)};
+    return places.Load();
+  }
+};
+
+template <>
+struct Distances<1> {
+  explicit Distances(const float* const*) {}
+  MEDYATE_ALWAYS_INLINE Vec<1> Load(const float* p) const { return {*p}; }
+};
+
+// P pixels (M = 1): sums over the taps of in * weights, Q channels at a time from the block's k-th
+// on. Forward and backward differ only in the strips. Returns where it stopped.
 //
 // Args:
 //   columns: width of `in`.
@@ -31,7 +60,6 @@ MEDYATE_NO_INLINE int AddStrip(const Pass& pass, const Strip& strip, int columns
   const ConvShape& s = *pass.shape;
   const Taps& th = strip.th;
   const Taps& tw = strip.tw;
-  const int run = s.h.kernel * s.w.kernel;
   const int in_step = strip.read_step * s.in_channels;
   const int out_step = strip.step * s.in_channels;
   const int in_row = th.at_step * columns * s.in_channels;
@@ -42,36 +70,29 @@ MEDYATE_NO_INLINE int AddStrip(const Pass& pass, const Strip& strip, int columns
   const int taps = column ? th.count : tw.count;
   const int in_tap = column ? in_row : tw.at_step * s.in_channels;
   const int w_tap = column ? w_row : tw.step;
-  const float* weights = pass.weights + k * run + th.first * s.w.kernel + tw.first;
+  const int first_tap = th.first * s.w.kernel + tw.first;
   float* const outs = pass.out + strip.first * s.in_channels;
   const float* const ins = pass.in + strip.read * s.in_channels;
   const float* const bias = pass.bias;
-  const int last = pass.depth - Q;
+  const float* const* const runs = pass.block->runs;
+  const int last = pass.block->count - Q;
   for (; k <= last; k += Q) {
-    const bool drawn = Q == 1 && pass.channels;
-    const int channel = drawn ? pass.channels[k] : k;
-    float* out = outs + channel;
-    const float* in = ins + channel;
-    const float* w = weights;
-    Tile<P, Q> sums;
-    if (drawn) {
-      sums = Tile<P, Q>::Load(out, out_step);
-    } else {
-      sums = Tile<P, Q>::All(bias ? Vec<Q>::Load(bias + k) : Vec<Q>::Zero());
-    }
+    const float* in = ins + k;
+    const float* w = runs[k] + first_tap;
+    const Distances<Q> distances(runs + k);
+    Tile<P, Q> sums = Tile<P, Q>::All(bias ? Vec<Q>::Load(bias + k) : Vec<Q>::Zero());
     for (int a = rows; a > 0; --a) {
       const float* x = in;
       const float* v = w;
       for (int b = taps; b > 0; --b) {
-        sums.AddProducts(x, in_step, Cursor<Q>::Strided(v, run).Load());
+        sums.AddProducts(x, in_step, distances.Load(v));
         x += in_tap;
         v += w_tap;
       }
       in += in_row;
       w += w_row;
     }
-    sums.Store(out, out_step);
-    weights += Q * run;
+    sums.Store(outs + k, out_step);
   }
   return k;
 }
@@ -79,8 +100,8 @@ MEDYATE_NO_INLINE int AddStrip(const Pass& pass, const Strip& strip, int columns
 // The pixels of a strip, all channels (M = 1).
 template <int P>
 void AddPixels(const Pass& pass, const Strip& strip, int columns) {
-  const int done = pass.channels ? 0 : AddStrip<P, 4>(pass, strip, columns, 0);
-  if (done < pass.depth) AddStrip<P, 1>(pass, strip, columns, done);
+  const int done = AddStrip<P, 4>(pass, strip, columns, 0);
+  if (done < pass.block->count) AddStrip<P, 1>(pass, strip, columns, done);
 }
 
 void AddAnyStrip(const Pass& pass, const Strip& strip, int columns) {
@@ -91,14 +112,13 @@ void AddAnyStrip(const Pass& pass, const Strip& strip, int columns) {
 MEDYATE_NO_INLINE void ForwardPixelMultiplied(const Pass& pass, const Taps& th, const Taps& tw,
                                               int k, float* y) {
   const ConvShape& s = *pass.shape;
-  const int i = pass.channels ? pass.channels[k] : k;
   for (int m = 0; m < pass.multiplier; ++m) {
-    const int o = i * pass.multiplier + m;
-    float sum = y[o];
+    const int o = k * pass.multiplier + m;
+    float sum = pass.bias ? pass.bias[o] : 0.0f;
     for (int a = 0; a < th.count; ++a) {
-      const float* x = pass.in + ((th.at + a * th.at_step) * s.w.in + tw.at) * s.in_channels + i;
-      const int tap = (k * s.h.kernel + th.first + a) * s.w.kernel + tw.first;
-      const float* w = pass.weights + tap * pass.multiplier + m;
+      const float* x = pass.in + ((th.at + a * th.at_step) * s.w.in + tw.at) * s.in_channels + k;
+      const int tap = (th.first + a) * s.w.kernel + tw.first;
+      const float* w = pass.block->runs[k] + tap * pass.multiplier + m;
       for (int b = 0; b < tw.count; ++b) {
         sum += *x * *w;
         x += tw.at_step * s.in_channels;
@@ -112,20 +132,18 @@ MEDYATE_NO_INLINE void ForwardPixelMultiplied(const Pass& pass, const Taps& th, 
 MEDYATE_NO_INLINE void InputGradientPixelMultiplied(const Pass& pass, const Taps& th,
                                                     const Taps& tw, int k, float* dx) {
   const ConvShape& s = *pass.shape;
-  const int i = pass.channels ? pass.channels[k] : k;
-  float sum = dx[i];
+  float sum = 0.0f;
   for (int a = 0; a < th.count; ++a) {
     for (int b = 0; b < tw.count; ++b) {
       const int pixel = (th.at + a * th.at_step) * s.w.out + tw.at + b * tw.at_step;
-      const float* dy = pass.in + pixel * s.out_channels + i * pass.multiplier;
+      const float* dy = pass.in + pixel * s.out_channels + k * pass.multiplier;
       const int kh = th.first + a * th.step;
       const int kw = tw.first + b * tw.step;
-      const int tap = (k * s.h.kernel + kh) * s.w.kernel + kw;
-      const float* w = pass.weights + tap * pass.multiplier;
+      const float* w = pass.block->runs[k] + (kh * s.w.kernel + kw) * pass.multiplier;
       for (int m = 0; m < pass.multiplier; ++m) sum += dy[m] * w[m];
     }
   }
-  dx[i] = sum;
+  dx[k] = sum;
 }
 
 void ForwardPass(const Pass& pass) {
@@ -139,10 +157,7 @@ void ForwardPass(const Pass& pass) {
     const Taps th = TapsOfOutput(s.h, oh);
     for (int ow = 0; ow < s.w.out; ++ow, y += s.out_channels) {
       const Taps tw = TapsOfOutput(s.w, ow);
-      for (int o = 0; o < pass.depth * pass.multiplier && !pass.channels; ++o) {
-        y[o] = pass.bias ? pass.bias[o] : 0.0f;
-      }
-      for (int k = 0; k < pass.depth; ++k) ForwardPixelMultiplied(pass, th, tw, k, y);
+      for (int k = 0; k < pass.block->count; ++k) ForwardPixelMultiplied(pass, th, tw, k, y);
     }
   }
 }
@@ -158,8 +173,9 @@ void InputGradientPass(const Pass& pass) {
     const Taps th = TapsOfInput(s.h, ih);
     for (int iw = 0; iw < s.w.in; ++iw, dx += s.in_channels) {
       const Taps tw = TapsOfInput(s.w, iw);
-      for (int i = 0; i < pass.depth && !pass.channels; ++i) dx[i] = 0.0f;
-      for (int k = 0; k < pass.depth; ++k) InputGradientPixelMultiplied(pass, th, tw, k, dx);
+      for (int k = 0; k < pass.block->count; ++k) {
+        InputGradientPixelMultiplied(pass, th, tw, k, dx);
+      }
     }
   }
 }
@@ -295,41 +311,37 @@ void WeightGradientRows(const ConvShape& s, const ThreeTaps& taps, const float* 
 
 }  // namespace
 
-void DepthwiseConv2dForward(const ConvShape& shape, const float* x, const float* w,
+void DepthwiseConv2dForward(const ConvShape& shape, const float* x, const Weights& w,
                             const float* bias, float* y) {
   DepthwiseConv2dForwardPart(shape, shape.in_channels, x, w, bias, y);
 }
 
-void DepthwiseConv2dForwardPart(const ConvShape& shape, int n, const float* x, const float* w,
+void DepthwiseConv2dForwardPart(const ConvShape& shape, int n, const float* x, const Weights& w,
                                 const float* bias, float* y) {
   const int multiplier = shape.out_channels / shape.in_channels;
-  ForwardPass({&shape, multiplier, x, w, bias, nullptr, n, y});
+  Block block;
+  Blocks blocks(w, n, shape.h.kernel * shape.w.kernel * multiplier, false);
+  while (blocks.Next(&block)) {
+    const int first = block.first * multiplier;
+    ForwardPass({&shape, &block, multiplier, x + block.first, bias ? bias + first : nullptr,
+                 y + first});
+  }
 }
 
-void DepthwiseConv2dForwardDelta(const ConvShape& shape, const float* x, const uint16_t* channels,
-                                 int n, const float* delta, float* y) {
-  if (n == 0) return;
-  const int multiplier = shape.out_channels / shape.in_channels;
-  ForwardPass({&shape, multiplier, x, delta, nullptr, channels, n, y});
-}
-
-void DepthwiseConv2dInputGradient(const ConvShape& shape, const float* dy, const float* w,
+void DepthwiseConv2dInputGradient(const ConvShape& shape, const float* dy, const Weights& w,
                                   float* dx) {
   DepthwiseConv2dInputGradientPart(shape, shape.in_channels, dy, w, dx);
 }
 
 void DepthwiseConv2dInputGradientPart(const ConvShape& shape, int n, const float* dy,
-                                      const float* w, float* dx) {
+                                      const Weights& w, float* dx) {
   const int multiplier = shape.out_channels / shape.in_channels;
-  InputGradientPass({&shape, multiplier, dy, w, nullptr, nullptr, n, dx});
-}
-
-void DepthwiseConv2dInputGradientDelta(const ConvShape& shape, const float* dy,
-                                       const uint16_t* channels, int n, const float* delta,
-                                       float* dx) {
-  if (n == 0) return;
-  const int multiplier = shape.out_channels / shape.in_channels;
-  InputGradientPass({&shape, multiplier, dy, delta, nullptr, channels, n, dx});
+  Block block;
+  Blocks blocks(w, n, shape.h.kernel * shape.w.kernel * multiplier, false);
+  while (blocks.Next(&block)) {
+    InputGradientPass({&shape, &block, multiplier, dy + block.first * multiplier, nullptr,
+                       dx + block.first});
+  }
 }
 
 void DepthwiseConv2dWeightGradientSelected(const ConvShape& shape, const float* stash,

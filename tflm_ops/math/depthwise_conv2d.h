@@ -8,9 +8,8 @@
 //
 //   x      [H][W][I]        input             dx  its gradient
 //   y      [OH][OW][I*M]    output            dy  its gradient
-//   w      [I][KH][KW][M]   base weights: the weights of a channel are one contiguous run
-//   delta  [N][KH][KW][M]   what training added to the weights of the drawn channels
-//   dw     [N][KH][KW][M]   the loss's gradient with respect to those weights
+//   w      [I][KH][KW][M]   weights, of which those of the drawn channels may lie elsewhere
+//   dw     [N][KH][KW][M]   the loss's gradient with respect to the drawn channels' weights
 //   stash  [N][H][W]        the drawn channels of x: StashChannels of conv2d.h makes it
 //
 // The bias gradient is BiasGradient of conv2d.h. Tensors have at most 2^31 - 1 elements and
@@ -21,6 +20,7 @@
 #include <stdint.h>
 
 #include "tflm_ops/math/shape.h"
+#include "tflm_ops/math/weights.h"
 
 namespace medyate {
 namespace math {
@@ -31,35 +31,22 @@ namespace math {
 //
 // Args:
 //   bias: [I*M], or null for none.
-void DepthwiseConv2dForward(const ConvShape& shape, const float* x, const float* w,
+void DepthwiseConv2dForward(const ConvShape& shape, const float* x, const Weights& w,
                             const float* bias, float* y);
 
 // The same of `n` channels: w [n][KH][KW][M], bias [n*M]; x and y begin with the first of them.
-void DepthwiseConv2dForwardPart(const ConvShape& shape, int n, const float* x, const float* w,
+void DepthwiseConv2dForwardPart(const ConvShape& shape, int n, const float* x, const Weights& w,
                                 const float* bias, float* y);
-
-// y += x[channels] * delta. Accumulates into the outputs of the drawn channels.
-//
-// Args:
-//   channels: [N], the drawn channels, each in 0 .. I - 1, none twice.
-//   n: N. With 0 nothing is done.
-void DepthwiseConv2dForwardDelta(const ConvShape& shape, const float* x, const uint16_t* channels,
-                                 int n, const float* delta, float* y);
 
 // dx = dy * w transposed. Overwrites all of dx, with 0 where no output read the input.
 //
 // Sums run over KH, KW, M in this order.
-void DepthwiseConv2dInputGradient(const ConvShape& shape, const float* dy, const float* w,
+void DepthwiseConv2dInputGradient(const ConvShape& shape, const float* dy, const Weights& w,
                                   float* dx);
 
 // The same of `n` channels: w [n][KH][KW][M]; dy and dx begin with the first of them.
 void DepthwiseConv2dInputGradientPart(const ConvShape& shape, int n, const float* dy,
-                                      const float* w, float* dx);
-
-// dx[channels] += dy * delta transposed. Accumulates into the drawn channels of dx.
-void DepthwiseConv2dInputGradientDelta(const ConvShape& shape, const float* dy,
-                                       const uint16_t* channels, int n, const float* delta,
-                                       float* dx);
+                                      const Weights& w, float* dx);
 
 // dw += stash * dy of the drawn channels. Accumulates into dw.
 //

@@ -61,7 +61,7 @@ void Int8WeightsConv2dForward(const ConvShape& s, const float* x, const Int8Weig
   for (int o = 0; o < s.out_channels; o += room) {
     const int n = s.out_channels - o < room ? s.out_channels - o : room;
     ScaleRows(w.q + o, s.out_channels, w.scale + o, depth, n, block.data);
-    Conv2dForwardPart(s, n, x, block.data, bias ? bias + o : nullptr, y + o);
+    Conv2dForwardPart(s, n, x, Frozen(block.data), bias ? bias + o : nullptr, y + o);
   }
 }
 
@@ -73,7 +73,7 @@ void Int8WeightsConv2dInputGradient(const ConvShape& s, const float* dy, const I
   for (int i = 0; i < s.in_channels; i += room) {
     const int n = s.in_channels - i < room ? s.in_channels - i : room;
     ScaleRows(w.q + i * run, s.out_channels, w.scale, n * taps, s.out_channels, block.data);
-    Conv2dInputGradientPart(s, n, dy, block.data, dx + i);
+    Conv2dInputGradientPart(s, n, dy, Frozen(block.data), dx + i);
   }
 }
 
@@ -86,7 +86,7 @@ void Int8WeightsDepthwiseConv2dForward(const ConvShape& s, const float* x, const
     const int n = s.in_channels - i < room ? s.in_channels - i : room;
     const int o = i * multiplier;
     ScaleRuns(w.q + o * taps, w.scale + o, n, taps, multiplier, block.data);
-    DepthwiseConv2dForwardPart(s, n, x + i, block.data, bias ? bias + o : nullptr, y + o);
+    DepthwiseConv2dForwardPart(s, n, x + i, Frozen(block.data), bias ? bias + o : nullptr, y + o);
   }
 }
 
@@ -100,7 +100,7 @@ void Int8WeightsDepthwiseConv2dInputGradient(const ConvShape& s, const float* dy
     const int n = s.in_channels - i < room ? s.in_channels - i : room;
     const int o = i * multiplier;
     ScaleRuns(w.q + o * taps, w.scale + o, n, taps, multiplier, block.data);
-    DepthwiseConv2dInputGradientPart(s, n, dy + o, block.data, dx + i);
+    DepthwiseConv2dInputGradientPart(s, n, dy + o, Frozen(block.data), dx + i);
   }
 }
 

@@ -7,11 +7,8 @@ namespace medyate {
 namespace math {
 namespace {
 
-void Decay(float share, const float* base, int n, float* weights) {
-  for (int i = 0; i < n; ++i) {
-    const float whole = base ? base[i] + weights[i] : weights[i];
-    weights[i] -= whole * share;
-  }
+void Decay(float share, int n, float* weights) {
+  for (int i = 0; i < n; ++i) weights[i] -= weights[i] * share;
 }
 
 void PlainStep(float scale, float rate, const float* gradient, int n, float* weights) {
@@ -30,11 +27,11 @@ void PlainStep(float scale, float rate, const float* gradient, int n, float* wei
 
 }  // namespace
 
-void SgdStep(const SgdOptions& options, const float* gradient, int n, const float* base,
-             float* velocity, float* weights) {
+void SgdStep(const SgdOptions& options, const float* gradient, int n, float* velocity,
+             float* weights) {
   const float rate = options.learning_rate;
   const float scale = options.gradient_scale;
-  if (options.weight_decay != 0.0f) Decay(options.weight_decay * rate, base, n, weights);
+  if (options.weight_decay != 0.0f) Decay(options.weight_decay * rate, n, weights);
   if (!velocity) {
     PlainStep(scale, rate, gradient, n, weights);
     return;

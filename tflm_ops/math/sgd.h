@@ -23,12 +23,10 @@ struct SgdOptions {
 //
 // Args:
 //   gradient: [n], read only.
-//   base: [n], what the weights are added to in the forward pass, so that decay takes its share
-//     of base + weights; null if the weights are all there is.
 //   velocity: [n], 0 at the start; null without momentum.
-//   weights: [n], deltas or weights.
-void SgdStep(const SgdOptions& options, const float* gradient, int n, const float* base,
-             float* velocity, float* weights);
+//   weights: [n].
+void SgdStep(const SgdOptions& options, const float* gradient, int n, float* velocity,
+             float* weights);
 
 // Limits each of n elements to -limit .. limit in place. NaN stays NaN.
 void ClipByValue(float limit, int n, float* gradient);

@@ -153,19 +153,6 @@ struct Tile<4, Q> {
     r2.Store(p + 2 * row);
     r3.Store(p + 3 * row);
   }
-  // The same, row by row at columns index[0], index[1], ...
-  template <typename Index>
-  static MEDYATE_ALWAYS_INLINE Tile LoadAt(const float* p, int row, const Index* index) {
-    return {Cursor<Q>::At(p, index).Load(), Cursor<Q>::At(p + row, index).Load(),
-            Cursor<Q>::At(p + 2 * row, index).Load(), Cursor<Q>::At(p + 3 * row, index).Load()};
-  }
-  template <typename Index>
-  MEDYATE_ALWAYS_INLINE void StoreAt(float* p, int row, const Index* index) const {
-    Cursor<Q, float>::At(p, index).Store(r0);
-    Cursor<Q, float>::At(p + row, index).Store(r1);
-    Cursor<Q, float>::At(p + 2 * row, index).Store(r2);
-    Cursor<Q, float>::At(p + 3 * row, index).Store(r3);
-  }
   // this[p][q] += x[p] * y[q].
   MEDYATE_ALWAYS_INLINE void AddOuterProduct(const Vec<4>& x, const Vec<Q>& y) {
     r0.AddScaled(x.v0, y);
@@ -195,14 +182,6 @@ struct Tile<1, Q> {
   static MEDYATE_ALWAYS_INLINE Tile All(const Vec<Q>& v) { return {v}; }
   static MEDYATE_ALWAYS_INLINE Tile Load(const float* p, int) { return {Vec<Q>::Load(p)}; }
   MEDYATE_ALWAYS_INLINE void Store(float* p, int) const { r0.Store(p); }
-  template <typename Index>
-  static MEDYATE_ALWAYS_INLINE Tile LoadAt(const float* p, int, const Index* index) {
-    return {Cursor<Q>::At(p, index).Load()};
-  }
-  template <typename Index>
-  MEDYATE_ALWAYS_INLINE void StoreAt(float* p, int, const Index* index) const {
-    Cursor<Q, float>::At(p, index).Store(r0);
-  }
   MEDYATE_ALWAYS_INLINE void AddOuterProduct(const Vec<1>& x, const Vec<Q>& y) {
     r0.AddScaled(x.v0, y);
   }
@@ -244,25 +223,36 @@ MEDYATE_ALWAYS_INLINE void AddOuterProducts(const float* a, int a_row, int a_ste
   }
 }
 
-// tile[p][q] += sum over k < depth of a[p * a_row + index[k]] * b[k * b_step + q].
-template <int P, int Q, typename Index>
-MEDYATE_ALWAYS_INLINE void AddSelectedOuterProducts(const float* a, int a_row, const Index* index,
-                                                    const float* b, int b_step, int depth,
-                                                    Tile<P, Q>* tile) {
-  const Cursor<P> rows = Cursor<P>::Strided(a, a_row);
-  for (; depth > 0; --depth) {
-    tile->AddOuterProduct(rows.Load(*index++), Vec<Q>::Load(b));
-    b += b_step;
+// tile[p][q] += sum over k < depth of a[p * a_row + k] * runs[k][offset + q].
+template <int P, int Q>
+MEDYATE_ALWAYS_INLINE void AddOuterProductsOfRuns(const float* a, int a_row,
+                                                  const float* const* runs, int offset, int depth,
+                                                  Tile<P, Q>* tile) {
+  const bool kUnrolled = P * Q == 16;
+  Cursor<P> rows = Cursor<P>::Strided(a, a_row);
+  for (int rest = kUnrolled ? depth & 3 : depth; rest > 0; --rest) {
+    tile->AddOuterProduct(rows.Load(), Vec<Q>::Load(*runs++ + offset));
+    rows.Advance(1);
+  }
+  for (int turns = kUnrolled ? depth >> 2 : 0; turns > 0; --turns) {
+    tile->AddOuterProduct(rows.Load(), Vec<Q>::Load(runs[0] + offset));
+    MEDYATE_FENCE();
+    tile->AddOuterProduct(rows.Load(1), Vec<Q>::Load(runs[1] + offset));
+    MEDYATE_FENCE();
+    tile->AddOuterProduct(rows.Load(2), Vec<Q>::Load(runs[2] + offset));
+    MEDYATE_FENCE();
+    tile->AddOuterProduct(rows.Load(3), Vec<Q>::Load(runs[3] + offset));
+    rows.Advance(4);
+    runs += 4;
   }
 }
 
-// tile[p][q] += sum over k < depth of a[p * a_row + k] * b[q * b_row + k].
+// tile[p][q] += sum over k < depth of a[p * a_row + k] * b_rows[q][k].
 template <int P, int Q>
-MEDYATE_ALWAYS_INLINE void AddDotProducts(const float* a, int a_row, const float* b, int b_row,
-                                          int depth, Tile<P, Q>* tile) {
+MEDYATE_ALWAYS_INLINE void AddDotProducts(const float* a, int a_row, Cursor<Q> b_rows, int depth,
+                                          Tile<P, Q>* tile) {
   const bool kUnrolled = P * Q == 16;
   Cursor<P> a_rows = Cursor<P>::Strided(a, a_row);
-  Cursor<Q> b_rows = Cursor<Q>::Strided(b, b_row);
   for (int rest = kUnrolled ? depth & 3 : depth; rest > 0; --rest) {
     tile->AddOuterProduct(a_rows.Load(), b_rows.Load());
     a_rows.Advance(1);

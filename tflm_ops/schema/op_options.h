@@ -96,10 +96,10 @@ constexpr char kInt8WeightsDepthwiseConv2dInputGradientName[] = "MEDYATE_INT8_WE
 constexpr char kInt8WeightsDenseName[] = "MEDYATE_INT8_WEIGHTS_DENSE";
 constexpr char kInt8WeightsDenseInputGradientName[] = "MEDYATE_INT8_WEIGHTS_DENSE_INPUT_GRADIENT";
 
-constexpr uint32_t kOptionsVersion = 3;
+constexpr uint32_t kOptionsVersion = 4;
 constexpr int kSelectionHeaderWords = 2;
 constexpr int kMaxChannels = 65535;
-constexpr int kNoBiasDelta = -1;
+constexpr int kNoBiasRun = -1;
 constexpr int kNoImportance = -1;
 constexpr int kDrawnAnew = -1;
 constexpr float kUnseen = -1.0f;
@@ -124,9 +124,8 @@ enum Command {
   kCommandAccumulate = 2,
   kCommandApply = 3,
   kCommandDraw = 4,
-  kCommandCommit = 5,
-  kCommandDiscard = 6,
-  kCommandEvaluate = 7,
+  kCommandDiscard = 5,
+  kCommandEvaluate = 6,
 };
 
 enum StateWord {
@@ -196,7 +195,7 @@ struct ControlOptions {
   int32_t fixed_elements;
   // Labels are 0 to classes - 1; 0: the label is a vector.
   int32_t classes;
-  // 1: accumulators lie after the deltas.
+  // 1: accumulators lie after the weights.
   int32_t accumulates;
   // 1: velocities lie after those.
   int32_t has_velocity;
@@ -249,11 +248,11 @@ struct Conv2dOptions {
   int32_t selection_offset;
   // Channels the slot has room for.
   int32_t selection_capacity;
-  // 1: accumulators lie after the deltas.
+  // 1: accumulators lie after the weights.
   int32_t accumulates;
   // 1: velocities lie after those.
   int32_t has_velocity;
-  // The bias's delta in the pool; -1: none.
+  // The trained bias in the pool; -1: none.
   int32_t bias_offset;
   // The layer's part; -1: none.
   int32_t importance_offset;
@@ -287,12 +286,12 @@ struct StashOptions {
   // Channels of the input, 1 to kMaxChannels.
   int32_t channels;
   // Weights of one channel.
-  int32_t delta_elements;
+  int32_t channel_weights;
   // First word of the layer's slot.
   int32_t selection_offset;
   // Channels the slot has room for.
   int32_t selection_capacity;
-  // 1: accumulators lie after the deltas.
+  // 1: accumulators lie after the weights.
   int32_t accumulates;
   // 1: velocities lie after those.
   int32_t has_velocity;
@@ -302,7 +301,7 @@ static_assert(sizeof(StashOptions) == 32, "StashOptions");
 static_assert(offsetof(StashOptions, version) == 0, "version");
 static_assert(offsetof(StashOptions, pixels) == 4, "pixels");
 static_assert(offsetof(StashOptions, channels) == 8, "channels");
-static_assert(offsetof(StashOptions, delta_elements) == 12, "delta_elements");
+static_assert(offsetof(StashOptions, channel_weights) == 12, "channel_weights");
 static_assert(offsetof(StashOptions, selection_offset) == 16, "selection_offset");
 static_assert(offsetof(StashOptions, selection_capacity) == 20, "selection_capacity");
 static_assert(offsetof(StashOptions, accumulates) == 24, "accumulates");
@@ -387,11 +386,11 @@ struct DenseOptions {
   int32_t selection_offset;
   // Channels the slot has room for.
   int32_t selection_capacity;
-  // 1: accumulators lie after the deltas.
+  // 1: accumulators lie after the weights.
   int32_t accumulates;
   // 1: velocities lie after those.
   int32_t has_velocity;
-  // The bias's delta in the pool; -1: none.
+  // The trained bias in the pool; -1: none.
   int32_t bias_offset;
   // The layer's part; -1: none.
   int32_t importance_offset;

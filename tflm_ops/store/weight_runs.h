@@ -56,12 +56,12 @@ struct TrainedLayer {
   uint32_t channel_weights;      // Weights of an input channel, which lie together.
   uint32_t weights_offset;       // Of channel 0 in the weights region, in floats.
   uint32_t biases;               // Trained biases; 0 if they stay as they are.
-  uint32_t bias_pool_offset;     // Of their deltas in the pool, in floats.
+  uint32_t bias_pool_offset;     // Of the biases in the pool, in floats.
   uint32_t bias_weights_offset;  // Of the biases in the weights region, in floats.
 };
 
 // The runs of the channels that are drawn now, and of the trained biases. The slot of a layer is
-// {drawn channels, where their deltas begin in the pool, the channels two to a word}, as
+// {drawn channels, where their weights begin in the pool, the channels two to a word}, as
 // tf_medyate/exporter/ops/schema.py has it; its writer answers for the contents, the
 // weight store checks what comes out of it.
 class SelectionRuns final : public RunList {

@@ -79,7 +79,7 @@ CommitResult FlashSink::Commit(const CommitRequest& request) {
   const RecordChange record = {kProgressRecord, &request.progress, sizeof(request.progress)};
   const Bulk importance = {request.importance, request.importance_floats};
   const StoreStatus status = Change(
-      {request.runs, request.mode, request.pool, request.pool_floats, &record, 1, &importance});
+      {request.runs, RunMode::kSet, request.pool, request.pool_floats, &record, 1, &importance});
   if (counts_) {
     images_ = store_.detail().images;
     return CommitResult::kOk;

@@ -7,10 +7,6 @@
 namespace medyate {
 namespace {
 
-float After(RunMode mode, float weight, float value) {
-  return mode == RunMode::kAdd ? weight + value : value;
-}
-
 bool Within(uint32_t offset, uint32_t length, uint32_t room) {
   return offset <= room && length <= room - offset;
 }
@@ -32,18 +28,13 @@ CommitResult RamSink::Commit(const CommitRequest& request) {
       return CommitResult::kFailed;
     }
     for (uint32_t j = 0; j < run.length; ++j) {
-      const float value = request.pool[run.pool_offset + j];
-      if (!math::IsFinite(After(request.mode, weights_[run.weight_offset + j], value))) {
-        return CommitResult::kNotFinite;
-      }
+      if (!math::IsFinite(request.pool[run.pool_offset + j])) return CommitResult::kNotFinite;
     }
   }
   for (uint32_t i = 0; i < count; ++i) {
     const WeightRun run = request.runs->run(i);
-    for (uint32_t j = 0; j < run.length; ++j) {
-      float* weight = &weights_[run.weight_offset + j];
-      *weight = After(request.mode, *weight, request.pool[run.pool_offset + j]);
-    }
+    memcpy(weights_ + run.weight_offset, request.pool + run.pool_offset,
+           sizeof(float) * run.length);
   }
   return CommitResult::kOk;
 }

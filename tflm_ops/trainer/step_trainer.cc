@@ -319,7 +319,6 @@ TrainerStatus StepTrainer::CommitAs(const Progress& next) {
   const int32_t* selection = static_cast<const int32_t*>(runner_.Data(model_->selection));
   const SelectionRuns runs(model_->layers, model_->layer_count, selection);
   const CommitRequest request = {&runs,
-                                 RunMode::kAdd,
                                  Floats(model_->pool),
                                  static_cast<uint32_t>(runner_.Elements(model_->pool)),
                                  next,
@@ -334,7 +333,7 @@ TrainerStatus StepTrainer::CommitAs(const Progress& next) {
       return TrainerStatus::kCommitFailed;
   }
   is_sound_ = true;
-  return RunControl(kCommandCommit);
+  return TrainerStatus::kOk;
 }
 
 TrainerStatus StepTrainer::Discard() {
@@ -344,10 +343,12 @@ TrainerStatus StepTrainer::Discard() {
   return RunControl(kCommandDiscard);
 }
 
-void StepTrainer::ForgetBias(uint32_t bias) {
-  if (!model_ || model_->layer_count == 0) return;
+void StepTrainer::ReloadBias(uint32_t bias) {
+  const float* weights = sink_ ? sink_->weights() : nullptr;
+  if (!model_ || model_->layer_count == 0 || !weights) return;
   const TrainedLayer& layer = model_->layers[model_->layer_count - 1];
-  if (bias < layer.biases) Floats(model_->pool)[layer.bias_pool_offset + bias] = 0.0f;
+  if (bias >= layer.biases) return;
+  Floats(model_->pool)[layer.bias_pool_offset + bias] = weights[layer.bias_weights_offset + bias];
 }
 
 int StepTrainer::draw() const {

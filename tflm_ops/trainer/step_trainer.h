@@ -40,10 +40,10 @@ enum class TrainerStatus : uint8_t {
   kLabelOfOtherKind,   // A class for a model that learns targets, or a target for one of classes.
   kNothingToCommitTo,  // Init was given no sink. What was learned stays in the pool.
   kBadProgress,        // Resume: a draw below 0, or importance that is none of this model.
-  // Training went wrong; the deltas are those from before:
+  // Training went wrong; the weights in the pool are those from before:
   kLossNotFinite,
   kGradientsNotFinite,  // Those of the batch, which cannot be clipped: Discard.
-  kCommitFailed,        // The sink did not take the deltas, which stay in the pool; see there.
+  kCommitFailed,        // The sink did not take the weights, which stay in the pool; see there.
   kOpFailed,            // An op reported an error: memory is damaged.
   // The guard's:
   kEpochDiscarded,  // The epoch is over, but what it learned was dropped.
@@ -76,8 +76,7 @@ struct Progress {
 // What is to be committed, all of it or nothing.
 struct CommitRequest {
   const RunList* runs;  // Offsets are in floats, those of weights from the region's start.
-  RunMode mode;         // Whether the pool holds deltas or weights.
-  const float* pool;    // [pool_floats]
+  const float* pool;    // [pool_floats], of the weights that are to be.
   uint32_t pool_floats;
   // What StepTrainer::Resume takes to go on after this commit.
   Progress progress;
@@ -85,7 +84,7 @@ struct CommitRequest {
   uint32_t importance_floats;
 };
 
-// What a commit goes to: adds the runs of the pool to the weights, or sets them. A list and not a stream of runs,
+// What a commit goes to: sets the weights to the runs of the pool. A list and not a stream of runs,
 // since a sink in flash goes through it several times: to check, to see which pages change, and
 // once a page.
 class CommitSink {
@@ -193,17 +192,17 @@ class StepTrainer {
   //     loss takes the place of.
   TrainerStatus Predict(const float* sample, float* scores);
 
-  // Adds the deltas to the base weights; changes no output beyond rounding.
+  // Writes the trained weights to the sink; changes no bit of any output.
   TrainerStatus Commit();
 
   // Drops what was learned since the last commit: the weights are what they were.
   TrainerStatus Discard();
 
-  // Drops what was learned about one bias of the last trained layer.
+  // Takes one bias of the last trained layer from the sink again, which has changed it.
   //
   // Args:
   //   bias: below its number of trained biases.
-  void ForgetBias(uint32_t bias);
+  void ReloadBias(uint32_t bias);
 
   // Whether EndEpoch drops an epoch in which a loss or a gradient was not finite, or that would
   // make a weight so. On unless turned off.

@@ -191,7 +191,7 @@ void Trainer::MeasureMissing() {
   }
 }
 
-// The deltas are 0: the weights are those of the last commit.
+// The weights in the pool are those of the last commit.
 void Trainer::StartFromBase() {
   has_learned_ = false;
   MeasureMissing();

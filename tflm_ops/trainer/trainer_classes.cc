@@ -76,8 +76,7 @@ Status Trainer::AddClass(const char* name, int* label) {
   if (!has_flash_) return Status::kNothingToCommitTo;
   StoreClass(name);
   if (!sink_.counts()) return Status::kStoreFailed;
-  // Weight decay may have changed the bias of a spare class.
-  step_.ForgetBias(static_cast<uint32_t>(enrolled_));
+  step_.ReloadBias(static_cast<uint32_t>(enrolled_));
   if (label) *label = enrolled_;
   ++enrolled_;
   ring_.ForgetLosses();

@@ -167,7 +167,7 @@ struct SlotPlan {
   int offset;
   int capacity;
   int channels;
-  int delta_elements;
+  int channel_weights;
   int stash_elements;
   int copies;
   int bias_offset;
@@ -188,7 +188,7 @@ State AddState(Builder* b, const SlotPlan& plan) {
       plan.bias_offset < 0 ? 0 : int64_t{plan.bias_offset} + Product({plan.outputs, plan.copies});
   const int run = Clamp(bias_end + random.Int(0, 2), 0, kMostElements);
   const int64_t channel =
-      int64_t{Product({plan.delta_elements, plan.copies})} + std::max(plan.stash_elements, 0);
+      int64_t{Product({plan.channel_weights, plan.copies})} + std::max(plan.stash_elements, 0);
   const int pool = Clamp(run + drawn * channel + random.Int(0, 2), 1, kMostElements);
   const int offset = Clamp(plan.offset, 0, 4096);
   std::vector<int32_t> words(offset + kSelectionHeaderWords + (capacity + 1) / 2 +
@@ -222,14 +222,13 @@ struct LayerPlan {
 };
 
 Call DrawForward(Builder* b, const LayerPlan& plan) {
-  const bool live_bias = plan.slot.bias_offset != kNoBiasDelta;
-  const bool trainable = live_bias || b->random().Int(0, 1) == 1;
-  const bool has_bias = live_bias || b->random().Int(0, 1) == 1;
+  const bool trains_bias = plan.slot.bias_offset != kNoBiasRun;
+  const bool trainable = trains_bias || b->random().Int(0, 1) == 1;
+  const bool has_bias = trains_bias || b->random().Int(0, 1) == 1;
   std::vector<int> inputs = {b->Floats({plan.input_elements}), b->Constants(plan.weights),
                              has_bias ? b->Constants({plan.slot.outputs}) : tflm::kOptionalTensor};
   std::vector<int> outputs = {b->Floats({plan.output_elements})};
   if (plan.keeps_gates) outputs.push_back(b->Bytes((int64_t{plan.output_elements} + 7) / 8));
-  if (live_bias) outputs.push_back(b->Floats({plan.slot.outputs}));
   if (trainable) {
     const State state = AddState(b, plan.slot);
     inputs.push_back(state.pool);
@@ -260,21 +259,18 @@ Call DrawUpdate(Builder* b, const LayerPlan& plan) {
   const float momentum = plan.has_velocity && random.Int(0, 1) ? 0.5f : 0.0f;
   const int optimizer = b->ConstantFloats(
       {momentum, random.Int(0, 1) * 1.0f, random.Int(0, 1) * 0.25f, random.Int(0, 1) * 0.5f});
-  const bool live_bias = plan.slot.bias_offset != kNoBiasDelta;
-  const int bias = live_bias ? b->Constants({plan.slot.outputs}) : tflm::kOptionalTensor;
-  const int least = std::max(plan.slot.delta_elements, live_bias ? plan.slot.outputs : 1);
+  const bool trains_bias = plan.slot.bias_offset != kNoBiasRun;
+  const int least = std::max(plan.slot.channel_weights, trains_bias ? plan.slot.outputs : 1);
   const int room = Clamp(int64_t{least} + random.Int(0, 20), 1, kMostElements);
   const int rate = b->Rate();
   const int command = b->Command();
-  const int weights = b->Constants(plan.weights);
-  return b->Finish(
-      {dy, state.pool, state.selection, rate, command, importance, optimizer, weights, bias},
-      {b->Floats({room})});
+  return b->Finish({dy, state.pool, state.selection, rate, command, importance, optimizer},
+                   {b->Floats({room})});
 }
 
 // The same layers with int8 weights, of which some channels at a time become floats.
 Call DrawInt8Weights(Builder* b, bool is_forward, const LayerPlan& plan) {
-  const int least = is_forward ? plan.weights_of_output : plan.slot.delta_elements;
+  const int least = is_forward ? plan.weights_of_output : plan.slot.channel_weights;
   const int block = Clamp(int64_t{least} * b->random().Int(1, 6), 1, kMostElements);
   const int from = b->Floats({is_forward ? plan.input_elements : plan.output_elements});
   const int weights = b->ConstantInt8s(plan.weights);
@@ -311,18 +307,18 @@ void DrawTraining(Random* random, int channels, Options* options) {
   options->selection_capacity = random->Int(0, channels);
   options->accumulates = random->Int(0, 1);
   options->has_velocity = random->Int(0, 1);
-  options->bias_offset = random->Int(0, 1) ? kNoBiasDelta : random->Int(0, 3);
+  options->bias_offset = random->Int(0, 1) ? kNoBiasRun : random->Int(0, 3);
   options->importance_offset = random->Int(0, 1) ? kNoImportance : random->Int(0, 3);
 }
 
 template <typename Options>
-LayerPlan Plan(const Options& options, int channels, int outputs, int delta, int stash) {
+LayerPlan Plan(const Options& options, int channels, int outputs, int weights, int stash) {
   LayerPlan plan;
   const int copies = 1 + (options.accumulates != 0) + (options.has_velocity != 0);
   plan.slot = {options.selection_offset,
                options.selection_capacity,
                channels,
-               delta,
+               weights,
                stash,
                copies,
                options.bias_offset,
@@ -354,7 +350,7 @@ Call DrawConvolution(Builder* b, Role role, bool depthwise) {
   DrawConvolutionAxis(&random, 0, &options);
   DrawConvolutionAxis(&random, 1, &options);
   DrawTraining(&random, options.input_channels, &options);
-  if (role >= Role::kInt8Forward) options.bias_offset = kNoBiasDelta;
+  if (role >= Role::kInt8Forward) options.bias_offset = kNoBiasRun;
   b->Perturb(&options);
   b->SetOptions(options);
   const int channels = options.input_channels;
@@ -380,7 +376,7 @@ Call DrawConvolutionTranspose(Builder* b, bool is_gradient) {
   DrawConvolutionAxis(&random, 0, &options);
   DrawConvolutionAxis(&random, 1, &options);
   options.selection_offset = kStateWords;
-  options.bias_offset = kNoBiasDelta;
+  options.bias_offset = kNoBiasRun;
   b->Perturb(&options);
   b->SetOptions(options);
   const int channels = options.input_channels;
@@ -572,7 +568,7 @@ Call DrawDense(Builder* b, Role role) {
   options.inputs = random.Int(1, 9);
   options.units = random.Int(1, 9);
   DrawTraining(&random, options.inputs, &options);
-  if (role >= Role::kInt8Forward) options.bias_offset = kNoBiasDelta;
+  if (role >= Role::kInt8Forward) options.bias_offset = kNoBiasRun;
   b->Perturb(&options);
   b->SetOptions(options);
   LayerPlan plan = Plan(options, options.inputs, options.units, options.units, 1);
@@ -598,7 +594,7 @@ Call DrawStash(Builder* b) {
   options.version = kOptionsVersion;
   options.pixels = random.Int(1, 12);
   options.channels = random.Int(1, 6);
-  options.delta_elements = random.Int(1, 9);
+  options.channel_weights = random.Int(1, 9);
   options.selection_offset = kStateWords + random.Int(0, 2);
   options.selection_capacity = random.Int(0, options.channels);
   options.accumulates = random.Int(0, 1);
@@ -608,7 +604,7 @@ Call DrawStash(Builder* b) {
   const int copies = 1 + (options.accumulates != 0) + (options.has_velocity != 0);
   const State state =
       AddState(b, {options.selection_offset, options.selection_capacity, options.channels,
-                   options.delta_elements, options.pixels, copies, kNoBiasDelta, 0});
+                   options.channel_weights, options.pixels, copies, kNoBiasRun, 0});
   const int x = b->Floats({Product({options.pixels, options.channels})});
   return b->Finish({x, state.pool, state.selection, b->Command()}, {});
 }
@@ -981,7 +977,7 @@ void AddRow(Random* random, bool drawn, int copies, LayoutPlan* plan) {
     plan->fixed_elements += row[kLayoutWordBiases] * copies;
     plan->pool_elements += row[kLayoutWordBiases] * copies;
   } else {
-    row[kLayoutWordBiasOffset] = kNoBiasDelta;
+    row[kLayoutWordBiasOffset] = kNoBiasRun;
   }
   plan->candidates += drawn ? channels : 0;
   plan->layers += drawn ? 1 : 0;
@@ -1007,9 +1003,9 @@ ControlOptions DrawControlOptions(Random* random) {
 
 // A command that fits the options, of a selection that is all zeros.
 int DrawCommand(Random* random, const ControlOptions& options) {
-  const int commands[] = {kCommandPredict, kCommandDraw, kCommandCommit, kCommandDiscard,
+  const int commands[] = {kCommandPredict, kCommandDraw, kCommandDiscard,
                           options.accumulates ? kCommandAccumulate : kCommandStep};
-  const int command = commands[random->Int(0, 4)];
+  const int command = commands[random->Int(0, 3)];
   return command == kCommandStep && options.clip_norm != 0.0f ? kCommandPredict : command;
 }
 
@@ -1032,6 +1028,13 @@ Call DrawControl(Builder* b, bool wild) {
     if (random.Int(0, 1)) values[random.Int(0, plan.candidates - 1)] = kUnseen;
     if (random.Int(0, 2)) prior = b->ConstantFloats(values);
   }
+  std::vector<int> weights;
+  for (size_t at = 0; at < plan.words.size(); at += kLayoutWords) {
+    const int32_t* row = &plan.words[at];
+    const int biases = row[kLayoutWordBiases];
+    weights.push_back(b->Constants({row[kLayoutWordChannels] * row[kLayoutWordWeights]}));
+    weights.push_back(biases > 0 ? b->Constants({biases}) : tflm::kOptionalTensor);
+  }
   if (wild && random.Int(0, 1)) {
     for (int n = random.Int(1, 2); n > 0; --n) {
       int32_t* word = &plan.words[random.Int(0, static_cast<int>(plan.words.size()) - 1)];
@@ -1046,8 +1049,10 @@ Call DrawControl(Builder* b, bool wild) {
   const int pool = b->Floats({std::max(plan.pool_elements, 1)});
   const int selection = b->Ints(std::vector<int32_t>(plan.selection_words));
   const int layout = b->ConstantInts(plan.words);
-  return b->Finish({sample, label, rate, command, pool, selection, layout, importance, prior},
-                   {b->Bytes(scratch)});
+  std::vector<int> inputs = {sample,    label,  rate,       command, pool,
+                             selection, layout, importance, prior};
+  inputs.insert(inputs.end(), weights.begin(), weights.end());
+  return b->Finish(inputs, {b->Bytes(scratch)});
 }
 
 using Draw = Call (*)(Builder*);

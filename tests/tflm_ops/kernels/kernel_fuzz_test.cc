@@ -297,7 +297,7 @@ TEST_F(KernelFuzzTest, RefusesALayoutWhoseSlotsOverlap) {
   g_call = DrawCall(kControlName, &random, false);
   std::vector<int32_t> words;
   for (int i = 0; i < 2; ++i) {
-    const int32_t row[kLayoutWords] = {3, 1, 1, 1, 4 + i, 3, kDrawnAnew, kNoBiasDelta, 0};
+    const int32_t row[kLayoutWords] = {3, 1, 1, 1, 4 + i, 3, kDrawnAnew, kNoBiasRun, 0};
     words.insert(words.end(), row, row + kLayoutWords);
   }
   SetLayout(words, &g_call);
@@ -319,7 +319,7 @@ TEST_F(KernelFuzzTest, RefusesALayoutOfTooManyChannels) {
   std::vector<int32_t> words;
   for (int i = 0; i < kRows; ++i) {
     const int32_t row[kLayoutWords] = {kMaxChannels, 1, 1, 1, kStateWords + 2 * i, 0, kDrawnAnew,
-                                       kNoBiasDelta, 0};
+                                       kNoBiasRun, 0};
     words.insert(words.end(), row, row + kLayoutWords);
   }
   SetLayout(words, &g_call);

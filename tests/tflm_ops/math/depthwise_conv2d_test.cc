@@ -22,18 +22,30 @@ ConvShape DrawDepthwise(Random* random, int largest_side, int largest_channels) 
 
 int RunOf(const ConvShape& s) { return s.h.kernel * s.w.kernel * s.out_channels / s.in_channels; }
 
+// With more channels than a block holds now and then.
+ConvShape DrawAnyDepthwise(Random* random) {
+  if (random->Int(0, 7) > 0) return DrawDepthwise(random, 11, 13);
+  ConvShape s = DrawDepthwise(random, 5, 5);
+  const int multiplier = s.out_channels / s.in_channels;
+  s.in_channels = random->Int(kBlockChannels - 1, 2 * kBlockChannels + 5);
+  s.out_channels = s.in_channels * multiplier;
+  return s;
+}
+
 TEST(DepthwiseConv2dTest, ForwardEqualsReference) {
   Random random(21);
   for (int round = 0; round < kShapes; ++round) {
-    const ConvShape s = DrawDepthwise(&random, 11, 13);
-    SCOPED_TRACE(::testing::Message() << s);
+    const ConvShape s = DrawAnyDepthwise(&random);
+    const int n = random.Drawn(s.in_channels);
+    SCOPED_TRACE(::testing::Message() << s << " N " << n);
     const auto x = random.Floats(InputElements(s));
     const auto w = random.Floats(s.in_channels * RunOf(s));
+    const SplitWeights split(&random, w, s.in_channels, n);
     const auto bias = random.Floats(s.out_channels);
     const float* b = random.Int(0, 3) == 0 ? nullptr : bias.data();
     auto y = random.Floats(OutputElements(s));
     auto expected = random.Floats(OutputElements(s));
-    DepthwiseConv2dForward(s, x.data(), w.data(), b, y.data());
+    DepthwiseConv2dForward(s, x.data(), split.weights(), b, y.data());
     reference::DepthwiseConv2dForward(s, x.data(), w.data(), b, expected.data());
     ASSERT_TRUE(SameBits(expected, y));
   }
@@ -42,19 +54,21 @@ TEST(DepthwiseConv2dTest, ForwardEqualsReference) {
 TEST(DepthwiseConv2dTest, InputGradientEqualsReference) {
   Random random(22);
   for (int round = 0; round < kShapes; ++round) {
-    const ConvShape s = DrawDepthwise(&random, 11, 13);
-    SCOPED_TRACE(::testing::Message() << s);
+    const ConvShape s = DrawAnyDepthwise(&random);
+    const int n = random.Drawn(s.in_channels);
+    SCOPED_TRACE(::testing::Message() << s << " N " << n);
     const auto dy = random.Floats(OutputElements(s));
     const auto w = random.Floats(s.in_channels * RunOf(s));
+    const SplitWeights split(&random, w, s.in_channels, n);
     auto dx = random.Floats(InputElements(s));
     auto expected = random.Floats(InputElements(s));
-    DepthwiseConv2dInputGradient(s, dy.data(), w.data(), dx.data());
+    DepthwiseConv2dInputGradient(s, dy.data(), split.weights(), dx.data());
     reference::DepthwiseConv2dInputGradient(s, dy.data(), w.data(), expected.data());
     ASSERT_TRUE(SameBits(expected, dx));
   }
 }
 
-TEST(DepthwiseConv2dTest, SelectedChannelsEqualReference) {
+TEST(DepthwiseConv2dTest, SelectedWeightGradientEqualsReference) {
   Random random(23);
   for (int round = 0; round < kShapes; ++round) {
     const ConvShape s = DrawDepthwise(&random, 9, 13);
@@ -63,21 +77,6 @@ TEST(DepthwiseConv2dTest, SelectedChannelsEqualReference) {
     const auto channels = random.Channels(s.in_channels, n);
     const auto x = random.Floats(InputElements(s));
     const auto dy = random.Floats(OutputElements(s));
-    const auto delta = random.Floats(n * RunOf(s));
-    auto y = random.Floats(OutputElements(s));
-    auto expected_y = y;
-    DepthwiseConv2dForwardDelta(s, x.data(), channels.data(), n, delta.data(), y.data());
-    reference::DepthwiseConv2dForwardDelta(s, x.data(), channels.data(), n, delta.data(),
-                                           expected_y.data());
-    ASSERT_TRUE(SameBits(expected_y, y));
-
-    auto dx = random.Floats(InputElements(s));
-    auto expected_dx = dx;
-    DepthwiseConv2dInputGradientDelta(s, dy.data(), channels.data(), n, delta.data(), dx.data());
-    reference::DepthwiseConv2dInputGradientDelta(s, dy.data(), channels.data(), n, delta.data(),
-                                                 expected_dx.data());
-    ASSERT_TRUE(SameBits(expected_dx, dx));
-
     std::vector<float> stash(n * s.h.in * s.w.in);
     StashChannels(x.data(), s.h.in * s.w.in, s.in_channels, channels.data(), n, stash.data());
     auto dw = random.Floats(n * RunOf(s));
@@ -127,32 +126,27 @@ TEST(DepthwiseConv2dReferenceTest, GradientsAreCentralDifferences) {
   Random random(25);
   for (int round = 0; round < 60; ++round) {
     const ConvShape s = DrawDepthwise(&random, 5, 5);
-    const int n = random.Int(1, s.in_channels);
-    SCOPED_TRACE(::testing::Message() << s << " N " << n);
-    const auto channels = random.Channels(s.in_channels, n);
+    SCOPED_TRACE(::testing::Message() << s);
+    const auto channels = random.Channels(s.in_channels, s.in_channels);
     auto x = random.Floats(InputElements(s));
-    const auto w = random.Floats(s.in_channels * RunOf(s));
-    auto delta = random.Floats(n * RunOf(s));
+    auto w = random.Floats(s.in_channels * RunOf(s));
     const auto g = random.Floats(OutputElements(s));
     std::vector<float> y(OutputElements(s));
     const auto loss = [&] {
       reference::DepthwiseConv2dForward(s, x.data(), w.data(), nullptr, y.data());
-      reference::DepthwiseConv2dForwardDelta(s, x.data(), channels.data(), n, delta.data(),
-                                             y.data());
       return Dot(y, g);
     };
     std::vector<float> dx(InputElements(s));
     reference::DepthwiseConv2dInputGradient(s, g.data(), w.data(), dx.data());
-    reference::DepthwiseConv2dInputGradientDelta(s, g.data(), channels.data(), n, delta.data(),
-                                                 dx.data());
     ExpectGradient(loss, &x, dx, kStep, kRounding);
 
-    std::vector<float> stash(n * s.h.in * s.w.in);
-    StashChannels(x.data(), s.h.in * s.w.in, s.in_channels, channels.data(), n, stash.data());
-    std::vector<float> dw(n * RunOf(s));
-    reference::DepthwiseConv2dWeightGradientSelected(s, stash.data(), channels.data(), n, g.data(),
-                                                     dw.data());
-    ExpectGradient(loss, &delta, dw, kStep, kRounding);
+    std::vector<float> stash(InputElements(s));
+    StashChannels(x.data(), s.h.in * s.w.in, s.in_channels, channels.data(), s.in_channels,
+                  stash.data());
+    std::vector<float> dw(w.size());
+    reference::DepthwiseConv2dWeightGradientSelected(s, stash.data(), channels.data(),
+                                                     s.in_channels, g.data(), dw.data());
+    ExpectGradient(loss, &w, dw, kStep, kRounding);
   }
 }
 

@@ -17,7 +17,7 @@ TEST(SgdTest, PlainStepIsRateTimesGradient) {
   const auto gradient = random.Floats(23);
   auto weights = random.Floats(23);
   auto expected = weights;
-  SgdStep({0.125f, 0.0f, 0.0f, false, 0.5f}, gradient.data(), 23, nullptr, nullptr, weights.data());
+  SgdStep({0.125f, 0.0f, 0.0f, false, 0.5f}, gradient.data(), 23, nullptr, weights.data());
   for (int i = 0; i < 23; ++i) expected[i] -= gradient[i] * 0.5f * 0.125f;
   EXPECT_TRUE(SameBits(expected, weights));
 }
@@ -30,18 +30,15 @@ TEST(SgdTest, MomentumAndDecayFollowTheRecurrence) {
   for (int round = 0; round < 100; ++round) {
     const SgdOptions options = {random.Float() * 0.5f + 0.5f, 0.9f,
                                 random.Int(0, 1) == 0 ? 0.0f : 0.1f, random.Int(0, 1) == 1, 1.0f};
-    const auto base = random.Floats(9);
-    const float* given_base = random.Int(0, 1) == 0 ? nullptr : base.data();
     auto weights = random.Floats(9);
     std::vector<float> velocity(9);
     std::vector<double> w(weights.begin(), weights.end()), v(9);
     for (int step = 0; step < 5; ++step) {
       auto gradient = random.Floats(9);
       for (float& g : gradient) g *= 0.1f;
-      SgdStep(options, gradient.data(), 9, given_base, velocity.data(), weights.data());
+      SgdStep(options, gradient.data(), 9, velocity.data(), weights.data());
       for (int i = 0; i < 9; ++i) {
-        const double decayed = given_base ? base[i] + w[i] : w[i];
-        w[i] -= decayed * options.weight_decay * options.learning_rate;
+        w[i] -= w[i] * options.weight_decay * options.learning_rate;
         const double g = static_cast<double>(gradient[i]) * options.learning_rate;
         v[i] = v[i] * options.momentum - g;
         w[i] += options.nesterov ? v[i] * options.momentum - g : v[i];

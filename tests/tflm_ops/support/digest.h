@@ -79,16 +79,15 @@ class Digest {
     const int outputs = s.h.out * s.w.out * s.out_channels;
     const int run = s.h.kernel * s.w.kernel * s.out_channels;
     DrawAll();
-    Conv2dForward(s, a_, b_, d_, out_);
-    Conv2dForwardDelta(s, a_, kChannels, 2, d_, out_);
+    const Weights w = {b_, d_, kChannels, 2};
+    Conv2dForward(s, a_, w, d_, out_);
     Add(out_, outputs);
-    Conv2dInputGradient(s, a_, b_, out_);
-    Conv2dInputGradientDelta(s, a_, kChannels, 2, d_, out_);
+    Conv2dInputGradient(s, a_, w, out_);
     Add(out_, s.h.in * s.w.in * s.in_channels);
     DrawAll();
     Conv2dWeightGradientSelected(s, d_, 2, a_, out_);
     Add(out_, 2 * run);
-    DenseForward(s.in_channels, s.out_channels, a_, b_, d_, out_);
+    DenseForward(s.in_channels, s.out_channels, a_, w, d_, out_);
     Add(out_, s.out_channels);
   }
 
@@ -96,11 +95,10 @@ class Digest {
     static const uint16_t kChannels[] = {0, 2};
     const int run = s.h.kernel * s.w.kernel * (s.out_channels / s.in_channels);
     DrawAll();
-    DepthwiseConv2dForward(s, a_, b_, d_, out_);
-    DepthwiseConv2dForwardDelta(s, a_, kChannels, 2, d_, out_);
+    const Weights w = {b_, d_, kChannels, 2};
+    DepthwiseConv2dForward(s, a_, w, d_, out_);
     Add(out_, s.h.out * s.w.out * s.out_channels);
-    DepthwiseConv2dInputGradient(s, a_, b_, out_);
-    DepthwiseConv2dInputGradientDelta(s, a_, kChannels, 2, d_, out_);
+    DepthwiseConv2dInputGradient(s, a_, w, out_);
     Add(out_, s.h.in * s.w.in * s.in_channels);
     DrawAll();
     DepthwiseConv2dWeightGradientSelected(s, d_, kChannels, 2, a_, out_);
@@ -141,7 +139,7 @@ class Digest {
     Softmax(a_, 20, out_ + 220);
     Add(out_, 240);
     DrawAll();
-    SgdStep({0.1f, 0.9f, 0.01f, true, 0.7f}, a_, 100, b_, d_, out_);
+    SgdStep({0.1f, 0.9f, 0.01f, true, 0.7f}, a_, 100, d_, out_);
     Add(out_, 100);
     for (int i = 0; i < 1000; ++i) {
       const float x = a_[i] * 90.0f;
@@ -212,7 +210,7 @@ class Digest {
 };
 
 // What Digest::Run returns everywhere.
-const uint32_t kDigest = 3736554806u;
+const uint32_t kDigest = 2108333311u;
 
 }  // namespace math
 }  // namespace medyate

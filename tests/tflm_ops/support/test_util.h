@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 #include <ostream>
 #include <random>
@@ -13,6 +14,7 @@
 #include "gtest/gtest.h"
 #include "tflm_ops/math/fp_exact.h"
 #include "tflm_ops/math/shape.h"
+#include "tflm_ops/math/weights.h"
 
 namespace medyate {
 namespace math {
@@ -79,8 +81,37 @@ class Random {
             Int(1, largest_channels), Int(1, largest_channels)};
   }
 
+  // How many of `total` channels are drawn; none and all now and then.
+  int Drawn(int total) {
+    const int kind = Int(0, 3);
+    return kind == 0 ? 0 : kind == 1 ? total : Int(0, total);
+  }
+
  private:
   std::mt19937 engine_;
+};
+
+// The weights [I][run] of a layer as training keeps them: with runs of their own for `n` random
+// channels, and nothing that could be computed with in their old place.
+class SplitWeights {
+ public:
+  SplitWeights(Random* random, const std::vector<float>& weights, int channels, int n)
+      : base_(weights), channels_(random->Channels(channels, n)) {
+    const int run = static_cast<int>(weights.size()) / channels;
+    for (uint16_t c : channels_) {
+      live_.insert(live_.end(), weights.begin() + c * run, weights.begin() + (c + 1) * run);
+      std::fill_n(base_.begin() + c * run, run, std::numeric_limits<float>::quiet_NaN());
+    }
+  }
+
+  Weights weights() const {
+    return {base_.data(), live_.data(), channels_.data(), static_cast<int>(channels_.size())};
+  }
+
+ private:
+  std::vector<float> base_;
+  std::vector<float> live_;
+  std::vector<uint16_t> channels_;
 };
 
 inline int InputElements(const ConvShape& s) { return s.h.in * s.w.in * s.in_channels; }

@@ -154,7 +154,7 @@ TEST(FlashSinkCuts, ImportancesOfAnyNumberAreOldOrNew) {
       const WeightRun all = {0, 0, floats};
       const ArrayRuns runs(&all, 1);
       const std::vector<float> weights(floats, value);
-      return sink->Commit({&runs, RunMode::kSet, weights.data(), floats,
+      return sink->Commit({&runs, weights.data(), floats,
                            Progress{number, number, number, 0}, importance.data(), channels});
     };
     {
@@ -188,7 +188,7 @@ TEST(FlashSinkCuts, ImportancesOfAnyNumberAreOldOrNew) {
       EXPECT_EQ(flash.Contents(kPageBytes, floats), Words(std::vector<float>(floats, value)));
       // Records alone leave them as they are.
       const RecordChange name = {"class/2", "new", 3};
-      ASSERT_EQ(sink.Change({nullptr, RunMode::kAdd, nullptr, 0, &name, 1, nullptr}),
+      ASSERT_EQ(sink.Change({nullptr, RunMode::kSet, nullptr, 0, &name, 1, nullptr}),
                 StoreStatus::kOk);
       ASSERT_TRUE(sink.ReadImportance(importance.data(), channels));
       EXPECT_EQ(importance, std::vector<float>(channels, value));
@@ -220,14 +220,6 @@ void SetFault(Fault fault, uint32_t page, bool is_there, FakeFlash* flash) {
   }
 }
 
-// Adding a delta to a weight rounds once; deltas that were counted twice, or lost, show.
-bool AreClose(const std::vector<float>& a, const std::vector<float>& b) {
-  for (size_t i = 0; i < a.size(); ++i) {
-    if (!(a[i] - b[i] < 1e-5f && b[i] - a[i] < 1e-5f)) return false;
-  }
-  return true;
-}
-
 // Trains on through a fault: as long as the trainer is ready, no end of an epoch, successful or
 // not, changes what it says.
 std::set<StoreStatus> TrainThrough(TestDevice* device) {
@@ -237,7 +229,7 @@ std::set<StoreStatus> TrainThrough(TestDevice* device) {
     const std::vector<float> before = device->Predict(1);
     device->Steps(10 * epoch, 4);
     const std::vector<float> learned = device->Predict(1);
-    EXPECT_FALSE(AreClose(before, learned)) << "a commit that is lost would not show";
+    EXPECT_FALSE(SameBits(before, learned)) << "a commit that is lost would not show";
     const Status status = trainer.EndEpoch();
     seen.insert(trainer.store_status());
     if (!trainer.is_ready()) {
@@ -246,7 +238,7 @@ std::set<StoreStatus> TrainThrough(TestDevice* device) {
       EXPECT_EQ(trainer.Predict(Sample(0).data(), scores), Status::kStoreFailed);
       break;
     }
-    EXPECT_TRUE(AreClose(learned, device->Predict(1))) << trainer.store_status();
+    EXPECT_TRUE(SameBits(learned, device->Predict(1))) << trainer.store_status();
     if (status == Status::kOk) continue;
     EXPECT_EQ(status, Status::kCommitFailed);
     EXPECT_NE(trainer.store_status(), StoreStatus::kOk) << "no reason";
@@ -254,7 +246,7 @@ std::set<StoreStatus> TrainThrough(TestDevice* device) {
   return seen;
 }
 
-TEST(TrainerFaults, TrainingGoesOnInRamAndNoDeltaCountsTwice) {
+TEST(TrainerFaults, TrainingGoesOnInRamAndNoBitIsLost) {
   const TestModel model;
   std::set<StoreStatus> seen, found;
   for (Fault fault : kFaults) {
@@ -299,7 +291,7 @@ TEST(TrainerFaults, ACommitThatIsNotClosedCountsOnce) {
   const std::vector<float> learned = device.Predict(1);
   EXPECT_EQ(trainer.EndEpoch(), Status::kOk);
   EXPECT_EQ(trainer.store_status(), StoreStatus::kNotClosed);
-  EXPECT_TRUE(AreClose(learned, device.Predict(1)));
+  EXPECT_TRUE(SameBits(learned, device.Predict(1)));
   EXPECT_EQ(trainer.step().epochs(), 1u);
   device.Steps(4, 4);
   const std::vector<float> more = device.Predict(1);
@@ -311,7 +303,7 @@ TEST(TrainerFaults, ACommitThatIsNotClosedCountsOnce) {
   EXPECT_EQ(restarted.trainer.Begin(), Status::kStoreFailed);
   EXPECT_EQ(restarted.trainer.store_status(), StoreStatus::kNotClosed);
   ASSERT_TRUE(restarted.trainer.is_ready());
-  EXPECT_TRUE(AreClose(learned, restarted.Predict(1)));
+  EXPECT_TRUE(SameBits(learned, restarted.Predict(1)));
   EXPECT_EQ(restarted.trainer.step().epochs(), 1u) << "progress is known all the same";
   EXPECT_EQ(restarted.trainer.Reset(), Status::kOk) << "in other pages";
 }

@@ -269,7 +269,7 @@ class TestDevice {
     const StaticModel& model = trainer.model();
     const StepTrainer& step = trainer.step();
     traits.weights.assign(trainer.weights(), trainer.weights() + model.weights_floats);
-    traits.pool = Deltas();
+    traits.pool = Trained();
     traits.importance = Tensor(model.importance);
     for (uint32_t seed = 900; seed < 903; ++seed) {
       for (float score : Predict(seed)) traits.scores.push_back(score);
@@ -295,19 +295,19 @@ class TestDevice {
 
  private:
   // The pool without stashes, which hold whatever the last sample left.
-  std::vector<float> Deltas() const {
+  std::vector<float> Trained() const {
     const StaticModel& model = trainer.model();
     const std::vector<float> pool = Tensor(model.pool);
     const int32_t* selection =
         static_cast<const int32_t*>(trainer.step().runner().Data(model.selection));
     const SelectionRuns runs(model.layers, model.layer_count, selection);
-    std::vector<float> deltas;
+    std::vector<float> trained;
     for (uint32_t i = 0; i < runs.count(); ++i) {
       const WeightRun run = runs.run(i);
-      deltas.insert(deltas.end(), pool.begin() + run.pool_offset,
+      trained.insert(trained.end(), pool.begin() + run.pool_offset,
                     pool.begin() + run.pool_offset + run.length);
     }
-    return deltas;
+    return trained;
   }
 
   static void Add(void* user, const char* text) {

@@ -34,23 +34,19 @@ class PassCycles:
         forward: y = x * w.
         input_gradient: dx = dy * w transposed.
         weight_gradient: dw of the drawn channels.
-        delta_forward: y += x * delta of the drawn channels.
-        delta_input_gradient: dx += dy * delta transposed, of the drawn channels.
     """
 
     forward: float
     input_gradient: float
     weight_gradient: float
-    delta_forward: float
-    delta_input_gradient: float
 
 
 CYCLES_PER_MAC: Mapping[str, PassCycles] = {
-    "pointwise": PassCycles(3.0, 3.0, 3.0, 4.8, 3.0),
-    "conv": PassCycles(3.3, 3.3, 3.4, 4.2, 3.4),
-    "one_channel": PassCycles(5.2, 5.9, 6.2, 6.3, 5.9),
-    "depthwise": PassCycles(6.0, 6.9, 6.9, 11.0, 13.0),
-    "dense": PassCycles(5.4, 6.2, 8.8, 9.0, 7.0),
+    "pointwise": PassCycles(3.0, 3.0, 3.0),
+    "conv": PassCycles(3.3, 3.3, 3.4),
+    "one_channel": PassCycles(5.2, 5.9, 6.2),
+    "depthwise": PassCycles(6.0, 6.9, 6.9),
+    "dense": PassCycles(5.4, 6.2, 8.8),
 }
 """By kind of layer: a 1x1 convolution, another one, one of a single input channel, and so on."""
 
@@ -104,7 +100,6 @@ _WEIGHTED[frozen_schema.CONV_2D_TRANSPOSE.name] = _INPUT_GRADIENT
 _WEIGHTED[frozen_schema.CONV_2D_TRANSPOSE_INPUT_GRADIENT.name] = _FORWARD
 _ELEMENTWISE = {op.name: op.element_cost for op in op_schema.OPS if op.element_cost}
 _OPTIONS = {op.name: op.options for op in op_schema.OPS}
-_FROZEN_FORWARD_INPUTS, _FROZEN_GRADIENT_INPUTS = 3, 3
 
 
 def step_cycles(graph: Graph) -> int:
@@ -149,7 +144,7 @@ def _drawn_shares(graph: Graph) -> dict[int, float]:
 
 def _op_cycles(graph: Graph, op: OpNode, shares: Mapping[int, float]) -> float:
     if op.kind in _WEIGHTED:
-        return _weighted(graph, op, shares)
+        return _weighted(op, shares)
     if op.kind == op_schema.CONV_DEPTHWISE.name:
         return _conv_depthwise(op)
     if op.kind == int8_schema.INT8_CONV_DEPTHWISE.name:
@@ -176,26 +171,23 @@ def _int8(op: OpNode) -> float:
     return macs * INT8_CYCLES_PER_MAC[_kind(like, options)]
 
 
-def _weighted(graph: Graph, op: OpNode, shares: Mapping[int, float]) -> float:
+def _weighted(op: OpNode, shares: Mapping[int, float]) -> float:
     options, step = _options(op), _WEIGHTED[op.kind]
     macs, outputs, positions = _size(op.kind, options)
     cost = CYCLES_PER_MAC[_kind(op.kind, options)]
     share = shares.get(options["selection_offset"], 0.0)
     if step == _FORWARD:
         activated = options["activation"] != op_schema.Activation.NONE
-        cycles = macs * cost.forward
-        cycles += activated * outputs * positions * CYCLES_PER_ELEMENT["activation"]
-        trained = len(op.inputs) > _FROZEN_FORWARD_INPUTS
-        return cycles + trained * macs * share * cost.delta_forward
+        activation = activated * outputs * positions * CYCLES_PER_ELEMENT["activation"]
+        return macs * cost.forward + activation
     if step == _INPUT_GRADIENT:
-        trained = len(op.inputs) > _FROZEN_GRADIENT_INPUTS
-        return macs * (cost.input_gradient + trained * share * cost.delta_input_gradient)
-    weights = graph.tensor(op.inputs[op_schema.CONV_2D_UPDATE.inputs.index("weights")]).elements
+        return macs * cost.input_gradient
+    weights = _weights(op.kind, options)
     each = CYCLES_PER_ELEMENT["update"]
     if options["importance_offset"] != op_schema.NO_IMPORTANCE:
         each += CYCLES_PER_ELEMENT["importance"]
     cycles = macs * share * cost.weight_gradient + weights * share * each
-    if options["bias_offset"] != op_schema.NO_BIAS_DELTA:
+    if options["bias_offset"] != op_schema.NO_BIAS_RUN:
         cycles += outputs * positions * CYCLES_PER_ELEMENT["bias"]
     return cycles
 
@@ -224,6 +216,15 @@ def _size(name: str, options: Mapping[str, Any]) -> tuple[int, int, int]:
         positions *= options["output_size"][axis]
     weights = outputs if name in {op.name for op in _DEPTHWISE} else channels * outputs
     return taps * weights, outputs, positions
+
+
+def _weights(name: str, options: Mapping[str, Any]) -> int:
+    """Weights of a layer."""
+    if name in {op.name for op in _DENSE}:
+        return options["inputs"] * options["units"]
+    down, across = options["kernel_size"]
+    fan_in = 1 if name in {op.name for op in _DEPTHWISE} else options["input_channels"]
+    return down * across * fan_in * options["output_channels"]
 
 
 def _taps(size: int, out: int, kernel: int, stride: int, dilation: int, padding: int) -> int:

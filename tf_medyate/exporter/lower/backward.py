@@ -132,7 +132,7 @@ def _weighted(
 
     def rule(reverse: _Reverse, op: OpNode, gradient: str):
         fields = kind.options.unpack(_options(op))
-        x, weights, bias = op.inputs[:3]
+        x, weights = op.inputs[:2]
         if fields["keeps_gates"]:
             gradient = _through_gate(reverse, op, gradient, op.outputs[1], fields)
         trained = len(op.inputs) == _TRAINABLE_INPUTS
@@ -144,7 +144,7 @@ def _weighted(
             reverse.builder.op(gradient_kind, inputs, [dx], _options(op))
             reverse.give(x, dx)
         if trained:
-            _update(reverse, update_kind, op, fields, gradient, weights, bias)
+            _update(reverse, update_kind, op, fields, gradient)
 
     return rule
 
@@ -169,10 +169,10 @@ def _int8_weights(
     return rule
 
 
-def _update(reverse: _Reverse, kind, op: OpNode, fields, gradient: str, weights: str, bias: str):
-    builder = reverse.builder
+def _update(reverse: _Reverse, kind, op: OpNode, fields, gradient: str):
+    builder, (_, weights, bias) = reverse.builder, op.inputs[:3]
     by_importance = fields["importance_offset"] != op_schema.NO_IMPORTANCE
-    trains_bias = fields["bias_offset"] != op_schema.NO_BIAS_DELTA
+    trains_bias = fields["bias_offset"] != op_schema.NO_BIAS_RUN
     per_channel = math.prod(builder.shape(weights)[1:])
     channels = max(1, min(reverse.scratch_channels, int(fields["selection_capacity"])))
     biases = builder.elements(bias) if trains_bias else 0
@@ -189,8 +189,6 @@ def _update(reverse: _Reverse, kind, op: OpNode, fields, gradient: str, weights:
             COMMAND,
             IMPORTANCE if by_importance else ABSENT,
             OPTIMIZER,
-            weights,
-            bias,
         ],
         [],
         _options(op),

@@ -89,6 +89,7 @@ class Builder:
         scratch: Iterable[str] = (),
         mutates: Iterable[str] = (),
         in_place: Iterable[tuple[str, str]] = (),
+        first: bool = False,
     ) -> OpNode:
         """Appends one of our ops.
 
@@ -100,6 +101,7 @@ class Builder:
             scratch: Tensors that it needs only while it runs.
             mutates: Variables among the inputs that it writes.
             in_place: (output, input) pairs that may share memory.
+            first: It comes before all others instead.
         """
         packed = options if isinstance(options, bytes) else kind.options.pack(**options)
         op = OpNode(
@@ -110,7 +112,7 @@ class Builder:
             {CUSTOM_OPTIONS: packed},
             tuple(mutates),
         )
-        self.ops.append(op)
+        self.ops.insert(0 if first else len(self.ops), op)
         self.in_place += in_place
         return op
 

@@ -1,6 +1,6 @@
 """From a prepared Keras model to the forward part of the training graph.
 
-Every layer becomes one of our ops, in execution order. Layers that are trained read their deltas
+Every layer becomes one of our ops, in execution order. Layers that are trained read drawn weights
 from the pool, and a stash op keeps the drawn channels of their input. Reshapes cost nothing: every
 op takes its operands by the number of their elements.
 

@@ -76,7 +76,7 @@ class TrainingRecipe:
 
     @property
     def weight_copies(self) -> int:
-        """Values in the pool for each trained weight: delta, accumulator, velocity."""
+        """Values in the pool for each trained weight: itself, accumulator, velocity."""
         return 1 + int(self.optimizer.accumulates) + int(self.optimizer.momentum > 0)
 
     @property

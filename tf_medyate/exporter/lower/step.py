@@ -1,10 +1,10 @@
 """The training graph: one step of fine-tuning, as one graph of our ops.
 
-    control    checks the inputs; draws, drops or counts
+    control    checks the inputs; draws, drops or counts; loads drawn weights into the pool
     forward    with a stash of the drawn channels of every trained layer's input
     loss
     backward   down to the shallowest layer that is trained
-    updates    of deltas, biases and importances, each right after its layer's gradient
+    updates    of weights, biases and importances, each right after its layer's gradient
 
 Inputs are sample, label, learning_rate and command, outputs logits and loss. After them the state
 is an output too (selection, pool, importance), so that a host can read it; it takes no memory.
@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -111,10 +111,10 @@ def lower_training(
     builder = Builder(reserved=(IMPORTANCE, LOGITS, LOSS, OPTIMIZER))
     inputs = _declare_inputs(builder, model, recipe)
     state = _declare_state(builder, layout, recipe)
-    _append_control(builder, layout, recipe, math.prod(model.outputs[0].shape[1:]))
     forward = lower_forward(
         keras_graph, layout, fusions, builder, SAMPLE, stream, ranges, recipe.loss.folds
     )
+    _add_control(builder, layout, recipe, forward, math.prod(model.outputs[0].shape[1:]))
     _check_loss(recipe.loss, forward, model)
     logits = builder.make_output(forward.output, LOGITS)
     loss_gradient = _append_loss(builder, recipe.loss, logits)
@@ -171,7 +171,9 @@ def _by_importance(layout: TrainingLayout) -> bool:
     return any(p.importance_offset != op_schema.NO_IMPORTANCE for p in layout.layers)
 
 
-def _append_control(builder: Builder, layout: TrainingLayout, recipe: TrainingRecipe, outputs: int):
+def _add_control(
+    builder: Builder, layout: TrainingLayout, recipe: TrainingRecipe, forward: Forward, outputs: int
+):
     by_importance = _by_importance(layout)
     scratch_bytes = op_schema.control_scratch_bytes(layout.candidates, len(layout.drawn))
     builder.op(
@@ -186,12 +188,21 @@ def _append_control(builder: Builder, layout: TrainingLayout, recipe: TrainingRe
             builder.constant("layout", layout.table()),
             IMPORTANCE if by_importance else ABSENT,
             "prior" if _has_prior(layout, recipe) else ABSENT,
+            *_trained_weights(layout, forward),
         ],
         [],
         _control_options(layout, recipe, outputs),
         scratch=[builder.tensor("draw_scratch", (scratch_bytes,), "uint8", SCRATCH)],
         mutates=[POOL, SELECTION, *([IMPORTANCE] if by_importance else [])],
+        first=True,
     )
+
+
+def _trained_weights(layout: TrainingLayout, forward: Forward) -> Iterator[str]:
+    """Weights and bias of each row of the layout; no bias where it is not trained."""
+    for layer in layout.layers:
+        yield forward.weights[layer.spec.name]
+        yield forward.biases[layer.spec.name] if layer.biases else ABSENT
 
 
 def _control_options(layout: TrainingLayout, recipe: TrainingRecipe, outputs: int) -> dict:

@@ -16,7 +16,7 @@ import numpy as np
 from tf_medyate.errors import OptionError
 from tf_medyate.exporter.lower.recipe import TrainingRecipe
 from tf_medyate.exporter.ops import schema as op_schema
-from tf_medyate.exporter.ops.schema import DRAWN_ANEW, NO_BIAS_DELTA, NO_IMPORTANCE, LayoutWord
+from tf_medyate.exporter.ops.schema import DRAWN_ANEW, NO_BIAS_RUN, NO_IMPORTANCE, LayoutWord
 from tf_medyate.spec import BYTES, FLOAT_BYTES, LayerSpec
 
 MAX_CANDIDATES = 65535
@@ -33,7 +33,7 @@ class TrainedLayer:
         capacity: Most channels that one draw can hold.
         selection_offset: First word of its slot.
         run_offset: Where a head's run lies in the pool; DRAWN_ANEW for a layer that is drawn.
-        bias_offset: Where its bias's run lies in the pool; NO_BIAS_DELTA for none.
+        bias_offset: Where its bias's run lies in the pool; NO_BIAS_RUN for none.
         importance_offset: Its first channel's importance; NO_IMPORTANCE for none.
         channel_cost: Cost of a channel in the budget's unit.
     """
@@ -55,7 +55,7 @@ class TrainedLayer:
     @property
     def biases(self) -> int:
         """Elements of the bias if it is trained, 0 otherwise."""
-        return 0 if self.bias_offset == NO_BIAS_DELTA else self.spec.bias_elements
+        return 0 if self.bias_offset == NO_BIAS_RUN else self.spec.bias_elements
 
     def row(self) -> list[int]:
         """Its row of the control op's layout."""
@@ -138,7 +138,7 @@ def lay_out(recipe: TrainingRecipe, stash: Mapping[str, int]) -> TrainingLayout:
         is_head = spec.name in recipe.whole
         cost = recipe.cost.channel(spec)
         capacity = spec.channels if is_head else min(spec.channels, recipe.capacity // cost)
-        run_offset, bias_offset = DRAWN_ANEW, NO_BIAS_DELTA
+        run_offset, bias_offset = DRAWN_ANEW, NO_BIAS_RUN
         if is_head:
             run_offset = pool_end
             pool_end += spec.channels * (spec.weights_per_channel * copies + stash[spec.name])

@@ -1,9 +1,9 @@
 """Layers with weights become convolution, depthwise and dense ops.
 
-A trained layer reads its deltas from the pool, and a stash op before it keeps the drawn channels of
-its input. Where neither is trained, a convolution and the depthwise one after it become one op
-that computes the map between them row by row. With ranges for int8 the weights of all that is not
-trained lie in 8 bits.
+A trained layer reads the drawn channels' weights from the pool, and a stash op before it keeps
+those channels of its input. Where neither is trained, a convolution and the depthwise one after it
+become one op that computes the map between them row by row. With ranges for int8 the
+weights of all that is not trained lie in 8 bits.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _stash(low: Lowering, places: TrainedLayer, x: str):
         {
             "pixels": places.stash,
             "channels": places.spec.channels,
-            "delta_elements": places.spec.weights_per_channel,
+            "channel_weights": places.spec.weights_per_channel,
             **_slot(low, places),
         },
         mutates=[POOL],
@@ -74,7 +74,8 @@ def _linear(low: Lowering, node: Node, places: TrainedLayer | None, x: str) -> s
         low.wanted.add(y)
     options = _options(low, node, places, keeps_gates=y in low.wanted)
     op, bias, kernel = _op_of(node), _bias(low, node), _kernel(node)
-    outputs, scratch = [y], []
+    outputs: list[str] = [y]
+    scratch: list[str] = []
     if options["keeps_gates"]:
         bytes_ = (builder.elements(y) + 7) // 8
         outputs.append(builder.tensor(f"{y}/gates", (bytes_,), "uint8"))
@@ -82,8 +83,6 @@ def _linear(low: Lowering, node: Node, places: TrainedLayer | None, x: str) -> s
         op, inputs, scratch = frozen_layer(low, op, node.name, (x, bias), kernel)
     else:
         inputs = [x, builder.constant(f"{node.name}/weights", kernel), bias, POOL, SELECTION]
-        if places.biases:
-            scratch = [builder.tensor(f"{y}/live_bias", (places.biases,), kind=SCRATCH)]
     low.weights[node.name] = inputs[1]
     builder.op(op, inputs, outputs, options, scratch=scratch)
     return y

@@ -34,7 +34,7 @@ def op_options() -> str:
         f"constexpr uint32_t kOptionsVersion = {op_schema.VERSION};",
         f"constexpr int kSelectionHeaderWords = {op_schema.SELECTION_HEADER_WORDS};",
         f"constexpr int kMaxChannels = {op_schema.MAX_CHANNELS};",
-        f"constexpr int kNoBiasDelta = {op_schema.NO_BIAS_DELTA};",
+        f"constexpr int kNoBiasRun = {op_schema.NO_BIAS_RUN};",
         f"constexpr int kNoImportance = {op_schema.NO_IMPORTANCE};",
         f"constexpr int kDrawnAnew = {op_schema.DRAWN_ANEW};",
         f"constexpr float kUnseen = {op_schema.UNSEEN}f;",

@@ -1,7 +1,7 @@
 """The options structs of our ops, as they lie in the flatbuffer."""
 
 from tf_medyate.exporter.ops.structs import VERSION, Field, OptionsStruct
-from tf_medyate.exporter.ops.words import MAX_CHANNELS, NO_BIAS_DELTA, NO_IMPORTANCE
+from tf_medyate.exporter.ops.words import MAX_CHANNELS, NO_BIAS_RUN, NO_IMPORTANCE
 
 
 def channels(name: str, meaning: str = "1 to kMaxChannels") -> Field:
@@ -23,14 +23,14 @@ _GATES = Field("keeps_gates", "int32_t", "1: the op writes the gates; 0: it does
 _SLOT = (
     Field("selection_offset", "int32_t", "first word of the layer's slot", default=0),
     Field("selection_capacity", "int32_t", "channels the slot has room for", default=0),
-    Field("accumulates", "int32_t", "1: accumulators lie after the deltas", default=0),
+    Field("accumulates", "int32_t", "1: accumulators lie after the weights", default=0),
     Field("has_velocity", "int32_t", "1: velocities lie after those", default=0),
 )
 _IMPORTANCE = Field(
     "importance_offset", "int32_t", "the layer's part; -1: none", default=NO_IMPORTANCE
 )
 _BIAS = Field(
-    "bias_offset", "int32_t", "the bias's delta in the pool; -1: none", default=NO_BIAS_DELTA
+    "bias_offset", "int32_t", "the trained bias in the pool; -1: none", default=NO_BIAS_RUN
 )
 
 CONV_2D_OPTIONS = OptionsStruct(
@@ -95,7 +95,7 @@ STASH_OPTIONS = OptionsStruct(
         _VERSION,
         Field("pixels", "int32_t", "positions of the input: height * width; 1 for dense"),
         channels("channels", "channels of the input, 1 to kMaxChannels"),
-        Field("delta_elements", "int32_t", "weights of one channel"),
+        Field("channel_weights", "int32_t", "weights of one channel"),
         *_SLOT,
     ),
 )
@@ -210,7 +210,7 @@ CONTROL_OPTIONS = OptionsStruct(
             "labels are 0 to classes - 1; 0: the label is a vector",
             limits=(0, MAX_CHANNELS),
         ),
-        Field("accumulates", "int32_t", "1: accumulators lie after the deltas"),
+        Field("accumulates", "int32_t", "1: accumulators lie after the weights"),
         Field("has_velocity", "int32_t", "1: velocities lie after those"),
         Field("clip_norm", "float", "largest norm of all gradients; 0: any"),
     ),

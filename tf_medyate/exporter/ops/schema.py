@@ -38,7 +38,7 @@ from tf_medyate.exporter.ops.structs import VERSION, Field, OpSpec, OptionsStruc
 from tf_medyate.exporter.ops.words import (
     DRAWN_ANEW,
     MAX_CHANNELS,
-    NO_BIAS_DELTA,
+    NO_BIAS_RUN,
     NO_IMPORTANCE,
     NO_STEPS,
     REGISTER_FUNCTION,
@@ -83,7 +83,7 @@ __all__ = [
     "MAX_POOL_2D_GRADIENT",
     "MEAN_ABSOLUTE_ERROR",
     "MEAN_SQUARED_ERROR",
-    "NO_BIAS_DELTA",
+    "NO_BIAS_RUN",
     "NO_IMPORTANCE",
     "NO_STEPS",
     "OPS",
@@ -117,10 +117,10 @@ __all__ = [
 ]
 
 _FORWARD_INPUTS = ("input", "weights", "bias or -1", "[pool]", "[selection]")
-_FORWARD_OUTPUTS = ("output", "[gates]", "[live_bias]")
+_FORWARD_OUTPUTS = ("output", "[gates]")
 _FORWARD = (
-    "Frozen with 3 inputs, trainable with 5; gates [bytes] (uint8) if keeps_gates; "
-    "live_bias [outputs] (scratch) if bias_offset is not -1."
+    "Frozen with 3 inputs, trainable with 5: then the pool has the drawn channels' weights, and "
+    "the bias if bias_offset is not -1. Gates [bytes] (uint8) if keeps_gates."
 )
 _GRADIENT_INPUTS = ("output_gradient", "weights", "command", "[pool]", "[selection]")
 _UPDATE_INPUTS = (
@@ -131,11 +131,9 @@ _UPDATE_INPUTS = (
     "command",
     "importance or -1",
     "optimizer",
-    "weights",
-    "bias or -1",
 )
 _UPDATE = (
-    "Refreshes the drawn channels' importance; SGD on their deltas, then on the bias's. The "
+    "Refreshes the drawn channels' importance; SGD on their weights, then on the bias. The "
     "scratch takes the gradients of as many channels at a time as it has room for, at least one "
     "(multiples of 4 are fastest), and before or after that the bias's."
 )
@@ -160,7 +158,7 @@ CONV_2D_INPUT_GRADIENT = OpSpec(
     CONV_2D_OPTIONS,
     _GRADIENT_INPUTS,
     ("input_gradient",),
-    "Through weights, and through the deltas with 5 inputs.",
+    "Through the weights, with 5 inputs through the pool's for drawn channels.",
 )
 CONV_2D_UPDATE = OpSpec(
     "Conv2dUpdate", "MEDYATE_CONV_2D_UPDATE", CONV_2D_OPTIONS, _UPDATE_INPUTS, ("scratch",), _UPDATE
@@ -179,7 +177,7 @@ DEPTHWISE_CONV_2D_INPUT_GRADIENT = OpSpec(
     CONV_2D_OPTIONS,
     _GRADIENT_INPUTS,
     ("input_gradient",),
-    "Through weights, and through the deltas with 5 inputs.",
+    "Through the weights, with 5 inputs through the pool's for drawn channels.",
 )
 DEPTHWISE_CONV_2D_UPDATE = OpSpec(
     "DepthwiseConv2dUpdate",
@@ -219,7 +217,7 @@ DENSE_INPUT_GRADIENT = OpSpec(
     DENSE_OPTIONS,
     _GRADIENT_INPUTS,
     ("input_gradient",),
-    "Through weights, and through the deltas with 5 inputs; any shape with I elements.",
+    "As of CONV_2D; any shape with I elements.",
 )
 DENSE_UPDATE = OpSpec(
     "DenseUpdate", "MEDYATE_DENSE_UPDATE", DENSE_OPTIONS, _UPDATE_INPUTS, ("scratch",), _UPDATE
@@ -384,10 +382,12 @@ CONTROL = OpSpec(
         "layout",
         "importance or -1",
         "prior or -1",
+        "weights, bias or -1 ...",
     ),
     ("scratch",),
     "The first op: checks the inputs before anything is written, then draws, drops or counts. "
-    "Layout [layers, words] (int32, see LayoutWord). Scratch (uint8) of control_scratch_bytes().",
+    "Layout [layers, words] (int32, see LayoutWord); its layers' weights and, if trained, their "
+    "biases, from which the pool is loaded. Scratch (uint8) of control_scratch_bytes().",
 )
 
 OPS = (

@@ -10,14 +10,16 @@ on, which says which of its channels are drawn:
 
 The run in the pool (float32) holds, one after the other,
 
-    deltas        [N][kernel position][output]
+    weights       [N][kernel position][output], in place of those that the layer's tensor has
     accumulators  the same, if the option `accumulates` is 1
     velocities    the same, if the option `has_velocity` is 1
     stash         [N][input position]
 
-A trained bias's delta, accumulator and velocity lie in the pool at the option `bias_offset`,
-whatever is drawn. The pool begins with what every draw trains, the runs of heads and the biases;
-after that lie the drawn layers' runs, one after the other in execution order.
+A trained bias, its accumulator and its velocity lie in the pool at the option `bias_offset`,
+whatever is drawn. Weights and biases are live: the control op loads them from the constants at the
+first run, at each draw and at DISCARD, and a commit sets the constants to what the pool holds. The
+pool begins with what every draw trains, the runs of heads and the biases; after that lie the drawn
+layers' runs, one after the other in execution order.
 
 The importance variable (float32) holds the norm of the gradient of each channel that can be drawn,
 layer after layer; a layer's part begins at the option `importance_offset`. With the rule DRAW_MEAN
@@ -39,7 +41,7 @@ SELECTION_HEADER_WORDS = 2
 MAX_CHANNELS = 65535
 """Channels are stored in 16 bits."""
 
-NO_BIAS_DELTA = -1
+NO_BIAS_RUN = -1
 """`bias_offset` of a layer whose bias stays as it is."""
 
 NO_IMPORTANCE = -1
@@ -68,9 +70,8 @@ class Command(enum.IntEnum):
     STEP        one sample's gradient, with what was accumulated before, applied
     ACCUMULATE  one sample's gradient added to the accumulators
     APPLY       what was accumulated, applied: the end of a batch that came up short
-    DRAW        the next draw: deltas, accumulators and drawn velocities start over
-    COMMIT      the deltas were added to the base weights: they are 0 again, all else stays
-    DISCARD     the deltas are dropped, and accumulators and velocities with them
+    DRAW        the next draw: weights are loaded, accumulators and drawn velocities start over
+    DISCARD     weights are loaded again, accumulators and velocities start over
     EVALUATE    logits and the sample's loss; nothing is learned
     """
 
@@ -79,9 +80,8 @@ class Command(enum.IntEnum):
     ACCUMULATE = 2
     APPLY = 3
     DRAW = 4
-    COMMIT = 5
-    DISCARD = 6
-    EVALUATE = 7
+    DISCARD = 5
+    EVALUATE = 6
 
 
 class StateWord(enum.IntEnum):

@@ -25,64 +25,62 @@ const int kInts1[] = {1, 1};
 const int kInts2[] = {1, 16};
 const int kInts3[] = {1, 256};
 const int kInts4[] = {1, 6};
-const int kInts5[] = {2, 3, 9};
-const int kInts6[] = {1, 53};
-const int kInts7[] = {4, 1, 4, 4, 4};
+const int kInts5[] = {4, 1, 4, 4, 4};
+const int kInts6[] = {1, 4};
+const int kInts7[] = {1, 8};
 const int kInts8[] = {4, 2, 3, 3, 4};
-const int kInts9[] = {1, 4};
-const int kInts10[] = {1, 8};
-const int kInts11[] = {4, 4, 1, 1, 4};
-const int kInts12[] = {2, 1, 4};
-const int kInts13[] = {2, 4, 3};
-const int kInts14[] = {1, 3};
+const int kInts9[] = {4, 4, 1, 1, 4};
+const int kInts10[] = {2, 1, 4};
+const int kInts11[] = {1, 3};
+const int kInts12[] = {2, 4, 3};
+const int kInts13[] = {2, 3, 9};
+const int kInts14[] = {1, 53};
 const int kInts15[] = {2, 1, 3};
 const int kInts16[] = {1, 12};
 const int kInts17[] = {1, 36};
-const int kInts18[] = {9, 0, 1, 2, 3, 5, 4, 8, 6, 7};
-const int kInts19[] = {1, 9};
-const uint32_t kWords20[] = {0x3, 0x7, 0x0, 0x0, 0x2dc, 0x0, 0x2, 0x0, 0x0, 0x49, 0x3, 0x1, 0x1,
+const int kInts18[] = {15, 0, 1, 2, 3, 5, 4, 19, 6, 7, 11, 9, 15, 13, 18, 17};
+const int kInts19[] = {1, 20};
+const uint32_t kWords20[] = {0x4, 0x7, 0x0, 0x0, 0x2dc, 0x0, 0x2, 0x0, 0x0, 0x49, 0x3, 0x1, 0x1,
     0x40000000};
 const int kInts21[] = {4, 0, 5, 4, 3};
 const int kInts22[] = {0};
-const uint32_t kWords23[] = {0x3, 0x10, 0x2, 0x24, 0x5, 0x1, 0x1, 0x1};
-const int kInts24[] = {5, 0, 11, 12, 5, 4};
-const int kInts25[] = {3, 10, 13, 14};
-const uint32_t kWords26[] = {0x3, 0x2, 0x4, 0x4, 0x4, 0x4, 0x4, 0x3, 0x3, 0x1, 0x1, 0x1, 0x1, 0x1,
+const uint32_t kWords23[] = {0x4, 0x10, 0x2, 0x24, 0x5, 0x1, 0x1, 0x1};
+const int kInts24[] = {5, 0, 11, 9, 5, 4};
+const int kInts25[] = {2, 8, 10};
+const uint32_t kWords26[] = {0x4, 0x2, 0x4, 0x4, 0x4, 0x4, 0x4, 0x3, 0x3, 0x1, 0x1, 0x1, 0x1, 0x1,
     0x1, 0x3, 0x3e800000, 0x1, 0x5, 0x1, 0x1, 0x1, 0x0, 0x0};
-const int kInts27[] = {4, 10, 5, 4, 3};
-const uint32_t kWords28[] = {0x3, 0x10, 0x4, 0x4, 0x8, 0x4, 0x1, 0x1};
-const int kInts29[] = {5, 10, 16, 17, 5, 4};
-const int kInts30[] = {3, 15, 18, 19};
-const uint32_t kWords31[] = {0x3, 0x4, 0x4, 0x4, 0x4, 0x4, 0x4, 0x1, 0x1, 0x1, 0x1, 0x1, 0x1, 0x0,
+const int kInts27[] = {4, 8, 5, 4, 3};
+const uint32_t kWords28[] = {0x4, 0x10, 0x4, 0x4, 0x8, 0x4, 0x1, 0x1};
+const int kInts29[] = {5, 8, 15, 13, 5, 4};
+const int kInts30[] = {2, 12, 14};
+const uint32_t kWords31[] = {0x4, 0x4, 0x4, 0x4, 0x4, 0x4, 0x4, 0x1, 0x1, 0x1, 0x1, 0x1, 0x1, 0x0,
     0x0, 0x3, 0x3e800000, 0x1, 0x8, 0x4, 0x1, 0x1, 0xc, 0x2};
-const int kInts32[] = {1, 15};
-const int kInts33[] = {1, 20};
-const uint32_t kWords34[] = {0x3, 0x4, 0x4, 0x4, 0x1, 0x1, 0x4, 0x4, 0x1, 0x1, 0x0, 0x0, 0x0};
-const int kInts35[] = {4, 20, 5, 4, 3};
-const uint32_t kWords36[] = {0x3, 0x1, 0x4, 0x3, 0xc, 0x4, 0x1, 0x1};
-const int kInts37[] = {5, 20, 21, 22, 5, 4};
-const int kInts38[] = {2, 24, 23};
-const uint32_t kWords39[] = {0x3, 0x4, 0x3, 0x0, 0x0, 0x0, 0xc, 0x4, 0x1, 0x1, 0x40, 0xffffffff};
-const int kInts40[] = {4, 24, 1, 3, 4};
-const int kInts41[] = {2, 25, 26};
-const uint32_t kWords42[] = {0x3, 0x3f800000, 0x0, 0x3f800000};
-const int kInts43[] = {5, 26, 21, 3, 5, 4};
-const int kInts44[] = {1, 28};
-const int kInts45[] = {9, 26, 5, 4, 2, 3, -1, 27, 21, 22};
-const int kInts46[] = {1, 29};
-const int kInts47[] = {2, 28, 3};
-const int kInts48[] = {1, 30};
-const int kInts49[] = {3, 18, 30, 3};
-const int kInts50[] = {1, 31};
-const uint32_t kWords51[] = {0x3, 0x3, 0x3e800000, 0x1};
-const int kInts52[] = {5, 31, 16, 3, 5, 4};
-const int kInts53[] = {1, 32};
-const int kInts54[] = {9, 31, 5, 4, 2, 3, 6, 27, 16, 17};
-const int kInts55[] = {1, 33};
-const int kInts56[] = {3, 13, 32, 3};
-const int kInts57[] = {1, 34};
-const int kInts58[] = {9, 34, 5, 4, 2, 3, 6, 27, 11, 12};
-const int kInts59[] = {1, 35};
+const uint32_t kWords32[] = {0x4, 0x4, 0x4, 0x4, 0x1, 0x1, 0x4, 0x4, 0x1, 0x1, 0x0, 0x0, 0x0};
+const int kInts33[] = {4, 16, 5, 4, 3};
+const uint32_t kWords34[] = {0x4, 0x1, 0x4, 0x3, 0xc, 0x4, 0x1, 0x1};
+const int kInts35[] = {5, 16, 18, 17, 5, 4};
+const int kInts36[] = {1, 21};
+const uint32_t kWords37[] = {0x4, 0x4, 0x3, 0x0, 0x0, 0x0, 0xc, 0x4, 0x1, 0x1, 0x40, 0xffffffff};
+const int kInts38[] = {4, 21, 1, 3, 4};
+const int kInts39[] = {2, 22, 23};
+const uint32_t kWords40[] = {0x4, 0x3f800000, 0x0, 0x3f800000};
+const int kInts41[] = {5, 23, 18, 3, 5, 4};
+const int kInts42[] = {1, 25};
+const int kInts43[] = {7, 23, 5, 4, 2, 3, -1, 24};
+const int kInts44[] = {1, 26};
+const int kInts45[] = {2, 25, 3};
+const int kInts46[] = {1, 27};
+const int kInts47[] = {3, 14, 27, 3};
+const int kInts48[] = {1, 28};
+const uint32_t kWords49[] = {0x4, 0x3, 0x3e800000, 0x1};
+const int kInts50[] = {5, 28, 15, 3, 5, 4};
+const int kInts51[] = {1, 29};
+const int kInts52[] = {7, 28, 5, 4, 2, 3, 6, 24};
+const int kInts53[] = {1, 30};
+const int kInts54[] = {3, 10, 29, 3};
+const int kInts55[] = {1, 31};
+const int kInts56[] = {7, 31, 5, 4, 2, 3, 6, 24};
+const int kInts57[] = {1, 32};
 
 const medyate::StaticTensor kTensors[] = {
     {kInts0, nullptr, 256, kFloat32, Place::kArena},  // 0: sample
@@ -93,34 +91,31 @@ const medyate::StaticTensor kTensors[] = {
     {kInts3, nullptr, 720, kFloat32, Place::kArena},  // 5: pool
     {kInts4, nullptr, 1744, kFloat32, Place::kArena},  // 6: importance
     {kInts4, kConstant0, 0, kFloat32, Place::kConstant},  // 7: prior
-    {kInts5, kConstant1, 0, kInt32, Place::kConstant},  // 8: layout
-    {kInts6, nullptr, 0, kUInt8, Place::kArena},  // 9: draw_scratch
-    {kInts7, nullptr, 0, kFloat32, Place::kArena},  // 10: conv
+    {kInts5, nullptr, 0, kFloat32, Place::kArena},  // 8: conv
+    {kInts6, nullptr, 288, kFloat32, Place::kWeights},  // 9: conv/bias
+    {kInts7, nullptr, 608, kUInt8, Place::kArena},  // 10: conv/gates
     {kInts8, nullptr, 0, kFloat32, Place::kWeights},  // 11: conv/weights
-    {kInts9, nullptr, 288, kFloat32, Place::kWeights},  // 12: conv/bias
-    {kInts10, nullptr, 608, kUInt8, Place::kArena},  // 13: conv/gates
-    {kInts9, nullptr, 528, kFloat32, Place::kArena},  // 14: conv/live_bias
-    {kInts7, nullptr, 256, kFloat32, Place::kArena},  // 15: pointwise
-    {kInts11, nullptr, 304, kFloat32, Place::kWeights},  // 16: pointwise/weights
-    {kInts9, nullptr, 368, kFloat32, Place::kWeights},  // 17: pointwise/bias
-    {kInts10, nullptr, 528, kUInt8, Place::kArena},  // 18: pointwise/gates
-    {kInts9, nullptr, 544, kFloat32, Place::kArena},  // 19: pointwise/live_bias
-    {kInts12, nullptr, 544, kFloat32, Place::kArena},  // 20: mean
-    {kInts13, nullptr, 384, kFloat32, Place::kWeights},  // 21: head/weights
-    {kInts14, nullptr, 432, kFloat32, Place::kWeights},  // 22: head/bias
-    {kInts14, nullptr, 560, kFloat32, Place::kArena},  // 23: head/live_bias
-    {kInts15, nullptr, 624, kFloat32, Place::kArena},  // 24: logits
-    {kInts1, nullptr, 640, kFloat32, Place::kArena},  // 25: loss
-    {kInts15, nullptr, 544, kFloat32, Place::kArena},  // 26: logits/gradient
-    {kInts9, kConstant2, 0, kFloat32, Place::kConstant},  // 27: optimizer
-    {kInts12, nullptr, 560, kFloat32, Place::kArena},  // 28: mean/gradient
-    {kInts16, nullptr, 0, kFloat32, Place::kArena},  // 29: logits/weight_gradient
-    {kInts7, nullptr, 0, kFloat32, Place::kArena},  // 30: pointwise/gradient
-    {kInts7, nullptr, 0, kFloat32, Place::kArena},  // 31: pointwise/gradient_2
-    {kInts7, nullptr, 256, kFloat32, Place::kArena},  // 32: conv/gradient
-    {kInts2, nullptr, 512, kFloat32, Place::kArena},  // 33: pointwise/weight_gradient
-    {kInts7, nullptr, 256, kFloat32, Place::kArena},  // 34: conv/gradient_2
-    {kInts17, nullptr, 0, kFloat32, Place::kArena},  // 35: conv/weight_gradient
+    {kInts5, nullptr, 256, kFloat32, Place::kArena},  // 12: pointwise
+    {kInts6, nullptr, 368, kFloat32, Place::kWeights},  // 13: pointwise/bias
+    {kInts7, nullptr, 528, kUInt8, Place::kArena},  // 14: pointwise/gates
+    {kInts9, nullptr, 304, kFloat32, Place::kWeights},  // 15: pointwise/weights
+    {kInts10, nullptr, 544, kFloat32, Place::kArena},  // 16: mean
+    {kInts11, nullptr, 432, kFloat32, Place::kWeights},  // 17: head/bias
+    {kInts12, nullptr, 384, kFloat32, Place::kWeights},  // 18: head/weights
+    {kInts13, kConstant1, 0, kInt32, Place::kConstant},  // 19: layout
+    {kInts14, nullptr, 0, kUInt8, Place::kArena},  // 20: draw_scratch
+    {kInts15, nullptr, 624, kFloat32, Place::kArena},  // 21: logits
+    {kInts1, nullptr, 640, kFloat32, Place::kArena},  // 22: loss
+    {kInts15, nullptr, 544, kFloat32, Place::kArena},  // 23: logits/gradient
+    {kInts6, kConstant2, 0, kFloat32, Place::kConstant},  // 24: optimizer
+    {kInts10, nullptr, 560, kFloat32, Place::kArena},  // 25: mean/gradient
+    {kInts16, nullptr, 0, kFloat32, Place::kArena},  // 26: logits/weight_gradient
+    {kInts5, nullptr, 0, kFloat32, Place::kArena},  // 27: pointwise/gradient
+    {kInts5, nullptr, 0, kFloat32, Place::kArena},  // 28: pointwise/gradient_2
+    {kInts5, nullptr, 256, kFloat32, Place::kArena},  // 29: conv/gradient
+    {kInts2, nullptr, 512, kFloat32, Place::kArena},  // 30: pointwise/weight_gradient
+    {kInts5, nullptr, 256, kFloat32, Place::kArena},  // 31: conv/gradient_2
+    {kInts17, nullptr, 0, kFloat32, Place::kArena},  // 32: conv/weight_gradient
 };
 
 const medyate::StaticNode kNodes[] = {
@@ -129,18 +124,18 @@ const medyate::StaticNode kNodes[] = {
     {medyate::RegisterConv2d, kInts24, kInts25, kWords26, 96},
     {medyate::RegisterStash, kInts27, kInts22, kWords28, 32},
     {medyate::RegisterConv2d, kInts29, kInts30, kWords31, 96},
-    {medyate::RegisterAveragePool2d, kInts32, kInts33, kWords34, 52},
-    {medyate::RegisterStash, kInts35, kInts22, kWords36, 32},
-    {medyate::RegisterDense, kInts37, kInts38, kWords39, 48},
-    {medyate::RegisterSoftmaxCrossEntropy, kInts40, kInts41, kWords42, 16},
-    {medyate::RegisterDenseInputGradient, kInts43, kInts44, kWords39, 48},
-    {medyate::RegisterDenseUpdate, kInts45, kInts46, kWords39, 48},
-    {medyate::RegisterAveragePool2dGradient, kInts47, kInts48, kWords34, 52},
-    {medyate::RegisterGateGradient, kInts49, kInts50, kWords51, 16},
-    {medyate::RegisterConv2dInputGradient, kInts52, kInts53, kWords31, 96},
-    {medyate::RegisterConv2dUpdate, kInts54, kInts55, kWords31, 96},
-    {medyate::RegisterGateGradient, kInts56, kInts57, kWords51, 16},
-    {medyate::RegisterConv2dUpdate, kInts58, kInts59, kWords26, 96},
+    {medyate::RegisterAveragePool2d, kInts16, kInts2, kWords32, 52},
+    {medyate::RegisterStash, kInts33, kInts22, kWords34, 32},
+    {medyate::RegisterDense, kInts35, kInts36, kWords37, 48},
+    {medyate::RegisterSoftmaxCrossEntropy, kInts38, kInts39, kWords40, 16},
+    {medyate::RegisterDenseInputGradient, kInts41, kInts42, kWords37, 48},
+    {medyate::RegisterDenseUpdate, kInts43, kInts44, kWords37, 48},
+    {medyate::RegisterAveragePool2dGradient, kInts45, kInts46, kWords32, 52},
+    {medyate::RegisterGateGradient, kInts47, kInts48, kWords49, 16},
+    {medyate::RegisterConv2dInputGradient, kInts50, kInts51, kWords31, 96},
+    {medyate::RegisterConv2dUpdate, kInts52, kInts53, kWords31, 96},
+    {medyate::RegisterGateGradient, kInts54, kInts55, kWords49, 16},
+    {medyate::RegisterConv2dUpdate, kInts56, kInts57, kWords26, 96},
 };
 
 const medyate::TrainedLayer kLayers[] = {
@@ -153,8 +148,8 @@ const medyate::TrainedLayer kLayers[] = {
 
 const medyate::StaticModel kModel = {
     "golden/train",  // name
-    {0xc2b50051, 0x24ac736a},  // hash
-    kTensors, 36,  // tensors
+    {0x4e80b541, 0xe1d85aad},  // hash
+    kTensors, 33,  // tensors
     kNodes, 17,  // nodes
     656, 1120,  // bytes planned, of variables
     kWeights, 1024,  // weights region, floats
@@ -164,8 +159,8 @@ const medyate::StaticModel kModel = {
     1,  // label
     2,  // learning_rate
     3,  // command
-    24,  // logits
-    25,  // loss
+    21,  // logits
+    22,  // loss
     5,  // pool
     4,  // selection
     6,  // importance

@@ -10,7 +10,7 @@
 namespace medyate_model {
 
 // Of an arena for kModel, which begins at a multiple of 16.
-constexpr size_t kArenaBytes = 1776 + 36 * sizeof(medyate::tflm::EvalTensor);
+constexpr size_t kArenaBytes = 1776 + 33 * sizeof(medyate::tflm::EvalTensor);
 
 // The weights region: whole pages of 4096 bytes.
 constexpr size_t kWeightsFloats = 1024;

@@ -105,7 +105,8 @@ def _alone(net: Net, row: Row) -> tuple[str, str]:
         model, names = prepared(net, [row], trainable)
         found = exported(model, names)
         if found is not None:
-            return found[0] if trainable else tuple(IN_FRONT for kind in found[0] if kind != NO)
+            tflm, board = found[0]
+            return (tflm, board) if trainable else (IN_FRONT, board if board == NO else IN_FRONT)
     return NO, NO
 
 

@@ -78,9 +78,10 @@ def call_as(node: Node, layer: Any, inputs: list, training: bool | None) -> Any:
     """
     plain = inputs if node.takes_list or len(inputs) > 1 else inputs[0]
     args, kwargs = node.arguments or ((plain,), {})
-    args, kwargs = keras.tree.map_structure(
+    filled: Any = keras.tree.map_structure(
         lambda entry: inputs[entry.number] if isinstance(entry, Slot) else entry, (args, kwargs)
     )
+    args, kwargs = filled
     if training is not None and _takes_training(layer):
         kwargs = {**kwargs, "training": training}
     return layer(*args, **kwargs)

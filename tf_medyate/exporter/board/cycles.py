@@ -158,7 +158,7 @@ def _op_cycles(graph: Graph, op: OpNode, shares: Mapping[int, float]) -> float:
     if op.kind in _INT8_WEIGHTS:
         like = dataclasses.replace(op, kind=_INT8_WEIGHTS[op.kind], inputs=op.inputs[:3])
         weights = graph.tensor(op.inputs[1]).elements
-        return _weighted(graph, like, {}) + weights * CYCLES_PER_INT8_WEIGHT
+        return _weighted(like, {}) + weights * CYCLES_PER_INT8_WEIGHT
     if op.kind in _ELEMENTWISE:
         largest = max(graph.tensor(name).elements for name in (*op.reads, *op.outputs))
         return largest * CYCLES_PER_ELEMENT[_ELEMENTWISE[op.kind]]

@@ -88,7 +88,7 @@ _TRANSPOSED = 80  # of a factor that TFLM keeps transposed, beside its values
 _WORD_BYTES = 4
 
 
-def record_bytes(kind: str, reads: Shapes, makes: Shapes, adj: Sequence[bool] = (1, 0)) -> int:
+def record_bytes(kind: str, reads: Shapes, makes: Shapes, adj: Sequence[int] = (1, 0)) -> int:
     """Bytes that TFLM keeps of a built-in op in the arena's tail, beside those of any op.
 
     Args:

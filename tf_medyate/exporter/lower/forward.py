@@ -144,6 +144,8 @@ def _pass_on(low: Lowering, node: Node):
 
 
 def _lower(low: Lowering, node: Node):
+    if isinstance(node.layer, _K.Masking) or getattr(node.layer, "mask_zero", False):
+        low.refuse(node, "layers without a mask of steps", "one that makes a mask", _NO_MASK)
     mark = None
     try:
         if int8_front.lower_int8(low, node):
@@ -187,6 +189,7 @@ def _check_layout(low: Lowering, node: Node):
         low.refuse(node, 'data_format="channels_last"', repr(layout), remedy)
 
 
+_NO_MASK = "Replace it by one without (mask_zero=False), and pad with zeros: no op knows of masks."
 _AFTER = (
     "Replace it by one of docs/using.md, or train only layers after it: MeDyate(layers=[...]), or "
     "trainable=False of those before it, before md.prepare."

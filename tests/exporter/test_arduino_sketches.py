@@ -195,7 +195,7 @@ def test_what_it_does_not_understand_changes_nothing(board):
     assert sum(line.startswith("no such class") for line in said) == 3
     assert sum(line.startswith("learn 2 ") for line in said) == 1, "help"
     assert said[-4:] == said[:4]
-    assert "commits left at least 10000" in said[3]
+    assert "commits left at least 9999" in said[3]
     assert board.answers("@broken", "predict", "learn 0")[::2] == [
         "predict: kSampleNotFinite",
         "learn: kSampleNotFinite",

@@ -10,7 +10,15 @@ from cpp_build import CORTEX_M4F, ROOT, symbol
 
 from tf_medyate.device_key import write_key_header
 from tf_medyate.errors import OptionError
-from tf_medyate.exporter.board.fit import CODE_BYTES, STATIC_BYTES
+from tf_medyate.exporter.board.fit import (
+    CODE_BYTES,
+    INT8_CODE_BYTES,
+    SMOOTH_CODE_BYTES,
+    STATIC_BYTES,
+    code_bytes,
+)
+from tf_medyate.exporter.ops.elementwise_schema import ELEMENTWISE_OPS
+from tf_medyate.exporter.ops.schema import OPS
 from tf_medyate.exporter.write.arduino import SensorInput, write_arduino
 from tf_medyate.spec import FLASH_PAGE_BYTES
 
@@ -266,20 +274,20 @@ def sections(paths):
     return tuple(sum(int(row.split()[i]) for row in rows) for i in range(3))
 
 
-def joined(own, parts, folder):
-    """One object of these and of what they need out of a library of others."""
-    archive, target = folder / "parts.a", folder / "joined.o"
-    archive.unlink(missing_ok=True)
-    run(["arm-none-eabi-ar", "rcs", str(archive), *map(str, parts)])
-    options = ("-r", "-o", str(target))
-    run(["arm-none-eabi-ld", *options, *map(str, own), str(archive)])
-    return target
-
-
 def test_code_and_ram_are_within_what_is_reckoned_with(library, bundle, built, tmp_path):
     arm = built(CORTEX_M4F)
     parts = [path for path in arm.objects if not path.name.startswith("medyate_")]
-    assert sections(parts)[1:] == (0, 0), "all RAM is the sketch's own"
+    text, data, zeroed = sections(parts)
+    assert (data, zeroed) == (0, 0), "all RAM is the sketch's own"
+    everything = code_bytes({op.name for op in OPS})
+    assert 0.75 * everything <= text <= everything
+    int8 = sections(path for path in parts if re.search("int8|quantize", path.name))[0]
+    assert 0.75 * INT8_CODE_BYTES <= int8 <= INT8_CODE_BYTES
+    shared = "broadcast|smooth|normalize|binary|unary|conv2d_transpose"
+    own = "|".join(op.name.removeprefix("MEDYATE_").lower() for op in ELEMENTWISE_OPS)
+    smooth = [p for p in parts if re.search(rf"_(kernels|math)_({shared}|{own})\.", p.name)]
+    assert 0.75 * SMOOTH_CODE_BYTES <= sections(smooth)[0] <= SMOOTH_CODE_BYTES
+    assert text - int8 - sections(smooth)[0] <= CODE_BYTES, "what every model is reckoned with"
     arena = bundle.firmware.cpp.board_arena_bytes
     windows = {"StreamTrainer": 0, "PersonalizeIMU": SENSOR.imu_windows_bytes}
     for name, extra in windows.items():
@@ -288,6 +296,3 @@ def test_code_and_ram_are_within_what_is_reckoned_with(library, bundle, built, t
         _, data, zeroed = sections([sketch])
         ram = data + zeroed - arena - extra
         assert 0.5 * STATIC_BYTES <= ram <= STATIC_BYTES, name
-        own = [sketch, *(path for path in arm.objects if path not in parts)]
-        linked = [sections([joined(own, objects, tmp_path)])[0] for objects in ([], parts)]
-        assert 0.5 * CODE_BYTES <= linked[1] - linked[0] <= CODE_BYTES, name

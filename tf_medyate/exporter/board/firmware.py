@@ -20,7 +20,7 @@ from tf_medyate.device_key import KEY_HEADER, read_key, write_key_header
 from tf_medyate.errors import OptionError
 from tf_medyate.exporter.board.cycles import step_cycles
 from tf_medyate.exporter.board.estimate import BoardEstimate, FlashLife, estimate, flash_life
-from tf_medyate.exporter.board.fit import BoardFit, check_fit, journal_pages
+from tf_medyate.exporter.board.fit import BoardFit, check_fit, code_bytes, journal_pages
 from tf_medyate.exporter.lower.step import TrainingGraph
 from tf_medyate.exporter.manifest import Manifest
 from tf_medyate.exporter.memory.planner import MemoryPlan
@@ -241,5 +241,6 @@ def fit_of(board: Board, cpp: CppModel) -> BoardFit:
         weights_bytes=weights,
         factory_bytes=weights if cpp.factory_copy else 0,
         constants_bytes=cpp.constant_bytes,
+        code_bytes=code_bytes(cpp.kinds),
         journal_bytes=journal_pages(cpp.weight_pages, cpp.importance_pages) * FLASH_PAGE_BYTES,
     )

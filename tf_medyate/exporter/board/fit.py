@@ -10,15 +10,22 @@ Example:
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from tf_medyate.boards.board import Board
 from tf_medyate.errors import MedyateError
+from tf_medyate.exporter.ops.elementwise_schema import ELEMENTWISE_OPS
+from tf_medyate.exporter.ops.frozen_schema import FROZEN_OPS
+from tf_medyate.exporter.ops.int8_schema import INT8_OPS
 from tf_medyate.spec import KIB
 
 CODE_BYTES = 100 * KIB
-"""Code and constants of ops, runtime and protocol, all of them, built as the Arduino IDE does. A
-linker leaves out what a model does not use; this is the limit, held to a build by the tests."""
+"""Code and constants of ops, runtime and protocol, all but those below, built as the Arduino IDE
+does. A linker leaves out more; these are limits, held to a build by the tests."""
+INT8_CODE_BYTES = 16 * KIB
+"""Of all ops on int8 values and weights, if the model has any."""
+SMOOTH_CODE_BYTES = 24 * KIB
+"""Of smooth activations, functions of two tensors, normalizations and transposed convolutions."""
 STATIC_BYTES = 8 * KIB
 """RAM of a trainer with its flash page and of a session with its buffers; held to a build, too."""
 STACK_BYTES = 4 * KIB
@@ -91,6 +98,20 @@ class BoardFit:
         room = self.board.core_stack_bytes
         lines.append(f"  {'stack':<30}{self.stack_bytes:>11,} of {room:,}, within the core's RAM")
         return "\n".join(lines)
+
+
+def code_bytes(kinds: Collection[str]) -> int:
+    """Code and constants on a board.
+
+    Args:
+        kinds: The ops of the model.
+
+    Returns:
+        A limit: a linker takes less.
+    """
+    smooth = (*ELEMENTWISE_OPS, *FROZEN_OPS)
+    groups = ((INT8_CODE_BYTES, INT8_OPS), (SMOOTH_CODE_BYTES, smooth))
+    return CODE_BYTES + sum(size for size, ops in groups if any(op.name in kinds for op in ops))
 
 
 def check_fit(

@@ -56,6 +56,7 @@ class CppModel:
         factory_copy: The device has a second copy of it.
         constant_bytes: Constants that never change.
         importance_floats: Channels that draws go by; each commit keeps their importances.
+        kinds: Of its ops.
         model_hash: Of everything that was written; what tells one model from another.
     """
 
@@ -68,6 +69,7 @@ class CppModel:
     factory_copy: bool
     constant_bytes: int
     importance_floats: int
+    kinds: frozenset[str]
     model_hash: int
 
     @property
@@ -203,6 +205,7 @@ def _model(
         factory_copy,
         sum(align(training.graph.tensor(name).size_bytes) for name in places.constants),
         importance_floats(training.graph),
+        frozenset(op.kind for op in training.graph.ops),
         model_hash=0,
     )
 

@@ -198,6 +198,7 @@ COMPILED = [
     ("huber", None, 3, {}),
     (Huber(0.3, reduction="mean_with_sample_weight"), None, 3, {}),
     (MeanSquaredError("sum"), None, 3, {}),
+    ("mse", "softmax", 3, {}),
 ]
 
 

@@ -50,7 +50,7 @@ CASES = {
         "budget": "8KiB",
     },
     "targets": {"net": "separable", "loss": keras.losses.Huber, "strategy": "trady"},
-    "shares": {"net": "shares", "loss": keras.losses.BinaryCrossentropy},
+    "shares": {"net": "shares"},
     "kept": {"net": kept_net, "optimizer": lambda: SGD(0.01)},
 }
 

@@ -116,11 +116,14 @@ class Case:
 def make_case(net, samples=50, budget="4KiB", optimizer=None, loss=None, seed=0, **options):
     """A prepared model with a callback attached, and samples of its shape.
 
-    The net is a name in NETS, or a function that builds one whose outputs are logits.
+    The net is a name in NETS, or a function that builds one whose outputs are logits. Its loss by
+    default is the cross-entropy of its last activation.
     """
     keras.utils.set_random_seed(seed)
     model = md.prepare(NETS.get(net, net)())
     from_logits = net == "separable" or callable(net)
+    if net == "shares":
+        loss = loss or keras.losses.BinaryCrossentropy()
     loss = loss or keras.losses.SparseCategoricalCrossentropy(from_logits=from_logits)
     model.compile(optimizer or keras.optimizers.SGD(0.05), loss)
     rng = np.random.default_rng(seed)

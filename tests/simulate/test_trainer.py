@@ -50,7 +50,7 @@ def assert_same_weights(case, trainer, limit=1e-4):
             np.testing.assert_allclose(bias, layer.bias.numpy(), atol=limit)
 
 
-@pytest.mark.parametrize("net", [name for name in NETS if name != "shares"])
+@pytest.mark.parametrize("net", NETS)
 def test_200_steps_as_in_keras(net, tmp_path):
     case = make_case(net)
     bundle = md.export(case.model, tmp_path, case.medyate)

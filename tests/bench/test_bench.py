@@ -394,6 +394,7 @@ def medyate_bench(*words):
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
+        (["--recipe", "ranked_on=nothing"], ["scores of the zoo", "on nothing"]),
         (["--suite", "huge"], ["--suite", "paper | imagenet | tiny | watch | smoke | own", "huge"]),
         (["--strategies", "medjate"], ["medjate", "medyate"]),
         (["--networks", "vgg"], ["--networks", "ds_cnn", "vgg"]),

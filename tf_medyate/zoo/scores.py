@@ -35,5 +35,5 @@ def scores_file(network: str, dataset: str = "") -> pathlib.Path:
             return path
     known = ", ".join(f"{net} on {measured_on}" for net, measured_on in files)
     received = f"{network} on {dataset or 'any data set'}"
-    remedy = "Measure your own: medyate rank --epochs 4 --save ranking.json."
+    remedy = "Go without, or measure your own: medyate rank --epochs 4 --save ranking.json."
     raise OptionError("scores of the zoo", known, received, remedy)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -25,6 +25,7 @@ from tf_medyate.data.registry import Task, fit_input, get_dataset
 from tf_medyate.errors import DataError
 from tf_medyate.zoo.pretrain import pretrain
 from tf_medyate.zoo.registry import get_network
+from tf_medyate.zoo.scores import scores_file
 
 LOSS = "sparse_categorical_crossentropy"
 _SOURCE_PER_SAMPLE = 4  # kept of the source data, for each sample that a run draws from them
@@ -134,12 +135,16 @@ class Stream(keras.utils.PyDataset):
         self._order = self._random.permutation(len(self._x))
 
 
-def check_weights(runs: Iterable[Run]):
-    """Looks for the nets' trained weights before anything is run.
+def check_weights(runs: Sequence[Run]):
+    """Looks for the nets' trained weights and layer scores before anything is run.
 
     Raises:
-        DataError: Some are missing; it says of each what to fetch, and from where.
+        DataError: Some weights are missing; it says of each what to fetch, and from where.
+        OptionError: The zoo has no scores of a net on the data set to rank on.
     """
+    for name, on in dict.fromkeys((run.network, run.recipe.ranked_on) for run in runs):
+        if on:
+            scores_file(name, on)
     errors: dict[str, DataError] = {}
     for name in dict.fromkeys(run.network for run in runs if run.recipe.published):
         locate = get_network(name).locate

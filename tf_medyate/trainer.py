@@ -31,7 +31,7 @@ class Trainer(Protocol):
         ...
 
     def commit(self) -> None:
-        """Adds what was learned to the base weights."""
+        """Keeps what was learned: `discard` comes back to here."""
         ...
 
     def discard(self) -> None:

@@ -27,8 +27,8 @@ def add(commands):
         run,
         text,
         _EXAMPLES,
-        "The data calibrate which layers and channels matter, and the int8 model's ranges.\n\n"
-        + common.preset_list(),
+        "The data say which layers matter, for some strategies which channels, and the ranges of\n"
+        "int8.\n\n" + common.preset_list(),
     )
     common.data_flags(parser)
     parser.add_argument("--out", default="out", help="folder to write to")
@@ -36,7 +36,9 @@ def add(commands):
     parser.add_argument("--strategy", default="medyate", help="how to choose channels, see below")
     common.ranking_flag(parser)
     parser.add_argument("--learning_rate", type=common.positive, default=0.01, help="of SGD")
-    parser.add_argument("--momentum", type=float, default=0.0, help="of SGD; doubles the weights")
+    parser.add_argument(
+        "--momentum", type=float, default=0.0, help="of SGD; doubles what weights take"
+    )
     parser.add_argument(
         "--batch_size", type=common.count, default=1, help="samples whose gradients make one step"
     )
@@ -48,7 +50,8 @@ def add(commands):
         "--frozen",
         choices=("float32", "int8"),
         default="float32",
-        help="how layers in front of everything that is trained are computed",
+        help="int8: layers in front of everything that is trained are computed on int8 values, "
+        "other frozen ones have int8 weights",
     )
     common.fitting_flags(parser, board=False)
     _firmware_flags(parser)

@@ -183,7 +183,7 @@ class DeviceClient:
         return True
 
     def commit(self) -> None:
-        """Adds the deltas to the base weights."""
+        """Writes what was learned since the last commit into the board's flash."""
         self._slow(RequestKind.COMMIT)
 
     def discard(self) -> None:

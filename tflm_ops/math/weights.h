@@ -2,8 +2,8 @@
 #define TFLM_OPS_MATH_WEIGHTS_H_
 
 // Where the weights of a layer lie. Those of an input channel are one contiguous run. The runs of
-// all channels lie side by side, as they were when training began; the drawn channels, which
-// training changes, are read from runs of their own instead.
+// all channels lie side by side, as they were last committed; the drawn channels, which training
+// changes, are read from runs of their own instead.
 
 #include <stdint.h>
 

@@ -1,7 +1,7 @@
 #ifndef TFLM_OPS_STORE_WEIGHT_STORE_H_
 #define TFLM_OPS_STORE_WEIGHT_STORE_H_
 
-// Base weights in flash that change a whole epoch at a time: whenever the power goes, the next
+// Weights in flash that change a whole epoch at a time: whenever the power goes, the next
 // start finds either all the weights from before a commit or all those from after it.
 //
 // docs/weight_store.md has the protocol and the argument why it holds. In short: new images of the
@@ -13,10 +13,9 @@
 //   WeightStore store(&flash, config, page);
 //   StoreStatus status = store.Open(ForeignState::kRefuse);
 //   ...
-//   status = store.Commit({&runs, RunMode::kAdd, pool, pool_floats, nullptr, 0, nullptr});
-//   if (status == StoreStatus::kOk) ClearDeltas(...);
+//   status = store.Commit({&runs, RunMode::kSet, pool, pool_floats, nullptr, 0, nullptr});
 //
-// No heap; RAM is one page, the caller's, and about 150 bytes of state. Not thread-safe. The flash
+// No heap; RAM is one page, the caller's, and less than 200 bytes of state. Not thread-safe. The flash
 // must not be written behind its back.
 
 #include <stdint.h>
@@ -115,8 +114,8 @@ class WeightStore {
   // but all weights can be replaced.
   StoreStatus Open(ForeignState foreign);
 
-  // Adds deltas to the weights or sets them, and changes records and bulk data. The pool is only
-  // read: with anything but kOk the deltas are still there.
+  // Sets weights to what the pool holds, or adds it to them; changes records and bulk data. The pool
+  // is only read: with anything but kOk training can go on with it.
   StoreStatus Commit(const Change& change);
 
   // Replaces all weights, by words that come in parts: BeginReplace, Replace until all are there,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <set>
 
 #include "gtest/gtest.h"
 #include "tests/tflm_ops/store/weight_store_world.h"
@@ -240,6 +241,75 @@ TEST(WeightStoreTest, RefusesOrDropsAnotherModelsState) {
   const uint32_t* counts = next.EraseCounts();
   for (size_t i = 0; i < erases.size(); ++i) EXPECT_GE(counts[i], erases[i]);
   EXPECT_EQ(world.Start().Open(ForeignState::kRefuse), StoreStatus::kOk);
+}
+
+// A firmware whose journal is shorter, and ends where the old one did, sees the last pages of that
+// one alone: whatever lies there, wherever the power went, it takes nothing for its own, and the
+// old firmware still finds all of it.
+TEST(WeightStoreTest, AJournalOfAnotherSizeIsRefusedAndLeftAsItIs) {
+  std::set<StoreStatus> seen;
+  for (uint32_t seed = 0; seed < 120 && !testing::Test::HasFailure(); ++seed) {
+    SCOPED_TRACE(seed);
+    Plan plan;
+    plan.journal_pages = 2 * plan.weight_pages + 2;
+    World world(seed % 4 < 2 ? plan : plan.WithBulk(10), 700 + seed);
+    world.config.has_factory_crc = true;
+    const std::vector<float> factory = world.weights;
+    world.config.factory_crc = Crc32(0, factory.data(), 4 * factory.size());
+    const StoreConfig old_config = world.config;
+    StoreConfig config = old_config;
+    config.journal_pages -= plan.weight_pages;
+    config.journal_offset += plan.weight_pages * kPageBytes;
+    uint32_t counter = 0;
+    {
+      WeightStore store = world.Start();
+      ASSERT_EQ(store.Open(ForeignState::kRefuse), StoreStatus::kOk);
+      for (uint32_t i = 0; i < 1 + seed / 2 % 9; ++i) {
+        const Work work = world.DrawWork(1 + (seed + i) % plan.weight_pages);
+        ASSERT_EQ(world.Commit(&store, work), StoreStatus::kOk);
+        world.TakeOver(work);
+        counter = work.counter;
+      }
+    }
+    const Work last = world.DrawWork(1 + seed % plan.weight_pages);
+    if (seed % 2 == 1) {
+      WeightStore store = world.Start();
+      ASSERT_EQ(store.Open(ForeignState::kRefuse), StoreStatus::kOk);
+      world.flash.CutAt(static_cast<uint64_t>(world.random.Int(0, 900)));
+      world.Commit(&store, last);
+      world.flash.Restart();
+    }
+    world.config = config;
+    for (ForeignState foreign : {ForeignState::kRefuse, ForeignState::kDropLearned}) {
+      WeightStore store = world.Start();
+      const StoreStatus status = store.Open(foreign);
+      seen.insert(status);
+      EXPECT_NE(status, StoreStatus::kOk);
+      EXPECT_EQ(world.Commit(&store, last), status);
+      EXPECT_EQ(Get(store, "counter"), "none");
+      EXPECT_FALSE(store.AreWeightsRight());
+    }
+    world.config = old_config;
+    int cuts = 0;
+    world.Recover(0, 0, &cuts);
+    world.CheckEpoch(world.After(last), last.counter, counter, world.BulkAfter(last));
+    // An upload brings the factory's weights.
+    world.flash.Program(config.weights_offset, World::Words(factory));
+    world.weights = factory;
+    world.config = config;
+    WeightStore store = world.Start();
+    ASSERT_EQ(store.Open(ForeignState::kDropLearned), StoreStatus::kOk);
+    EXPECT_EQ(Get(store, "counter"), "none");
+    const Work work = world.DrawWork(plan.weight_pages);
+    ASSERT_EQ(world.Commit(&store, work), StoreStatus::kOk);
+    world.TakeOver(work);
+    EXPECT_EQ(world.Start().Open(ForeignState::kRefuse), StoreStatus::kOk);
+    EXPECT_TRUE(world.Holds(world.weights));
+    EXPECT_TRUE(world.NeighboursAreUntouched());
+  }
+  const std::set<StoreStatus> refusals = {StoreStatus::kOtherModel, StoreStatus::kWeightsChanged,
+                                          StoreStatus::kJournalDamaged};
+  EXPECT_EQ(seen, refusals);
 }
 
 // Erase counts of a journal with other pages are nobody's.

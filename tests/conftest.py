@@ -9,6 +9,7 @@ os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 import hypothesis
+import pytest
 
 hypothesis.settings.register_profile(
     "tf_medyate",
@@ -26,3 +27,11 @@ def pytest_collection_finish():
     """Spares every later garbage collection the objects of TensorFlow's modules: 0.3 s each."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture
+def quick_export(monkeypatch):
+    """Leaves the inference files out, for tests that are about train.tflite."""
+    from tf_medyate.exporter import bundle
+
+    monkeypatch.setattr(bundle, "write_plain", lambda _, path, *a, **k: path.touch())

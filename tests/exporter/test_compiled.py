@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 import tf_medyate as md
 from tf_medyate.errors import MedyateError, OptionError, UnsupportedLayerError
 from tf_medyate.exporter import ArenaLimitError
-from tf_medyate.exporter import bundle as bundle_module
 from tf_medyate.simulate import TFLMTrainer
 
+pytestmark = pytest.mark.usefixtures("quick_export")
 L = keras.layers
 SGD = keras.optimizers.SGD
 Sparse = keras.losses.SparseCategoricalCrossentropy
@@ -43,12 +43,6 @@ def prepared(base, loss, optimizer=None, **options):
 
 def new_callback(budget="4KiB", strategy="d-full-random"):
     return md.MeDyate(budget, strategy, verbose=0)  # needs no data
-
-
-@pytest.fixture(autouse=True)
-def quick_export(monkeypatch):
-    """Leaves model.tflite out: these tests are about train.tflite."""
-    monkeypatch.setattr(bundle_module, "write_plain", lambda _, path, *a, **k: path.touch())
 
 
 def train_in_both(model, folder, y, class_weight=None):

@@ -9,13 +9,11 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter as LiteRT
 from ai_edge_litert.interpreter import OpResolverType
 from cases import Case
-from cpp_build import CORTEX_M4F, HOST
-from cpp_training import assert_as_in_tflm, export_both, read_output
+from cpp_training import assert_same_bits_everywhere
 from exported import lower
 
 import tf_medyate as md
 from tf_medyate.errors import OptionError
-from tf_medyate.exporter import bundle as bundle_module
 from tf_medyate.exporter.ir.graph import Graph
 from tf_medyate.exporter.ir.nodes import OpNode, Tensor
 from tf_medyate.exporter.ir.values import Quantization
@@ -29,13 +27,8 @@ from tf_medyate.exporter.ops import int8_schema
 from tf_medyate.exporter.write.tflite import to_tflite
 from tf_medyate.simulate import Interpreter, TFLMTrainer
 
+pytestmark = pytest.mark.usefixtures("quick_export")
 L = keras.layers
-
-
-@pytest.fixture(autouse=True)
-def quick_export(monkeypatch):
-    """Leaves the inference files out: these tests are about train.tflite."""
-    monkeypatch.setattr(bundle_module, "write_plain", lambda _, path, *a, **k: path.touch())
 
 
 def front(x):
@@ -106,16 +99,7 @@ def test_it_needs_data_and_a_known_dtype(nets, tmp_path):
 
 def test_tflm_the_static_runner_and_a_cortex_m4f_give_the_same_bits(nets, tmp_path):
     (model, medyate), x, y = nets
-    exported = export_both(Case(model, medyate, x, y), tmp_path, "int8")
-    written = []
-    for toolchain in (HOST, CORTEX_M4F):
-        toolchain.require()
-        folder = tmp_path / toolchain.compiler
-        folder.mkdir()
-        program = toolchain.program(exported.cpp.folder, toolchain.library(folder))
-        written.append(toolchain.output(program, exported.input(2)))
-    assert written[0] == written[1]
-    assert_as_in_tflm(read_output(written[0], exported, 2), exported)
+    assert_same_bits_everywhere(Case(model, medyate, x, y), tmp_path, "int8")
 
 
 # --- TensorFlow Lite's reference kernels, and a Keras model behind them

@@ -7,24 +7,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from cases import Case
-from cpp_build import CORTEX_M4F, HOST
-from cpp_training import assert_as_in_tflm, export_both, read_output
+from cpp_training import assert_same_bits_everywhere
 
 import tf_medyate as md
-from tf_medyate.exporter import bundle as bundle_module
 from tf_medyate.exporter.lower.int8_weights import int8_kernel
 from tf_medyate.kernel_order import as_keras, channel_first
 from tf_medyate.simulate import TFLMTrainer
 from tf_medyate.spec import LayerDraw
 
+pytestmark = pytest.mark.usefixtures("quick_export")
 L = keras.layers
 FROZEN = ("expand", "depthwise", "project", "grouped", "hidden")
-
-
-@pytest.fixture(autouse=True)
-def quick_export(monkeypatch):
-    """Leaves the inference files out: these tests are about train.tflite."""
-    monkeypatch.setattr(bundle_module, "write_plain", lambda _, path, *a, **k: path.touch())
 
 
 @pytest.fixture
@@ -96,16 +89,7 @@ def test_the_gradient_is_that_of_keras_with_those_weights(case, tmp_path):
 
 
 def test_tflm_the_static_runner_and_a_cortex_m4f_give_the_same_bits(case, tmp_path):
-    exported = export_both(case, tmp_path, "int8")
+    exported = assert_same_bits_everywhere(case, tmp_path, "int8")
     kinds = {op.kind for op in exported.training.graph.ops}
     for layer in ("CONV_2D", "DEPTHWISE_CONV_2D", "DENSE"):
         assert {f"MEDYATE_INT8_WEIGHTS_{layer}{end}" for end in ("", "_INPUT_GRADIENT")} <= kinds
-    written = []
-    for toolchain in (HOST, CORTEX_M4F):
-        toolchain.require()
-        folder = tmp_path / toolchain.compiler
-        folder.mkdir()
-        program = toolchain.program(exported.cpp.folder, toolchain.library(folder))
-        written.append(toolchain.output(program, exported.input(2)))
-    assert written[0] == written[1]
-    assert_as_in_tflm(read_output(written[0], exported, 2), exported)

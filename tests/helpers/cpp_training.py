@@ -5,6 +5,7 @@ import pathlib
 
 import numpy as np
 from cases import Case
+from cpp_build import CORTEX_M4F, HOST
 
 import tf_medyate as md
 from tf_medyate.exporter.check import frozen_ranges
@@ -141,3 +142,18 @@ def assert_as_in_tflm(output: Output, exported: Exported) -> TFLMTrainer:
     limit = 1e-6 if trainer.manifest.ends_in else 0.0
     np.testing.assert_allclose(output.scores, predictions, rtol=0, atol=limit)
     return trainer
+
+
+def assert_same_bits_everywhere(case: Case, folder: pathlib.Path, frozen: str) -> Exported:
+    """Two epochs in TFLM, in the static runner on the host and on a Cortex-M4F."""
+    exported = export_both(case, folder, frozen)
+    written = []
+    for toolchain in (HOST, CORTEX_M4F):
+        toolchain.require()
+        part = folder / toolchain.compiler
+        part.mkdir()
+        program = toolchain.program(exported.cpp.folder, toolchain.library(part))
+        written.append(toolchain.output(program, exported.input(2)))
+    assert written[0] == written[1]
+    assert_as_in_tflm(read_output(written[0], exported, 2), exported)
+    return exported

@@ -30,7 +30,7 @@ from tf_medyate.bench.plan.grid import FIRST_LAYER, Run, grid
 from tf_medyate.bench.plan.suites import Case, Suite, get_suite
 from tf_medyate.bench.run.runner import run_here, use_one_thread
 from tf_medyate.bench.run.store import Store
-from tf_medyate.frontier import FrontierPoint
+from tf_medyate.select.frontier import FrontierPoint
 
 STARTS = (0, 6, 12, 18, 24, 30, 36, 42)
 NANO_KIB = (262_144 - 57_344 - 8_192) / 1024  # RAM, less Mbed OS and its stack, less the trainer

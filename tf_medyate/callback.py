@@ -31,7 +31,6 @@ import keras
 
 from tf_medyate.cost import CostModel, check_count
 from tf_medyate.errors import NonFiniteLossError, NotPreparedError, OptionError, PlanError
-from tf_medyate.frontier import Frontier
 from tf_medyate.prepared import host_memory
 from tf_medyate.prepared.folding import require_prepared
 from tf_medyate.prepared.model import PreparedModel
@@ -39,6 +38,7 @@ from tf_medyate.prepared.slots import check_decay
 from tf_medyate.prepared.update import ChannelUpdater, Snapshot
 from tf_medyate.report import EpochRecord, TrainingReport
 from tf_medyate.select.fitting import DeviceLimits
+from tf_medyate.select.frontier import Frontier
 from tf_medyate.select.planner import Batches, Planner, calibration_batches
 from tf_medyate.select.sampling import check_seed
 from tf_medyate.select.strategies import (

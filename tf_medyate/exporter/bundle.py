@@ -46,10 +46,10 @@ from tf_medyate.exporter.memory.planner import MemoryPlan
 from tf_medyate.exporter.ops import schema as op_schema
 from tf_medyate.exporter.write.inference import write_plain
 from tf_medyate.exporter.write.tflite import to_tflite
-from tf_medyate.frontier import Frontier
 from tf_medyate.names import check_name
 from tf_medyate.prepared.folding import require_prepared, strip
 from tf_medyate.prepared.model import PreparedModel
+from tf_medyate.select.frontier import Frontier
 from tf_medyate.spec import BYTES, FLOAT_BYTES, LayerSpec, MemoryBudget, UpdatePlan, format_bytes
 
 _MOST_NAME_BYTES = 250

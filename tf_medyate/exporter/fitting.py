@@ -23,9 +23,9 @@ from tf_medyate.exporter.check import FLOAT32, INT8, frozen_ranges, limit_bytes,
 from tf_medyate.exporter.ir.values import Quantization
 from tf_medyate.exporter.lower.recipe import TrainingRecipe, recipe_of_terms
 from tf_medyate.exporter.write.cpp import CppModel, cpp_sizes
-from tf_medyate.frontier import Frontier
 from tf_medyate.prepared.model import PreparedModel
 from tf_medyate.select.fitting import Terms, Trial
+from tf_medyate.select.frontier import Frontier
 from tf_medyate.spec import FLOAT_BYTES, MemoryBudget, format_bytes
 
 _JOURNAL_COPIES = 1

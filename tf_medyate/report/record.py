@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from tf_medyate.cost import CostModel
 from tf_medyate.errors import OptionError, PlanError
-from tf_medyate.frontier import Frontier
+from tf_medyate.select.frontier import Frontier
 from tf_medyate.spec import LayerRanking, LayerSpec, MemoryBudget, UpdatePlan
 
 

@@ -23,8 +23,8 @@ from typing import Protocol, runtime_checkable
 
 from tf_medyate.cost import CostModel
 from tf_medyate.errors import MedyateError
-from tf_medyate.frontier import Frontier, FrontierPoint
 from tf_medyate.prepared.model import PreparedModel
+from tf_medyate.select.frontier import Frontier, FrontierPoint
 from tf_medyate.select.strategies import Strategy
 from tf_medyate.spec import LayerRanking, LayerSpec, MemoryBudget
 

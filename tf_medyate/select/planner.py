@@ -23,7 +23,6 @@ import numpy as np
 
 from tf_medyate.cost import CostModel
 from tf_medyate.errors import BudgetTooSmallError, OptionError
-from tf_medyate.frontier import Frontier
 from tf_medyate.kernel_order import channel_first
 from tf_medyate.prepared.data import Batch, check_batch, take_batches, weighted
 from tf_medyate.prepared.folding import layer_specs
@@ -33,6 +32,7 @@ from tf_medyate.prepared.slots import optimizer_costs, probe_size
 from tf_medyate.prepared.tensors import read
 from tf_medyate.prepared.update import full_plan, pool_elements
 from tf_medyate.select.fitting import DeviceLimits, Search, Terms, Trial
+from tf_medyate.select.frontier import Frontier
 from tf_medyate.select.gradients import ChannelGradients, GradientProbe, LayerGradient
 from tf_medyate.select.published import PUBLISHED, Scheme, published_net, scheme_plan
 from tf_medyate.select.ranking import rank_layers

@@ -19,54 +19,14 @@ struct Half {
   Fused fused;
 };
 
-Conv2dOptions ConvHalf(const ConvDepthwiseOptions& o) {
-  return {o.version,
-          o.input_channels,
-          o.middle_channels,
-          {o.input_size[0], o.input_size[1]},
-          {o.middle_size[0], o.middle_size[1]},
-          {o.conv_kernel_size[0], o.conv_kernel_size[1]},
-          {o.conv_stride[0], o.conv_stride[1]},
-          {o.conv_dilation[0], o.conv_dilation[1]},
-          {o.conv_padding[0], o.conv_padding[1]},
-          o.conv_activation,
-          o.conv_negative_slope,
-          0,
-          kStateWords,
-          0,
-          0,
-          0,
-          kNoBiasRun,
-          kNoImportance};
-}
-
-Conv2dOptions DepthwiseHalf(const ConvDepthwiseOptions& o) {
-  return {o.version,
-          o.middle_channels,
-          o.output_channels,
-          {o.middle_size[0], o.middle_size[1]},
-          {o.output_size[0], o.output_size[1]},
-          {o.depthwise_kernel_size[0], o.depthwise_kernel_size[1]},
-          {o.depthwise_stride[0], o.depthwise_stride[1]},
-          {o.depthwise_dilation[0], o.depthwise_dilation[1]},
-          {o.depthwise_padding[0], o.depthwise_padding[1]},
-          o.depthwise_activation,
-          o.depthwise_negative_slope,
-          0,
-          kStateWords,
-          0,
-          0,
-          0,
-          kNoBiasRun,
-          kNoImportance};
-}
-
 bool ReadHalves(const OpCall& call, Half* conv, Half* depthwise) {
   ConvDepthwiseOptions options;
   if (!call.Read(&options)) return false;
   Slot slot;
-  const Conv2dOptions first = ConvHalf(options);
-  const Conv2dOptions second = DepthwiseHalf(options);
+  const Conv2dOptions first =
+      ConvHalf(options, options.conv_activation, options.conv_negative_slope);
+  const Conv2dOptions second =
+      DepthwiseHalf(options, options.depthwise_activation, options.depthwise_negative_slope);
   return ReadConv2d(call, first, &conv->shape, &slot) && ReadFused(call, first, &conv->fused) &&
          ReadDepthwiseConv2d(call, second, &depthwise->shape, &slot) &&
          ReadFused(call, second, &depthwise->fused);

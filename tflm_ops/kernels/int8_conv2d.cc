@@ -12,10 +12,8 @@ enum Output { kY, kPatches, kOutputs };
 
 tflm::Status Prepare(tflm::Context* context, tflm::Node* node) {
   const OpCall call(kInt8Conv2dName, context, node);
-  Int8Conv2dOptions options;
   Int8Layer layer;
-  MEDYATE_CHECK(call.Read(&options));
-  MEDYATE_CHECK(ReadInt8Layer(call, options, false, &layer));
+  MEDYATE_CHECK(ReadInt8Layer(call, false, &layer));
   MEDYATE_CHECK(call.Require(call.outputs() == kOutputs, "outputs", kOutputs, call.outputs()));
   const math::ConvShape& s = layer.shape;
   MEDYATE_CHECK(RequireInt8Layer(call, layer, int64_t{s.h.kernel} * s.w.kernel * s.in_channels));
@@ -29,13 +27,12 @@ tflm::Status Prepare(tflm::Context* context, tflm::Node* node) {
 
 tflm::Status Eval(tflm::Context* context, tflm::Node* node) {
   const OpCall call(kInt8Conv2dName, context, node);
-  Int8Conv2dOptions options;
   Int8Layer layer;
-  MEDYATE_CHECK(call.Read(&options) && ReadInt8Layer(call, options, false, &layer));
+  MEDYATE_CHECK(ReadInt8Layer(call, false, &layer));
   math::Int8Conv2dForward(layer.shape, call.InputData<const int8_t>(kInt8Input), layer.input_zero,
                           call.InputData<const int8_t>(kInt8Weights),
-                          RequantizationOf(call, kInt8Requantization, layer), call.OutputData<uint8_t>(kPatches),
-                          call.OutputData<int8_t>(kY));
+                          RequantizationOf(call, kInt8Requantization, layer),
+                          call.OutputData<uint8_t>(kPatches), call.OutputData<int8_t>(kY));
   return tflm::kOk;
 }
 

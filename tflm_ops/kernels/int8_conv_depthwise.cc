@@ -19,38 +19,13 @@ struct Halves {
   Int8Layer depthwise;
 };
 
-Int8Conv2dOptions ConvHalf(const Int8ConvDepthwiseOptions& o) {
-  return {o.version,
-          o.input_channels,
-          o.middle_channels,
-          {o.input_size[0], o.input_size[1]},
-          {o.middle_size[0], o.middle_size[1]},
-          {o.conv_kernel_size[0], o.conv_kernel_size[1]},
-          {o.conv_stride[0], o.conv_stride[1]},
-          {o.conv_dilation[0], o.conv_dilation[1]},
-          {o.conv_padding[0], o.conv_padding[1]},
-          o.input_zero,
-          o.middle_zero};
-}
-
-Int8Conv2dOptions DepthwiseHalf(const Int8ConvDepthwiseOptions& o) {
-  return {o.version,
-          o.middle_channels,
-          o.output_channels,
-          {o.middle_size[0], o.middle_size[1]},
-          {o.output_size[0], o.output_size[1]},
-          {o.depthwise_kernel_size[0], o.depthwise_kernel_size[1]},
-          {o.depthwise_stride[0], o.depthwise_stride[1]},
-          {o.depthwise_dilation[0], o.depthwise_dilation[1]},
-          {o.depthwise_padding[0], o.depthwise_padding[1]},
-          o.middle_zero,
-          o.output_zero};
-}
-
 bool ReadHalves(const OpCall& call, Halves* halves) {
   Int8ConvDepthwiseOptions options;
-  return call.Read(&options) && ReadInt8Layer(call, ConvHalf(options), false, &halves->conv) &&
-         ReadInt8Layer(call, DepthwiseHalf(options), true, &halves->depthwise);
+  return call.Read(&options) &&
+         ReadInt8Layer(call, ConvHalf(options), options.input_zero, options.middle_zero, false,
+                       &halves->conv) &&
+         ReadInt8Layer(call, DepthwiseHalf(options), options.middle_zero, options.output_zero, true,
+                       &halves->depthwise);
 }
 
 tflm::Status Prepare(tflm::Context* context, tflm::Node* node) {
@@ -73,8 +48,8 @@ tflm::Status Prepare(tflm::Context* context, tflm::Node* node) {
                                       int64_t{c.h.kernel} * c.w.kernel * c.in_channels));
   MEDYATE_CHECK(RequireRequantization(call, kDepthwiseTable, halves.depthwise,
                                       int64_t{d.h.kernel} * d.w.kernel));
-  MEDYATE_CHECK(call.RequireElements(call.Output(kY), "output", tflm::kInt8,
-                                     d.h.out * OutputRowElements(d)));
+  MEDYATE_CHECK(
+      call.RequireElements(call.Output(kY), "output", tflm::kInt8, d.h.out * OutputRowElements(d)));
   MEDYATE_CHECK(call.RequireElements(call.Output(kRows), "rows", tflm::kUInt8,
                                      RowsNeeded(d.h) * RowElements(d)));
   return call.RequireElements(call.Output(kPatches), "patches", tflm::kUInt8,

@@ -10,10 +10,8 @@ namespace {
 
 tflm::Status Prepare(tflm::Context* context, tflm::Node* node) {
   const OpCall call(kInt8DepthwiseConv2dName, context, node);
-  Int8Conv2dOptions options;
   Int8Layer layer;
-  MEDYATE_CHECK(call.Read(&options));
-  MEDYATE_CHECK(ReadInt8Layer(call, options, true, &layer));
+  MEDYATE_CHECK(ReadInt8Layer(call, true, &layer));
   MEDYATE_CHECK(call.Require(call.outputs() == 1, "outputs", 1, call.outputs()));
   const math::ConvShape& s = layer.shape;
   MEDYATE_CHECK(RequireInt8Layer(call, layer, int64_t{s.h.kernel} * s.w.kernel));
@@ -25,12 +23,12 @@ tflm::Status Prepare(tflm::Context* context, tflm::Node* node) {
 
 tflm::Status Eval(tflm::Context* context, tflm::Node* node) {
   const OpCall call(kInt8DepthwiseConv2dName, context, node);
-  Int8Conv2dOptions options;
   Int8Layer layer;
-  MEDYATE_CHECK(call.Read(&options) && ReadInt8Layer(call, options, true, &layer));
+  MEDYATE_CHECK(ReadInt8Layer(call, true, &layer));
   math::Int8DepthwiseConv2dForward(layer.shape, call.InputData<const int8_t>(kInt8Input),
                                    layer.input_zero, call.InputData<const int8_t>(kInt8Weights),
-                                   RequantizationOf(call, kInt8Requantization, layer), call.OutputData<int8_t>(0));
+                                   RequantizationOf(call, kInt8Requantization, layer),
+                                   call.OutputData<int8_t>(0));
   return tflm::kOk;
 }
 

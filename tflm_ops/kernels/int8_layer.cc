@@ -1,5 +1,6 @@
 #include "tflm_ops/kernels/int8_layer.h"
 
+#include "tflm_ops/kernels/conv_layer.h"
 #include "tflm_ops/kernels/layer.h"
 
 namespace medyate {
@@ -9,30 +10,25 @@ constexpr int64_t kSumLimit = int64_t{1} << 30;
 
 }  // namespace
 
-bool ReadInt8Layer(const OpCall& call, const Int8Conv2dOptions& options, bool is_depthwise,
-                   Int8Layer* layer) {
-  Conv2dOptions frozen = {};
-  frozen.version = options.version;
-  frozen.input_channels = options.input_channels;
-  frozen.output_channels = options.output_channels;
-  for (int i = 0; i < 2; ++i) {
-    frozen.input_size[i] = options.input_size[i];
-    frozen.output_size[i] = options.output_size[i];
-    frozen.kernel_size[i] = options.kernel_size[i];
-    frozen.stride[i] = options.stride[i];
-    frozen.dilation[i] = options.dilation[i];
-    frozen.padding[i] = options.padding[i];
-  }
-  frozen.selection_offset = kStateWords;
-  frozen.bias_offset = kNoBiasRun;
-  frozen.importance_offset = kNoImportance;
-  layer->input_zero = options.input_zero;
-  layer->output_zero = options.output_zero;
+bool ReadInt8Layer(const OpCall& call, const Conv2dOptions& conv, int input_zero, int output_zero,
+                   bool is_depthwise, Int8Layer* layer) {
+  layer->input_zero = input_zero;
+  layer->output_zero = output_zero;
   Slot slot;
-  return call.RequireRange("input_zero", options.input_zero, -128, 127) &&
-         call.RequireRange("output_zero", options.output_zero, -128, 127) &&
-         (is_depthwise ? ReadDepthwiseConv2d(call, frozen, &layer->shape, &slot)
-                       : ReadConv2d(call, frozen, &layer->shape, &slot));
+  return call.RequireRange("input_zero", input_zero, -128, 127) &&
+         call.RequireRange("output_zero", output_zero, -128, 127) &&
+         (is_depthwise ? ReadDepthwiseConv2d(call, conv, &layer->shape, &slot)
+                       : ReadConv2d(call, conv, &layer->shape, &slot));
+}
+
+bool ReadInt8Layer(const OpCall& call, bool is_depthwise, Int8Layer* layer) {
+  Int8Conv2dOptions o;
+  return call.Read(&o) &&
+         ReadInt8Layer(
+             call,
+             FrozenConvolution(o.version, o.input_channels, o.output_channels, o.input_size,
+                               o.output_size, o.kernel_size, o.stride, o.dilation, o.padding),
+             o.input_zero, o.output_zero, is_depthwise, layer);
 }
 
 bool RequireInt8Layer(const OpCall& call, const Int8Layer& layer, int64_t products) {

@@ -18,9 +18,12 @@ struct Int8Layer {
 
 enum Int8LayerInput { kInt8Input, kInt8Weights, kInt8Requantization, kInt8LayerInputs };
 
-// Reads and checks the options; outputs are a multiple of the inputs if `is_depthwise`.
-bool ReadInt8Layer(const OpCall& call, const Int8Conv2dOptions& options, bool is_depthwise,
-                   Int8Layer* layer);
+// Reads and checks Int8Conv2dOptions; outputs are a multiple of the inputs if `is_depthwise`.
+bool ReadInt8Layer(const OpCall& call, bool is_depthwise, Int8Layer* layer);
+
+// Checks what an op with other options has read.
+bool ReadInt8Layer(const OpCall& call, const Conv2dOptions& conv, int input_zero, int output_zero,
+                   bool is_depthwise, Int8Layer* layer);
 
 // Checks input, requantization and output. No sum of `products` products may leave its range.
 bool RequireInt8Layer(const OpCall& call, const Int8Layer& layer, int64_t products);

@@ -1,13 +1,31 @@
 #ifndef TFLM_OPS_KERNELS_STREAM_ROWS_H_
 #define TFLM_OPS_KERNELS_STREAM_ROWS_H_
 
-// A map between two ops that exists only as far as one output row of the second needs it.
+// A convolution and a depthwise one in one op: the map between the two exists only as far as one
+// output row needs it.
 
 #include <string.h>
 
+#include "tflm_ops/kernels/conv_layer.h"
 #include "tflm_ops/math/shape.h"
 
 namespace medyate {
+
+// The options of either of the two, as those of an op of its own.
+template <typename Options>
+Conv2dOptions ConvHalf(const Options& o, int32_t activation = kActivationNone,
+                       float negative_slope = 0.0f) {
+  return FrozenConvolution(o.version, o.input_channels, o.middle_channels, o.input_size,
+                           o.middle_size, o.conv_kernel_size, o.conv_stride, o.conv_dilation,
+                           o.conv_padding, activation, negative_slope);
+}
+template <typename Options>
+Conv2dOptions DepthwiseHalf(const Options& o, int32_t activation = kActivationNone,
+                            float negative_slope = 0.0f) {
+  return FrozenConvolution(o.version, o.middle_channels, o.output_channels, o.middle_size,
+                           o.output_size, o.depthwise_kernel_size, o.depthwise_stride,
+                           o.depthwise_dilation, o.depthwise_padding, activation, negative_slope);
+}
 
 inline int RowElements(const math::ConvShape& shape) { return shape.w.in * shape.in_channels; }
 inline int OutputRowElements(const math::ConvShape& shape) {

@@ -1,0 +1,268 @@
+// Ops of layers that can be trained: conv2d, depthwise conv2d, dense; and those with int8 weights.
+
+#include <algorithm>
+
+#include "tests/tflm_ops/kernels/call_builder.h"
+#include "tests/tflm_ops/kernels/convolution_axes.h"
+#include "tflm_ops/schema/op_options.h"
+
+namespace medyate {
+namespace fake {
+namespace {
+
+// What pool and selection must hold for a layer.
+struct SlotPlan {
+  int offset;
+  int capacity;
+  int channels;
+  int channel_weights;
+  int stash_elements;
+  int copies;
+  int bias_offset;
+  int outputs;
+};
+
+struct State {
+  int pool;
+  int selection;
+};
+
+// Draws channels and lays their run after the bias's.
+State AddState(Builder* b, const SlotPlan& plan) {
+  Random& random = b->random();
+  const int capacity = Clamp(plan.capacity, 0, 64);
+  const int drawn = random.Int(0, std::min(capacity, Clamp(plan.channels, 0, 64)));
+  const int64_t bias_end =
+      plan.bias_offset < 0 ? 0 : int64_t{plan.bias_offset} + Product({plan.outputs, plan.copies});
+  const int run = Clamp(bias_end + random.Int(0, 2), 0, kMostElements);
+  const int64_t channel =
+      int64_t{Product({plan.channel_weights, plan.copies})} + std::max(plan.stash_elements, 0);
+  const int pool = Clamp(run + drawn * channel + random.Int(0, 2), 1, kMostElements);
+  const int offset = Clamp(plan.offset, 0, 4096);
+  std::vector<int32_t> words(offset + kSelectionHeaderWords + (capacity + 1) / 2 +
+                             random.Int(0, 2));
+  words[kStateWordInitialized] = 1;
+  const float scale = 0.5f;
+  if (offset >= kStateWords) memcpy(&words[kStateWordGradientScale], &scale, sizeof(scale));
+  words[offset] = drawn;
+  words[offset + 1] = run;
+  const std::vector<uint16_t> channels = random.Channels(Clamp(plan.channels, 0, 64), drawn);
+  if (drawn > 0) {
+    memcpy(&words[offset + kSelectionHeaderWords], channels.data(), drawn * sizeof(uint16_t));
+  }
+  State state;
+  state.pool = b->Floats({pool});
+  state.selection = b->Ints(words);
+  return state;
+}
+
+enum class Role { kForward, kInputGradient, kUpdate, kInt8Forward, kInt8InputGradient };
+
+struct LayerPlan {
+  SlotPlan slot;
+  int input_elements;
+  int output_elements;
+  std::vector<int> weights;
+  bool keeps_gates;
+  int importance_offset;
+  bool has_velocity;
+  int weights_of_output;  // What a forward block of int8 weights must hold; see int8_weights.h.
+};
+
+Call DrawForward(Builder* b, const LayerPlan& plan) {
+  const bool trains_bias = plan.slot.bias_offset != kNoBiasRun;
+  const bool trainable = trains_bias || b->random().Int(0, 1) == 1;
+  const bool has_bias = trains_bias || b->random().Int(0, 1) == 1;
+  std::vector<int> inputs = {b->Floats({plan.input_elements}), b->Constants(plan.weights),
+                             has_bias ? b->Constants({plan.slot.outputs}) : tflm::kOptionalTensor};
+  std::vector<int> outputs = {b->Floats({plan.output_elements})};
+  if (plan.keeps_gates) outputs.push_back(b->Bytes((int64_t{plan.output_elements} + 7) / 8));
+  if (trainable) {
+    const State state = AddState(b, plan.slot);
+    inputs.push_back(state.pool);
+    inputs.push_back(state.selection);
+  }
+  return b->Finish(inputs, outputs);
+}
+
+Call DrawInputGradient(Builder* b, const LayerPlan& plan) {
+  std::vector<int> inputs = {b->Floats({plan.output_elements}), b->Constants(plan.weights),
+                             b->Command()};
+  if (b->random().Int(0, 1) == 1) {
+    const State state = AddState(b, plan.slot);
+    inputs.push_back(state.pool);
+    inputs.push_back(state.selection);
+  }
+  return b->Finish(inputs, {b->Floats({plan.input_elements})});
+}
+
+Call DrawUpdate(Builder* b, const LayerPlan& plan) {
+  Random& random = b->random();
+  const State state = AddState(b, plan.slot);
+  const int dy = b->Floats({plan.output_elements});
+  int importance = tflm::kOptionalTensor;
+  if (plan.importance_offset != kNoImportance) {
+    importance = b->Floats({Clamp(int64_t{plan.importance_offset} + plan.slot.channels, 1, 4096)});
+  }
+  const float momentum = plan.has_velocity && random.Int(0, 1) ? 0.5f : 0.0f;
+  const int optimizer = b->ConstantFloats(
+      {momentum, random.Int(0, 1) * 1.0f, random.Int(0, 1) * 0.25f, random.Int(0, 1) * 0.5f});
+  const bool trains_bias = plan.slot.bias_offset != kNoBiasRun;
+  const int least = std::max(plan.slot.channel_weights, trains_bias ? plan.slot.outputs : 1);
+  const int room = Clamp(int64_t{least} + random.Int(0, 20), 1, kMostElements);
+  const int rate = b->Rate();
+  const int command = b->Command();
+  return b->Finish({dy, state.pool, state.selection, rate, command, importance, optimizer},
+                   {b->Floats({room})});
+}
+
+// The same layers with int8 weights, of which some channels at a time become floats.
+Call DrawInt8Weights(Builder* b, bool is_forward, const LayerPlan& plan) {
+  const int least = is_forward ? plan.weights_of_output : plan.slot.channel_weights;
+  const int block = Clamp(int64_t{least} * b->random().Int(1, 6), 1, kMostElements);
+  const int from = b->Floats({is_forward ? plan.input_elements : plan.output_elements});
+  const int weights = b->ConstantInt8s(plan.weights);
+  int third = tflm::kOptionalTensor;
+  if (!is_forward) {
+    third = b->Command();
+  } else if (b->random().Int(0, 1)) {
+    third = b->Constants({plan.slot.outputs});
+  }
+  const int scales = b->Constants({plan.slot.outputs});
+  std::vector<int> outputs = {b->Floats({is_forward ? plan.output_elements : plan.input_elements})};
+  if (is_forward && plan.keeps_gates) {
+    outputs.push_back(b->Bytes((int64_t{plan.output_elements} + 7) / 8));
+  }
+  outputs.push_back(b->Floats({block}));
+  return b->Finish({from, weights, third, scales}, outputs);
+}
+
+Call DrawLayer(Builder* b, Role role, const LayerPlan& plan) {
+  if (role == Role::kInt8Forward) return DrawInt8Weights(b, true, plan);
+  if (role == Role::kInt8InputGradient) return DrawInt8Weights(b, false, plan);
+  if (role == Role::kForward) return DrawForward(b, plan);
+  if (role == Role::kInputGradient) return DrawInputGradient(b, plan);
+  return DrawUpdate(b, plan);
+}
+
+// The options that conv2d and dense share.
+template <typename Options>
+void DrawTraining(Random* random, int channels, Options* options) {
+  options->activation = random->Int(kActivationNone, kActivationLeakyRelu);
+  options->negative_slope = options->activation == kActivationLeakyRelu ? 0.25f : 0.0f;
+  options->keeps_gates = options->activation == kActivationNone ? 0 : random->Int(0, 1);
+  options->selection_offset = kStateWords + random->Int(0, 2);
+  options->selection_capacity = random->Int(0, channels);
+  options->accumulates = random->Int(0, 1);
+  options->has_velocity = random->Int(0, 1);
+  options->bias_offset = random->Int(0, 1) ? kNoBiasRun : random->Int(0, 3);
+  options->importance_offset = random->Int(0, 1) ? kNoImportance : random->Int(0, 3);
+}
+
+template <typename Options>
+LayerPlan Plan(const Options& options, int channels, int outputs, int weights, int stash) {
+  LayerPlan plan;
+  const int copies = 1 + (options.accumulates != 0) + (options.has_velocity != 0);
+  plan.slot = {options.selection_offset,
+               options.selection_capacity,
+               channels,
+               weights,
+               stash,
+               copies,
+               options.bias_offset,
+               outputs};
+  plan.keeps_gates = options.keeps_gates != 0;
+  plan.importance_offset = options.importance_offset;
+  plan.has_velocity = options.has_velocity != 0;
+  plan.input_elements = Product({channels, stash});
+  return plan;
+}
+
+template <Role role, bool depthwise>
+Call DrawConvolution(Builder* b) {
+  Random& random = b->random();
+  auto options = Blank<Conv2dOptions>();
+  options.input_channels = random.Int(1, 6);
+  options.output_channels =
+      depthwise ? options.input_channels * random.Int(1, 3) : random.Int(1, 6);
+  DrawConvolutionAxis(&random, 0, &options);
+  DrawConvolutionAxis(&random, 1, &options);
+  DrawTraining(&random, options.input_channels, &options);
+  if (role >= Role::kInt8Forward) options.bias_offset = kNoBiasRun;
+  b->SetOptions(&options);
+  const int channels = options.input_channels;
+  const int outputs = options.output_channels;
+  const int fan_out =
+      depthwise ? Clamp(int64_t{outputs} / (channels == 0 ? 1 : channels), -1, kMaxChannels)
+                : outputs;
+  const int* kernel = options.kernel_size;
+  LayerPlan plan = Plan(options, channels, outputs, Product({kernel[0], kernel[1], fan_out}),
+                        Product({options.input_size[0], options.input_size[1]}));
+  plan.weights = {channels, kernel[0], kernel[1], fan_out};
+  plan.weights_of_output = Product({kernel[0], kernel[1], depthwise ? fan_out : channels});
+  plan.output_elements = MapElements(options.output_size, outputs);
+  return DrawLayer(b, role, plan);
+}
+
+template <Role role>
+Call DrawDense(Builder* b) {
+  Random& random = b->random();
+  auto options = Blank<DenseOptions>();
+  options.inputs = random.Int(1, 9);
+  options.units = random.Int(1, 9);
+  DrawTraining(&random, options.inputs, &options);
+  if (role >= Role::kInt8Forward) options.bias_offset = kNoBiasRun;
+  b->SetOptions(&options);
+  LayerPlan plan = Plan(options, options.inputs, options.units, options.units, 1);
+  plan.weights = {options.inputs, options.units};
+  plan.weights_of_output = options.inputs;
+  plan.output_elements = options.units;
+  return DrawLayer(b, role, plan);
+}
+
+Call DrawStash(Builder* b) {
+  Random& random = b->random();
+  auto options = Blank<StashOptions>();
+  options.pixels = random.Int(1, 12);
+  options.channels = random.Int(1, 6);
+  options.channel_weights = random.Int(1, 9);
+  options.selection_offset = kStateWords + random.Int(0, 2);
+  options.selection_capacity = random.Int(0, options.channels);
+  options.accumulates = random.Int(0, 1);
+  options.has_velocity = random.Int(0, 1);
+  b->SetOptions(&options);
+  const int copies = 1 + (options.accumulates != 0) + (options.has_velocity != 0);
+  const State state =
+      AddState(b, {options.selection_offset, options.selection_capacity, options.channels,
+                   options.channel_weights, options.pixels, copies, kNoBiasRun, 0});
+  const int x = b->Floats({Product({options.pixels, options.channels})});
+  return b->Finish({x, state.pool, state.selection, b->Command()}, {});
+}
+
+}  // namespace
+
+const Draws& LayerCalls() {
+  static const Draws draws = {
+      {kConv2dName, DrawConvolution<Role::kForward, false>},
+      {kConv2dInputGradientName, DrawConvolution<Role::kInputGradient, false>},
+      {kConv2dUpdateName, DrawConvolution<Role::kUpdate, false>},
+      {kDepthwiseConv2dName, DrawConvolution<Role::kForward, true>},
+      {kDepthwiseConv2dInputGradientName, DrawConvolution<Role::kInputGradient, true>},
+      {kDepthwiseConv2dUpdateName, DrawConvolution<Role::kUpdate, true>},
+      {kDenseName, DrawDense<Role::kForward>},
+      {kDenseInputGradientName, DrawDense<Role::kInputGradient>},
+      {kDenseUpdateName, DrawDense<Role::kUpdate>},
+      {kInt8WeightsConv2dName, DrawConvolution<Role::kInt8Forward, false>},
+      {kInt8WeightsConv2dInputGradientName, DrawConvolution<Role::kInt8InputGradient, false>},
+      {kInt8WeightsDepthwiseConv2dName, DrawConvolution<Role::kInt8Forward, true>},
+      {kInt8WeightsDepthwiseConv2dInputGradientName,
+       DrawConvolution<Role::kInt8InputGradient, true>},
+      {kInt8WeightsDenseName, DrawDense<Role::kInt8Forward>},
+      {kInt8WeightsDenseInputGradientName, DrawDense<Role::kInt8InputGradient>},
+      {kStashName, DrawStash},
+  };
+  return draws;
+}
+
+}  // namespace fake
+}  // namespace medyate

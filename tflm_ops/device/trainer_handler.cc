@@ -271,7 +271,7 @@ StoreStatus TrainerHandler::CommitNames(const RecordChange* records, uint32_t co
     ++changed;
   }
   const ArrayRuns list(runs, changed);
-  return trainer_->sink().Change({&list, RunMode::kSet, biases, changed, records, count, nullptr});
+  return trainer_->sink().Change({&list, biases, changed, records, count, nullptr});
 }
 
 }  // namespace medyate

@@ -84,8 +84,7 @@ DeltaStatus CheckDelta(const uint32_t* delta, uint32_t words, const uint32_t* mo
 DeltaStatus ApplyDelta(const uint32_t* delta, uint32_t words, const uint32_t* model_hash,
                        DeltaOwner owner, uint32_t weights, float* base);
 
-// The runs of a checked delta, for WeightStore::Commit: with the delta itself as pool, and RunMode
-// kSet or kAdd by its kind.
+// The runs of a checked delta of values, for WeightStore::Commit with the delta itself as pool.
 class DeltaRuns final : public RunList {
  public:
   explicit DeltaRuns(const uint32_t* delta) : delta_(delta) {}

@@ -1,7 +1,7 @@
 #ifndef TFLM_OPS_STORE_WEIGHT_RUNS_H_
 #define TFLM_OPS_STORE_WEIGHT_RUNS_H_
 
-// Which weights a commit changes: runs of floats in a pool, and where they go in the weights.
+// Which weights a commit sets: runs of floats in a pool, and where they go in the weights.
 
 #include <stdint.h>
 
@@ -13,12 +13,6 @@ struct WeightRun {
   uint32_t pool_offset;
   uint32_t weight_offset;
   uint32_t length;
-};
-
-// What a commit does with the floats of a run.
-enum class RunMode : uint8_t {
-  kAdd,  // weights = weights + pool, in float32.
-  kSet,  // weights = pool.
 };
 
 // A list of runs, in any order. It is read many times during a commit and must not change

@@ -13,10 +13,10 @@
 //   WeightStore store(&flash, config, page);
 //   StoreStatus status = store.Open(ForeignState::kRefuse);
 //   ...
-//   status = store.Commit({&runs, RunMode::kSet, pool, pool_floats, nullptr, 0, nullptr});
+//   status = store.Commit({&runs, pool, pool_floats, nullptr, 0, nullptr});
 //
-// No heap; RAM is one page, the caller's, and less than 200 bytes of state. Not thread-safe. The flash
-// must not be written behind its back.
+// No heap; RAM is one page, the caller's, and less than 200 bytes of state. Not thread-safe. The
+// flash must not be written behind its back.
 
 #include <stdint.h>
 
@@ -83,8 +83,7 @@ struct Bulk {
 // applied in their order.
 struct Change {
   const RunList* runs;  // Null for none.
-  RunMode mode;
-  const float* pool;  // [pool_floats]
+  const float* pool;    // [pool_floats]
   uint32_t pool_floats;
   const RecordChange* records;  // [record_count]
   uint32_t record_count;
@@ -114,8 +113,8 @@ class WeightStore {
   // but all weights can be replaced.
   StoreStatus Open(ForeignState foreign);
 
-  // Sets weights to what the pool holds, or adds it to them; changes records and bulk data. The pool
-  // is only read: with anything but kOk training can go on with it.
+  // Sets weights to what the pool holds; changes records and bulk data. The pool is only read: with
+  // anything but kOk training can go on with it.
   StoreStatus Commit(const Change& change);
 
   // Replaces all weights, by words that come in parts: BeginReplace, Replace until all are there,

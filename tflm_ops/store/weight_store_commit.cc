@@ -29,20 +29,6 @@ Part PartWithin(const WeightRun& run, uint32_t first, uint32_t words) {
   return {run.pool_offset + (begin - run.weight_offset), begin - first, last - begin};
 }
 
-// words = words + values, or values. False if a result is not finite.
-bool ApplyRun(RunMode mode, const float* values, uint32_t n, uint32_t* words) {
-  for (uint32_t i = 0; i < n; ++i) {
-    // By memcpy: flash is read as words, and a pool may be the words of a sparse delta.
-    float weight, value;
-    memcpy(&weight, &words[i], sizeof(weight));
-    memcpy(&value, &values[i], sizeof(value));
-    const float result = mode == RunMode::kAdd ? weight + value : value;
-    if (!math::IsFinite(result)) return false;
-    memcpy(&words[i], &result, sizeof(result));
-  }
-  return true;
-}
-
 }  // namespace
 
 bool WeightStore::AreFinite(const uint32_t* words, uint32_t count) {
@@ -158,10 +144,10 @@ bool WeightStore::Touches(const Change& change, uint32_t page) const {
 StoreStatus WeightStore::Compose(const Change& change, uint32_t page) {
   const uint32_t words = flash_->page_bytes() / 4;
   if (!LoadWeights(page)) return Failed(StoreStatus::kWeightsChanged, Weights(page));
-  for (uint32_t i = 0; i < CountOf(change.runs); ++i) {
+  for (uint32_t i = 0; change.pool && i < CountOf(change.runs); ++i) {
     const Part part = PartWithin(change.runs->run(i), page * words, words);
-    if (part.length == 0) continue;
-    if (!ApplyRun(change.mode, change.pool + part.pool_offset, part.length, page_ + part.word)) {
+    memcpy(page_ + part.word, change.pool + part.pool_offset, 4 * part.length);
+    if (!AreFinite(page_ + part.word, part.length)) {
       detail_.run = i;
       return StoreStatus::kNotFinite;
     }

@@ -31,7 +31,7 @@ StoreStatus WeightStore::BeginReplace() {
   if (blocked_ == StoreStatus::kNotOpen || blocked_ == StoreStatus::kBadConfig) return blocked_;
   detail_ = {};
   const AllWeights all(WeightWords());
-  const Change change = {&all, RunMode::kSet, nullptr, 0, nullptr, 0, nullptr};
+  const Change change = {&all, nullptr, 0, nullptr, 0, nullptr};
   StoreStatus status = CheckRoom(change, ReplaceBase());
   if (status == StoreStatus::kOk) status = CheckWear(change);
   if (status != StoreStatus::kOk) return status;
@@ -89,7 +89,7 @@ StoreStatus WeightStore::FinishReplace(const RecordChange* records, uint32_t rec
   if (replace_words_ != WeightWords()) return Abandon(StoreStatus::kBadRuns);
   if (!AreValid(records, record_count)) return Abandon(StoreStatus::kBadRecord);
   const AllWeights all(WeightWords());
-  const Change change = {&all, RunMode::kSet, nullptr, 0, records, record_count, bulk};
+  const Change change = {&all, nullptr, 0, records, record_count, bulk};
   const Base base = ReplaceBase();
   StoreStatus status = CheckRoom(change, base);
   if (status != StoreStatus::kOk) return status;  // kHeadFull

@@ -132,8 +132,7 @@ StoreStatus WeightStore::Heal() {
 
 // Commits the pages of these runs as the last head knows them.
 StoreStatus WeightStore::Rewrite(const RunList* runs) {
-  const float nothing = -0.0f;  // Leaves whatever it is added to as it is.
-  const Change change = {runs, RunMode::kAdd, &nothing, 1, nullptr, 0, nullptr};
+  const Change change = {runs, nullptr, 0, nullptr, 0, nullptr};  // No pool: they stay as they are.
   ++mended_;
   const StoreStatus status = CheckRoom(change, Base::kLast);
   return status == StoreStatus::kOk ? Write(change) : status;

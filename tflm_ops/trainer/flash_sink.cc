@@ -78,8 +78,8 @@ StoreStatus FlashSink::Counted(StoreStatus status, uint32_t sequence_before) {
 CommitResult FlashSink::Commit(const CommitRequest& request) {
   const RecordChange record = {kProgressRecord, &request.progress, sizeof(request.progress)};
   const Bulk importance = {request.importance, request.importance_floats};
-  const StoreStatus status = Change(
-      {request.runs, RunMode::kSet, request.pool, request.pool_floats, &record, 1, &importance});
+  const StoreStatus status =
+      Change({request.runs, request.pool, request.pool_floats, &record, 1, &importance});
   if (counts_) {
     images_ = store_.detail().images;
     return CommitResult::kOk;

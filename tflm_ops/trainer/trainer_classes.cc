@@ -110,7 +110,7 @@ StoreStatus Trainer::StoreClass(const char* name) {
   const ArrayRuns runs(&run, 1);
   const ClassRecord record(enrolled_);
   const RecordChange change = {record.name(), name, static_cast<uint32_t>(strlen(name))};
-  return sink_.Change({&runs, RunMode::kSet, &bias, 1, &change, 1, nullptr});
+  return sink_.Change({&runs, &bias, 1, &change, 1, nullptr});
 }
 
 bool Trainer::ClassName(int label, char* name, uint32_t room) const {

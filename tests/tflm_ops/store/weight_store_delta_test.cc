@@ -200,9 +200,7 @@ TEST(SparseDeltaTest, ReadsRunsInAnyOrder) {
 
 StoreStatus CommitDelta(WeightStore* store, const std::vector<uint32_t>& delta) {
   const DeltaRuns runs(delta.data());
-  const RunMode mode =
-      delta[2] == static_cast<uint32_t>(DeltaKind::kValues) ? RunMode::kSet : RunMode::kAdd;
-  return store->Commit({&runs, mode, reinterpret_cast<const float*>(delta.data()),
+  return store->Commit({&runs, reinterpret_cast<const float*>(delta.data()),
                         static_cast<uint32_t>(delta.size()), nullptr, 0, nullptr});
 }
 
@@ -225,7 +223,8 @@ TEST(SparseDeltaTest, CarriesTheLearnedStateOverAnUpdate) {
   ASSERT_EQ(next.Open(ForeignState::kDropLearned), StoreStatus::kOk);
   std::vector<float> expected = world.weights;
   ASSERT_EQ(Apply(delta, kOtherHash, DeltaOwner::kAnyModel, &expected), DeltaStatus::kOk);
-  ASSERT_EQ(CommitDelta(&next, delta), StoreStatus::kOk);
+  const std::vector<uint32_t> values = Encode(DeltaKind::kValues, world.weights, expected);
+  ASSERT_EQ(CommitDelta(&next, values), StoreStatus::kOk);
   EXPECT_TRUE(world.Holds(expected));
 }
 

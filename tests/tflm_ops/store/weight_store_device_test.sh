@@ -22,8 +22,7 @@ int main() {
   const int32_t selection[] = {1, 0, 3};
   const medyate::TrainedLayer layer = {0, 16, 64, 4, 16, 400};
   const medyate::SelectionRuns drawn(&layer, 1, selection);
-  if (store.Commit({&drawn, medyate::RunMode::kAdd, pool, 256, nullptr, 0, nullptr}) !=
-      medyate::StoreStatus::kOk) {
+  if (store.Commit({&drawn, pool, 256, nullptr, 0, nullptr}) != medyate::StoreStatus::kOk) {
     return 2;
   }
   const uint32_t words = medyate::EncodeDelta(medyate::DeltaKind::kValues, config.model_hash, pool,

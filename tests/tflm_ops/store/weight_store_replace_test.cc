@@ -100,8 +100,7 @@ TEST(WeightStoreReplaceTest, KeepsRecordsThatNobodyNames) {
   WeightStore store = Opened(&world);
   const uint32_t name = 0x12345678u;
   const RecordChange record = {"class/5", &name, sizeof(name)};
-  ASSERT_EQ(store.Commit({nullptr, RunMode::kAdd, nullptr, 0, &record, 1, nullptr}),
-            StoreStatus::kOk);
+  ASSERT_EQ(store.Commit({nullptr, nullptr, 0, &record, 1, nullptr}), StoreStatus::kOk);
   ASSERT_EQ(ReplaceAll(&world, &store, Draw(&world)), StoreStatus::kOk);
   uint32_t there = 0, bytes = 0;
   EXPECT_TRUE(store.ReadRecord("class/5", &there, sizeof(there), &bytes));

@@ -681,12 +681,11 @@ TEST(WeightStorePrecautionTest, DroppedBulkDataNeedRoomOnceMore) {
   WeightStore store = Opened(world);
   const std::vector<uint32_t> data(kPageFloats + 1, 1);
   const Bulk two_pages = {data.data(), kPageFloats + 1}, none = {nullptr, 0};
-  ASSERT_EQ(store.Commit({nullptr, RunMode::kAdd, nullptr, 0, nullptr, 0, &two_pages}),
-            StoreStatus::kOk);
+  ASSERT_EQ(store.Commit({nullptr, nullptr, 0, nullptr, 0, &two_pages}), StoreStatus::kOk);
   const WeightRun run = {0, 0, plan.weight_pages * kPageFloats};
   const ArrayRuns runs(&run, 1);
   const std::vector<float> pool(run.length, 1.0f);
-  EXPECT_EQ(store.Commit({&runs, RunMode::kSet, pool.data(), run.length, nullptr, 0, &none}),
+  EXPECT_EQ(store.Commit({&runs, pool.data(), run.length, nullptr, 0, &none}),
             StoreStatus::kJournalTooSmall);
   EXPECT_EQ(store.detail().journal_bytes, 9 * kPageBytes);
 }
@@ -701,14 +700,13 @@ TEST(WeightStorePrecautionTest, TheLongestRecordLeavesRoomForAllPages) {
   StoreStatus status = StoreStatus::kOk;
   while (status == StoreStatus::kOk) {
     const RecordChange record = {"r", data.data(), ++bytes};
-    status = store.Commit({nullptr, RunMode::kAdd, nullptr, 0, &record, 1, nullptr});
+    status = store.Commit({nullptr, nullptr, 0, &record, 1, nullptr});
   }
   ASSERT_EQ(status, StoreStatus::kHeadFull);
   const WeightRun run = {0, 0, world->plan.weight_pages * kPageFloats};
   const ArrayRuns runs(&run, 1);
   const std::vector<float> pool(run.length, 1.0f);
-  EXPECT_EQ(store.Commit({&runs, RunMode::kSet, pool.data(), run.length, nullptr, 0, nullptr}),
-            StoreStatus::kOk);
+  EXPECT_EQ(store.Commit({&runs, pool.data(), run.length, nullptr, 0, nullptr}), StoreStatus::kOk);
 }
 
 // No commit mark can be written, but for a bit that stays; later that bit decays. What was reported
@@ -815,8 +813,7 @@ TEST(WeightStoreBulkTest, OfAnySizeTheyAreKept) {
       EXPECT_TRUE(World::HasBulk(store, world.bulk));
     }
     const Bulk none = {nullptr, 0};
-    ASSERT_EQ(store.Commit({nullptr, RunMode::kAdd, nullptr, 0, nullptr, 0, &none}),
-              StoreStatus::kOk);
+    ASSERT_EQ(store.Commit({nullptr, nullptr, 0, nullptr, 0, &none}), StoreStatus::kOk);
     EXPECT_TRUE(World::HasBulk(store, {}));
     EXPECT_EQ(world.flash.written_twice(), 0);
   }

@@ -78,22 +78,6 @@ TEST(WeightStoreTest, AddsBitForBitAndKeepsItAcrossStarts) {
   }
 }
 
-TEST(WeightStoreTest, SetsWeights) {
-  World world(Plan(), 20);
-  WeightStore store = world.Start();
-  ASSERT_EQ(store.Open(ForeignState::kRefuse), StoreStatus::kOk);
-  const Work work = world.DrawWork(3);
-  const ArrayRuns runs(work.runs.data(), static_cast<uint32_t>(work.runs.size()));
-  ASSERT_EQ(store.Commit({&runs, RunMode::kSet, work.pool.data(),
-                          static_cast<uint32_t>(work.pool.size()), nullptr, 0, nullptr}),
-            StoreStatus::kOk);
-  for (const WeightRun& run : work.runs) {
-    std::copy_n(work.pool.begin() + run.pool_offset, run.length,
-                world.weights.begin() + run.weight_offset);
-  }
-  EXPECT_TRUE(world.Holds(world.weights));
-}
-
 TEST(WeightStoreTest, RefusesRunsOutsideBeforeAnythingIsWritten) {
   World world(Plan(), 30);
   WeightStore store = world.Start();

@@ -30,7 +30,7 @@ constexpr uint32_t kPageFloats = kPageBytes / 4;
 struct Plan {
   uint32_t weight_pages = 5;
   uint32_t journal_pages = 7;  // The least for a commit of all weights.
-  uint32_t bulk_words = 0;  // Of the bulk data that commits change.
+  uint32_t bulk_words = 0;     // Of the bulk data that commits change.
 
   // The same with bulk data of so many words, and room for them.
   Plan WithBulk(uint32_t words) const {
@@ -121,7 +121,7 @@ class World {
       const uint32_t wanted = static_cast<uint32_t>(random.Int(1, 150));
       const uint32_t length = std::min(wanted, end - at);
       work.runs.push_back({static_cast<uint32_t>(work.pool.size()), at, length});
-      for (float delta : random.Floats(static_cast<int>(length))) work.pool.push_back(delta);
+      for (float weight : random.Floats(static_cast<int>(length))) work.pool.push_back(weight);
       for (float gap : random.Floats(random.Int(0, 3))) work.pool.push_back(gap);
       at += length + static_cast<uint32_t>(random.Int(0, 200));
     }
@@ -141,7 +141,7 @@ class World {
     std::vector<float> result = weights;
     for (const WeightRun& run : work.runs) {
       for (uint32_t i = 0; i < run.length; ++i) {
-        result[run.weight_offset + i] += work.pool[run.pool_offset + i];
+        result[run.weight_offset + i] = work.pool[run.pool_offset + i];
       }
     }
     return result;
@@ -161,9 +161,8 @@ class World {
     const ArrayRuns runs(work.runs.data(), static_cast<uint32_t>(work.runs.size()));
     const RecordChange record = {"counter", &work.counter, sizeof(work.counter)};
     const Bulk bulk = {work.bulk.data(), static_cast<uint32_t>(work.bulk.size())};
-    return store->Commit({&runs, RunMode::kAdd, work.pool.data(),
-                          static_cast<uint32_t>(work.pool.size()), &record, 1,
-                          work.bulk.empty() ? nullptr : &bulk});
+    return store->Commit({&runs, work.pool.data(), static_cast<uint32_t>(work.pool.size()), &record,
+                          1, work.bulk.empty() ? nullptr : &bulk});
   }
 
   static uint32_t Counter(const WeightStore& store) {

@@ -648,8 +648,8 @@ class StoreSink final : public CommitSink {
   }
 
   CommitResult Commit(const CommitRequest& request) override {
-    const StoreStatus status = store_->Commit(
-        {request.runs, RunMode::kSet, request.pool, request.pool_floats, nullptr, 0, nullptr});
+    const StoreStatus status =
+        store_->Commit({request.runs, request.pool, request.pool_floats, nullptr, 0, nullptr});
     Map();
     if (status == StoreStatus::kNotFinite) return CommitResult::kNotFinite;
     return status == StoreStatus::kOk ? CommitResult::kOk : CommitResult::kFailed;

@@ -154,8 +154,8 @@ TEST(FlashSinkCuts, ImportancesOfAnyNumberAreOldOrNew) {
       const WeightRun all = {0, 0, floats};
       const ArrayRuns runs(&all, 1);
       const std::vector<float> weights(floats, value);
-      return sink->Commit({&runs, weights.data(), floats,
-                           Progress{number, number, number, 0}, importance.data(), channels});
+      return sink->Commit({&runs, weights.data(), floats, Progress{number, number, number, 0},
+                           importance.data(), channels});
     };
     {
       FlashSink sink(model, place(&clean));
@@ -188,8 +188,7 @@ TEST(FlashSinkCuts, ImportancesOfAnyNumberAreOldOrNew) {
       EXPECT_EQ(flash.Contents(kPageBytes, floats), Words(std::vector<float>(floats, value)));
       // Records alone leave them as they are.
       const RecordChange name = {"class/2", "new", 3};
-      ASSERT_EQ(sink.Change({nullptr, RunMode::kSet, nullptr, 0, &name, 1, nullptr}),
-                StoreStatus::kOk);
+      ASSERT_EQ(sink.Change({nullptr, nullptr, 0, &name, 1, nullptr}), StoreStatus::kOk);
       ASSERT_TRUE(sink.ReadImportance(importance.data(), channels));
       EXPECT_EQ(importance, std::vector<float>(channels, value));
     }

@@ -239,8 +239,7 @@ TEST(Trainer, ImportanceNeedsNoRoomBesideRecords) {
   uint32_t bytes = 3800;
   for (; bytes > 0; bytes -= 4) {
     const RecordChange record = {"filler", filler.data(), bytes};
-    if (sink.Change({nullptr, RunMode::kSet, nullptr, 0, &record, 1, nullptr}) ==
-        StoreStatus::kOk) {
+    if (sink.Change({nullptr, nullptr, 0, &record, 1, nullptr}) == StoreStatus::kOk) {
       break;
     }
     ASSERT_EQ(sink.status(), StoreStatus::kHeadFull);
@@ -264,7 +263,7 @@ TEST(Trainer, ImportanceThatCannotBeUsedGivesWayToThePrior) {
   ASSERT_EQ(device.trainer.EndEpoch(), Status::kOk);
   const float bad[] = {1, 1, kNan, 1, 1, 1};
   const Bulk bulk = {bad, 6};
-  ASSERT_EQ(device.trainer.sink().Change({nullptr, RunMode::kSet, nullptr, 0, nullptr, 0, &bulk}),
+  ASSERT_EQ(device.trainer.sink().Change({nullptr, nullptr, 0, nullptr, 0, &bulk}),
             StoreStatus::kOk);
   TestDevice restarted(model, &flash);
   ASSERT_EQ(restarted.trainer.Begin(), Status::kOk);
@@ -282,7 +281,7 @@ TEST(Trainer, ProgressThatIsNoneBeginsAnew) {
   ASSERT_EQ(device.trainer.Begin(), Status::kOk);
   const Progress bad = {8, 4, 2, -7};
   const RecordChange record = {"progress", &bad, sizeof(bad)};
-  ASSERT_EQ(device.trainer.sink().Change({nullptr, RunMode::kSet, nullptr, 0, &record, 1, nullptr}),
+  ASSERT_EQ(device.trainer.sink().Change({nullptr, nullptr, 0, &record, 1, nullptr}),
             StoreStatus::kOk);
   EXPECT_EQ(device.trainer.Begin(), Status::kBadProgress);
   EXPECT_TRUE(device.trainer.is_ready());

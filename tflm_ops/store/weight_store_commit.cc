@@ -100,7 +100,7 @@ uint32_t WeightStore::OldBulkWords(Base base) const {
 StoreStatus WeightStore::CheckRuns(const Change& change) {
   for (uint32_t i = 0; i < CountOf(change.runs); ++i) {
     const WeightRun run = change.runs->run(i);
-    if (uint64_t{run.pool_offset} + run.length > change.pool_floats ||
+    if (!change.pool || uint64_t{run.pool_offset} + run.length > change.pool_floats ||
         uint64_t{run.weight_offset} + run.length > WeightWords()) {
       detail_.run = i;
       return StoreStatus::kBadRuns;

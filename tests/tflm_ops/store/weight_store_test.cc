@@ -94,6 +94,9 @@ TEST(WeightStoreTest, RefusesRunsOutsideBeforeAnythingIsWritten) {
     EXPECT_EQ(world.Commit(&store, work), StoreStatus::kBadRuns);
     EXPECT_EQ(store.detail().run, 1u);
   }
+  const WeightRun run = {0, 0, 10};
+  const ArrayRuns runs(&run, 1);
+  EXPECT_EQ(store.Commit({&runs, nullptr, 10, nullptr, 0, nullptr}), StoreStatus::kBadRuns);
   EXPECT_EQ(world.flash.operations(), before);
 }
 

@@ -133,8 +133,8 @@ def _published(network: str) -> tuple[Budget, ...]:
 # The papers' highest rate is 0.125, for nets with batch normalization. Where that is folded, every
 # strategy's loss explodes at 0.125; these rates are suite imagenet's.
 _RATE, _FULL_RATE = 0.01, 0.003
-# From a whole random head full fine-tuning of MCUNet collapses at its rate: 35 % (sign digits, seed
-# 100), and 65 % at a third of it; 72 % at a tenth of the head.
+# From a whole random head full fine-tuning of MCUNet ends at 35 % (sign digits, seed 100), from a
+# tenth of it at 72 %: docs/method.md.
 _HEAD_SCALE = 0.1
 # Epochs beside the warm-up, as the papers have them.
 _VISION = {

@@ -55,6 +55,16 @@ def test_fifty_steps_behind_a_frozen_front_are_those_of_keras(tmp_path):
         np.testing.assert_allclose(trainer.predict(x[0]), either(x[:1])[0], atol=1e-4)
 
 
+class Doubled(L.ReLU):
+    def call(self, inputs):
+        return 2 * super().call(inputs)
+
+
+class Reflected(L.ZeroPadding1D):
+    def call(self, inputs):
+        return keras.ops.pad(inputs, [[0, 0], self.padding, [0, 0]], mode="reflect")
+
+
 # Each with the numbers that TFLM and Keras have to agree on.
 LAYERS = {
     "simple rnn": lambda x: L.SimpleRNN(4, go_backwards=True)(x),
@@ -63,6 +73,9 @@ LAYERS = {
     "two outputs": lambda x: L.Subtract()(keras.ops.split(x, 2, axis=-1)),
     "norm": lambda x: L.GroupNormalization(2)(x),
     "transposed": lambda x: L.Conv1DTranspose(3, 2)(x),
+    # Not fused with the convolution, as the classes that they are made of.
+    "a relu of one's own": lambda x: Doubled()(L.Conv1D(6, 1)(x)),
+    "a padding of one's own": lambda x: L.Conv1D(3, 3)(Reflected(1)(x)),
 }
 
 
@@ -94,7 +107,16 @@ def test_a_board_without_tflm_is_refused_by_name_and_the_library_names_the_ops(t
 REFUSED = {
     "lambda.*POW": lambda x: L.Lambda(lambda v: v**3.1, (5, 6), name="lambda")(x),
     "lambda.*subgraphs": lambda x: L.Lambda(_looped, (6,), name="lambda")(x),
+    r"gru.*inputs of one shape.*\(3, 6\)\] and \[\(5, 6\)": lambda x: _twice(
+        L.GRU(2, name="gru"), x
+    ),
+    "half.*expected float32.*float16": lambda x: L.Identity(dtype="float16", name="half")(x),
+    "whole.*expected float32.*int32": lambda x: L.Reshape((30,), dtype="int32", name="whole")(x),
 }
+
+
+def _twice(layer, x):
+    return L.Concatenate()([layer(x), layer(x[:, :3])])
 
 
 def _looped(x):

@@ -119,7 +119,7 @@ NETS: dict[str, Net] = {
             _layer("DepthwiseConv2D", 3, strides=2, padding="same"),
             _layer("BatchNormalization"),
             _layer("SeparableConv2D", 5, 3, padding="same"),
-            _as("`Conv2D` in groups", lambda: L.Conv2D(5, 1, groups=5)),
+            _as("`Conv2D` in groups", lambda: L.Conv2D(5, 1, groups=5, activation="relu")),
             _as("`BatchNormalization` along another axis", lambda: L.BatchNormalization(axis=1)),
             _as("`PReLU`", lambda: L.PReLU(alpha_initializer="uniform", shared_axes=[1, 2])),
             Row("`Dense`", lambda x: L.Dense(6, activation="relu")(L.Flatten()(x))),
@@ -150,7 +150,7 @@ NETS: dict[str, Net] = {
         WEIGHTS,
         _MAP,
         (
-            _layer("Conv2DTranspose", 4, 3),
+            _layer("Conv2DTranspose", 4, 3, activation="relu"),
             _layer("LayerNormalization"),
             _layer("GroupNormalization", 2),
             _layer("RMSNormalization"),

@@ -132,6 +132,13 @@ class Counting(L.Layer):
         return self.dense(x)
 
 
+def adapted(how, *options):
+    """A model whose layer 'h' was changed after it was built."""
+    model = single(L.Dense(2, name="h"))
+    getattr(model.get_layer("h"), how)(*options)
+    return model
+
+
 class Told(L.Dense):
     """Has no configuration to be made again from."""
 
@@ -148,6 +155,8 @@ def single(layer, shape=(8, 8, 4)):
     ("build", "words"),
     [
         (lambda: single(L.Dense(2, dtype="mixed_float16", name="h")), ["'h'", "mixed_float16"]),
+        (lambda: adapted("quantize", "int8"), ["'h'", "plain float32 kernel", "int8"]),
+        (lambda: adapted("enable_lora", 1), ["'h'", "plain float32 kernel", "LoRA"]),
         (
             lambda: single(L.Conv2D(2, 1, activation=functools.partial(keras.activations.relu))),
             ["functools.partial", "own functions"],
@@ -308,6 +317,21 @@ def test_a_policy_of_lower_precision_is_named_not_the_input_layer():
             md.prepare(base)
     finally:
         keras.config.set_dtype_policy("float32")
+
+
+def test_channels_stay_last_whatever_keras_is_told_by_default():
+    keras.config.set_image_data_format("channels_first")
+    try:
+        kept = {"data_format": "channels_last"}
+        x = inputs = keras.Input((6, 3))
+        for layer in (L.BatchNormalization(), L.DepthwiseConv1D(3, **kept)):
+            x = layer(x)
+        x = L.SeparableConv2D(4, 2, **kept)(L.Reshape((2, 2, 3))(x))
+        base = keras.Model(inputs, L.Dense(2)(L.Flatten(**kept)(x)))
+        data, _ = random_data(base, 3)
+        close(md.prepare(base)(data), base(data))
+    finally:
+        keras.config.set_image_data_format("channels_last")
 
 
 def test_unbuilt_models_and_open_shapes_are_refused():

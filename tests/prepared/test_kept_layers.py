@@ -165,6 +165,42 @@ def test_operators_become_layers(function, kind):
     np.testing.assert_allclose(model(x), base(x), rtol=1e-5, atol=1e-5)
 
 
+class Marked(L.Layer):
+    """Makes a mask of its own."""
+
+    def call(self, x):
+        return x
+
+    def compute_mask(self, x, mask=None):
+        return keras.ops.any(x != 0, axis=-1)
+
+
+@pytest.mark.parametrize("kind", [L.Masking, Marked])
+def test_a_mask_of_steps_goes_no_further_than_it_did(kind):
+    steps = keras.Input((6, 4))
+    masked = kind(name="masking")(steps)
+    ends = (
+        masked * 2.0 + 0.5,
+        masked + L.Conv1D(4, 1)(masked),
+        keras.ops.sigmoid(masked),
+        L.EinsumDense("btc,cd->btd", (None, 4), bias_axes="d")(masked),
+        L.Dense(4)(masked),
+        L.BatchNormalization()(masked),
+    )
+    means = L.Concatenate()([*map(L.GlobalAveragePooling1D(), ends), L.GRU(2)(masked)])
+    base = keras.Model(steps, L.Dense(2)(means))
+    randomise_norms(base, RNG)
+    model = md.prepare(base)
+    x = RNG.normal(size=(3, 6, 4)).astype("f")
+    x[1:, 3:] = 0
+    for either in (model, md.strip(model)):
+        np.testing.assert_allclose(either(x), base(x), rtol=1e-5, atol=1e-5)
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    medyate = md.MeDyate("1KiB", calibration=(x, [0, 1, 1]), verbose=0)
+    with pytest.raises(UnsupportedLayerError, match=r"'masking'.*mask of steps"):
+        md.check_export(model, medyate)
+
+
 @pytest.mark.parametrize("shape", [(5,), (6, 5), (3, 4, 5)])
 def test_a_norm_of_any_rank_becomes_a_scale_and_shift(shape):
     inputs = keras.Input(shape)

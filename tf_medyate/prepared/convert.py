@@ -35,12 +35,15 @@ _DROPPED = (
     *PENALTIES, "activity_regularizer", "quantization_config", "lora_rank", "lora_alpha", "groups"
 )  # fmt: skip
 
+# Whatever keras.config.image_data_format() says now.
+_LAST: dict[str, Any] = {"data_format": "channels_last"}
+
 
 def standalone_norm(node: Node, affine, weights: list) -> list:
     """As a 1x1 depthwise convolution; over a vector or series, reshaped to a map and back."""
     scale, shift = affine
     rank, channels = node.layer.input_spec.ndim, scale.size
-    layer = MaskedDepthwiseConv2D(1, name=node.name, trainable=node.layer.trainable)
+    layer = MaskedDepthwiseConv2D(1, **_LAST, name=node.name, trainable=node.layer.trainable)
     weights.append((layer, scale.reshape(1, 1, -1, 1), shift))
     return [layer] if rank == 4 else _over_map(node, rank, channels, [layer], channels)
 
@@ -107,6 +110,7 @@ def _window_over_map(layer: Any) -> dict[str, Any]:
         "padding": layer.padding,
         "dilation_rate": dilation,
         "depth_multiplier": layer.depth_multiplier,
+        **_LAST,
     }
 
 
@@ -131,6 +135,7 @@ def _split_separable(node: Node, affine, weights: list) -> list:
     pointwise = MaskedConv2D(
         layer.filters,
         1,
+        **_LAST,
         use_bias=layer.use_bias or affine is not None,
         activation=known_activation(layer.activation) or layer.activation,
         trainable=layer.trainable,

@@ -31,6 +31,7 @@ from tf_medyate.prepared.parts import divide, is_divisible, is_projection, join
 from tf_medyate.prepared.rebuild import rebuild
 from tf_medyate.prepared.recurrent import MaskedRecurrence
 from tf_medyate.prepared.scope_names import check_scope_names
+from tf_medyate.prepared.step_masks import is_masked
 from tf_medyate.prepared.supported import (
     TWINS,
     check_methods,
@@ -114,7 +115,8 @@ def _fold_model(base: keras.Model) -> tuple[PreparedModel, list[str]]:
         if node.name in divided:
             return divide(node, weights)
         if node.name not in masked:
-            return layers_of(node) or [copies.of(node)]
+            alike = layers_of(node)
+            return alike if alike and not is_masked(graph, node) else [copies.of(node)]
         norm = next((n for n, target in folds.items() if target == node.name), None)
         return masked_layers_of(node, affine[norm] if norm else None, weights)
 

@@ -26,6 +26,7 @@ import numpy as np
 from tf_medyate.prepared.graph import ModelGraph, Node, Slot
 from tf_medyate.prepared.layers import MaskedDense
 from tf_medyate.prepared.recurrent import RECURRENT, MaskedRecurrence
+from tf_medyate.prepared.step_masks import is_masked
 from tf_medyate.prepared.supported import known_activation
 
 _K = keras.layers
@@ -55,11 +56,11 @@ def why_whole(graph: ModelGraph, node: Node) -> tuple[str, str] | None:
         return "no channels of its own", "Draw from the layers around it."
     if graph.calls(layer) != 1:
         return "a layer called more than once", "Give each call a layer of its own."
+    if is_masked(graph, node):
+        return "a mask of steps", "Leave Masking or mask_zero=True out, and pad with zeros."
     if kind is _K.EinsumDense:
         plain = node.arguments is None and _axes(layer) is not None
         return None if plain else (f"the equation {layer.equation}", "Sum over the last axes.")
-    if _is_masked(graph, node):
-        return "a mask of steps", "Leave Masking or mask_zero=True out, and pad with zeros."
     if kind is _K.MultiHeadAttention:
         return _why_no_attention(node)
     if node.arguments is not None:
@@ -118,19 +119,6 @@ def is_projection(graph: ModelGraph, node: Node) -> bool:
     """The projection before a recurrence: `join` takes both."""
     readers = graph.consumers(node.name)
     return len(readers) == 1 and isinstance(readers[0].layer, MaskedRecurrence)
-
-
-def _is_masked(graph: ModelGraph, node: Node) -> bool:
-    """A layer in front may say which steps are to be left out."""
-    waiting, seen = list(node.inputs), set()
-    while waiting:
-        source = graph.producer(waiting.pop())
-        if isinstance(source.layer, _K.Masking) or getattr(source.layer, "mask_zero", False):
-            return True
-        if source.name not in seen:
-            seen.add(source.name)
-            waiting += source.inputs
-    return False
 
 
 # --- EinsumDense

@@ -145,6 +145,10 @@ def check_supported(node: Node):
     if kind is _K.BatchNormalization and node.training:
         received = "a call with training=True: statistics of each batch"
         refuse(node, "the statistics that were learned", received, "Leave training=True out.")
+    adapted = getattr(layer, "quantization_mode", None) or getattr(layer, "lora_enabled", False)
+    if adapted:
+        received = "LoRA" if adapted is True else f"one quantized to {adapted}"
+        refuse(node, "a plain float32 kernel", received, "Prepare the model before that.")
     for weight in (getattr(layer, name, None) for name in _WEIGHTS):
         if weight is not None and weight.trainable != layer.trainable:
             received = f"{weight.name} alone {'trainable' if weight.trainable else 'frozen'}"

@@ -218,7 +218,7 @@ def _traced(low: Lowering, islands: Sequence[Island]) -> tuple[Any, list[Any]]:
     layers = [[layer for layer, _ in each] for each in plain]
     specs = [
         tf.TensorSpec(
-            (1, *_wanted(low, name).shape[1:]), low.builder.dtype(x), name=_input(n, index)
+            (1, *keras_tensor(low, name).shape[1:]), low.builder.dtype(x), name=_input(n, index)
         )
         for n, island in enumerate(islands)
         for index, (name, x) in enumerate(zip(island.node.inputs, island.inputs, strict=True))
@@ -229,7 +229,8 @@ def _traced(low: Lowering, islands: Sequence[Island]) -> tuple[Any, list[Any]]:
         found, waiting = {}, list(tensors)
         for number, island in enumerate(islands):
             given = [
-                tf.cast(waiting.pop(0), _wanted(low, name).dtype) for name in island.node.inputs
+                tf.cast(waiting.pop(0), keras_tensor(low, name).dtype)
+                for name in island.node.inputs
             ]
             values = keras.tree.flatten(_apply(island, layers[number], given))
             for index, _ in island.outputs:
@@ -240,7 +241,7 @@ def _traced(low: Lowering, islands: Sequence[Island]) -> tuple[Any, list[Any]]:
     return compute.get_concrete_function(), list(held.values())
 
 
-def _wanted(low: Lowering, tensor: str) -> Any:
+def keras_tensor(low: Lowering, tensor: str) -> Any:
     """The Keras tensor of a name."""
     node = low.graph.producer(tensor)
     index = int(tensor.rpartition(":")[2]) if tensor != node.name else 0

@@ -41,6 +41,7 @@ from tf_medyate.exporter.lower.training_layout import TrainingLayout
 from tf_medyate.prepared.graph import ModelGraph, Node
 from tf_medyate.prepared.layers import ChannelMasked
 from tf_medyate.prepared.recurrent import MaskedRecurrence
+from tf_medyate.prepared.step_masks import makes_mask
 
 _K = keras.layers
 
@@ -107,6 +108,8 @@ def lower_forward(
         if getattr(node.layer, "activity_regularizer", None) is not None:
             low.left_out.append(node.name)
         _check_layout(low, node)
+        _check_calls(low, node)
+        _check_precision(low, node)
         if isinstance(node.layer, _K.InputLayer):
             low.tensors[node.name] = sample
         elif node.name in fusions.absorbed:
@@ -144,7 +147,7 @@ def _pass_on(low: Lowering, node: Node):
 
 
 def _lower(low: Lowering, node: Node):
-    if isinstance(node.layer, _K.Masking) or getattr(node.layer, "mask_zero", False):
+    if makes_mask(node.layer):
         low.refuse(node, "layers without a mask of steps", "one that makes a mask", _NO_MASK)
     mark = None
     try:
@@ -180,13 +183,40 @@ def _lowered(low: Lowering, node: Node) -> str:
     )
 
 
+def _is_ruled(node: Node) -> bool:
+    return any(type(node.layer) in kinds for kinds, _ in RULES)
+
+
 def _check_layout(low: Lowering, node: Node):
     """Refuses channels-first maps, fused and in 8 bits, too: every op counts channels last."""
     layout = getattr(node.layer, "data_format", None)
-    ruled = any(type(node.layer) in kinds for kinds, _ in RULES)
-    if ruled and layout not in (None, "channels_last"):
+    if _is_ruled(node) and layout not in (None, "channels_last"):
         remedy = "Build the model channels-last, with a Permute after its input if need be."
         low.refuse(node, 'data_format="channels_last"', repr(layout), remedy)
+
+
+def _check_calls(low: Lowering, node: Node):
+    """Refuses a layer with weights that is called on several shapes: Keras tells of one."""
+    if low.graph.calls(node.layer) == 1:
+        return
+    calls = [other.inputs for other in low.graph.nodes if other.layer is node.layer]
+    shapes = {str([builtin.keras_tensor(low, name).shape[1:] for name in call]) for call in calls}
+    if len(shapes) > 1:
+        remedy = "Call copies of it, with the same weights."
+        low.refuse(node, "calls on inputs of one shape", " and ".join(sorted(shapes)), remedy)
+
+
+def _check_precision(low: Lowering, node: Node):
+    """Refuses what is computed in another type than float32, as all our ops do."""
+    outputs = keras.tree.flatten(node.layer.output)
+    types = {keras.backend.standardize_dtype(tensor.dtype) for tensor in outputs}
+    others = {name for name in types if "float" in name}
+    if _is_ruled(node):
+        others.add(node.layer.compute_dtype)
+    others -= {"float32"}
+    if others:
+        remedy = 'Build it under keras.config.set_dtype_policy("float32").'
+        low.refuse(node, "float32", " and ".join(sorted(others)), remedy)
 
 
 _NO_MASK = "Replace it by one without (mask_zero=False), and pad with zeros: no op knows of masks."

@@ -32,6 +32,8 @@ _K = keras.layers
 LINEAR = "linear"
 GATED = "gated"
 _PARAMETRIC = (_K.ReLU, _K.ELU)
+# What does nothing but its activation. Exact classes: a subclass may compute something else.
+_ALONE = (_K.Activation, _K.ReLU, _K.LeakyReLU)
 _GATED = {
     keras.activations.relu: (Activation.RELU, 0.0),
     keras.activations.relu6: (Activation.RELU6, 0.0),
@@ -69,7 +71,7 @@ def find_fusions(graph: ModelGraph) -> Fusions:
         alone = len(readers) == 1 and node.name not in graph.outputs
         if alone and getattr(node.layer, "activation", None) in (None, keras.activations.linear):
             [reader] = readers
-            if gated_activation(reader) and not isinstance(reader.layer, ChannelMasked):
+            if type(reader.layer) in _ALONE and gated_activation(reader):
                 activations[node.name] = reader
         pad = padding.fused_padding(graph, node)
         if pad is not None:
@@ -86,7 +88,7 @@ def activation_name(node: Node) -> str:
         UnsupportedLayerError: It is none of those of keras.activations that a device has.
     """
     layer = node.layer
-    if isinstance(layer, _K.Softmax):
+    if type(layer) is _K.Softmax:
         return SOFTMAX
     if gated_activation(node) is not None:
         return GATED
@@ -140,9 +142,9 @@ def gated_activation(node: Node) -> tuple[Activation, float] | None:
         The activation and its negative slope, or None.
     """
     layer = node.layer
-    if isinstance(layer, _K.LeakyReLU):
+    if type(layer) is _K.LeakyReLU:
         return Activation.LEAKY_RELU, float(layer.negative_slope)
-    if isinstance(layer, _K.ReLU):
+    if type(layer) is _K.ReLU:
         return _relu(layer)
     return _known(_GATED, getattr(layer, "activation", None))
 

@@ -150,7 +150,7 @@ NETS: dict[str, Net] = {
         WEIGHTS,
         _MAP,
         (
-            _layer("Conv2DTranspose", 4, 3, activation="relu"),
+            _layer("Conv2DTranspose", 4, 3, activation="tanh"),
             _layer("LayerNormalization"),
             _layer("GroupNormalization", 2),
             _layer("RMSNormalization"),

@@ -27,6 +27,7 @@ def test_every_layer_that_has_a_rule_has_a_row():
     assert not {kind.__name__ for kind in classes - in_rows - set(weightless.OFF)}
 
 
+@pytest.mark.usefixtures("quick_export")
 @pytest.mark.parametrize("name", NETS)
 def test_rows_as_in_keras(name, tmp_path):
     net = NETS[name]

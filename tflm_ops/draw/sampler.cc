@@ -191,6 +191,23 @@ float WeightOf(Sharpness sharpness, float strength, float largest) {
   return y * y;
 }
 
+Seen FillUnseen(float* importance, int candidates) {
+  bool any = false;
+  float largest = 0.0f;
+  for (int c = 0; c < candidates; ++c) {
+    const float value = importance[c];
+    if (value == kUnseen) continue;
+    if (!math::IsFinite(value) || value < 0.0f) return Seen::kBad;
+    any = true;
+    if (value > largest) largest = value;
+  }
+  if (!any) return Seen::kNone;
+  for (int c = 0; c < candidates; ++c) {
+    if (importance[c] == kUnseen) importance[c] = largest;
+  }
+  return Seen::kSome;
+}
+
 SamplerStatus SampleChannels(const SamplerInput& input, const SamplerMemory& memory,
                              uint32_t* used) {
   *used = 0;

@@ -74,6 +74,16 @@ uint32_t CandidateCount(const SamplerInput& input);
 float StrengthOf(Weighting weighting, float importance, uint32_t channel_cost);
 float WeightOf(Sharpness sharpness, float strength, float largest);
 
+// What importances say of channels that were trained.
+enum class Seen : uint8_t {
+  kSome,
+  kNone,  // All are kUnseen: the draw is uniform and has no core.
+  kBad,   // One is neither kUnseen nor finite and at least 0; nothing was changed.
+};
+
+// Step 3, before SampleChannels: channels never trained get the largest importance of the others.
+Seen FillUnseen(float* importance, int candidates);
+
 // Draws the channels to train until the next draw, steps 1 to 8.
 //
 // Args:

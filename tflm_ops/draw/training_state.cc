@@ -104,31 +104,6 @@ DrawScratch Divide(const TrainingState& state, uint8_t* scratch) {
 
 bool IsChosen(const uint8_t* chosen, int index) { return (chosen[index / 8] >> (index % 8)) & 1; }
 
-// What importance says of channels that were trained.
-struct Seen {
-  bool any_bad;  // Not finite, or negative and not kUnseen.
-  bool any;
-  float largest;  // Of those seen; 0 for none.
-};
-
-Seen LookAtImportance(const float* importance, int candidates) {
-  Seen seen = {false, false, 0.0f};
-  for (int c = 0; c < candidates; ++c) {
-    const float value = importance[c];
-    if (value == kUnseen) continue;
-    seen.any = true;
-    if (!math::IsFinite(value) || value < 0.0f) seen.any_bad = true;
-    if (value > seen.largest) seen.largest = value;
-  }
-  return seen;
-}
-
-void GiveUnseen(float value, int candidates, float* importance) {
-  for (int c = 0; c < candidates; ++c) {
-    if (importance[c] == kUnseen) importance[c] = value;
-  }
-}
-
 // Whether every layer's choice fits its slot, and all together the pool.
 bool Fits(const TrainingState& state, const uint8_t* chosen) {
   int64_t end = state.fixed_elements;
@@ -251,13 +226,11 @@ DrawResult Draw(const TrainingState& state, const DrawRule& rule, uint32_t draw,
   input.sharpness = rule.sharpness;
   input.core_q16 = rule.core_q16;
   if (state.importance && rule.weighting != Weighting::kUniform) {
-    const Seen seen = LookAtImportance(state.importance, CandidateChannels(state));
-    if (seen.any_bad) return DrawResult::kBadImportance;
-    if (!seen.any) {
+    const Seen seen = FillUnseen(state.importance, CandidateChannels(state));
+    if (seen == Seen::kBad) return DrawResult::kBadImportance;
+    if (seen == Seen::kNone) {
       input.weighting = Weighting::kUniform;
       input.core_q16 = 0;
-    } else {
-      GiveUnseen(seen.largest, CandidateChannels(state), state.importance);
     }
   }
   uint32_t used = 0;

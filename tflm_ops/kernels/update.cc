@@ -1,5 +1,6 @@
 #include "tflm_ops/kernels/update.h"
 
+#include "tflm_ops/draw/importance.h"
 #include "tflm_ops/math/conv2d.h"
 #include "tflm_ops/math/elementwise.h"
 #include "tflm_ops/math/fast.h"
@@ -99,19 +100,13 @@ void RefreshImportance(const OpCall& call, const Slot& slot, int importance_offs
   if (importance_offset == kNoImportance) return;
   float* importance = call.InputData<float>(kImportance) + importance_offset;
   const int32_t steps = call.InputData<const int32_t>(kUpdateSelection)[kStateWordSteps];
-  const float rate = steps > 0 ? 1.0f / static_cast<float>(steps) : kImportanceRate;
+  const float rate = RefreshRate(steps);
   for (int i = 0; i < n; ++i) {
     const float squares =
         math::SumOfSquares(gradient + i * slot.channel_weights, slot.channel_weights);
     // A gradient that is too large for a norm must not end the draw for good.
     if (!math::IsFinite(squares)) continue;
-    const float norm = math::Sqrt(squares);
-    float* mean = importance + channels[i];
-    if (steps == 1 || *mean < 0.0f) {  // The first since the draw, or the first ever.
-      *mean = norm;
-    } else {
-      *mean += rate * (norm - *mean);
-    }
+    Refresh(math::Sqrt(squares), steps, rate, importance + channels[i]);
   }
 }
 

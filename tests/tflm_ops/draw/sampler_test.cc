@@ -10,6 +10,7 @@
 
 #include "gtest/gtest.h"
 #include "tests/tflm_ops/support/json.h"
+#include "tflm_ops/draw/importance.h"
 
 namespace medyate {
 namespace {
@@ -128,6 +129,51 @@ TEST(SamplerTest, DrawsEqualGoldenInEveryStep) {
     for (uint32_t j : draw.Chosen()) used += draw.flat_costs[j];
     EXPECT_EQ(draw.used, used);
     EXPECT_LE(draw.used, draw.input.capacity);
+  }
+}
+
+TEST(SamplerTest, FirstDrawsEqualGolden) {
+  ASSERT_FALSE(Golden()["first_draws"].items().empty());
+  for (const Json& json : Golden()["first_draws"].items()) {
+    SCOPED_TRACE(json["name"].text());
+    Draw draw(json);
+    if (FillUnseen(draw.importance.data(), draw.importance.size()) == Seen::kNone) {
+      draw.input.weighting = Weighting::kUniform;
+      draw.input.core_q16 = 0;
+    }
+    const auto filled = json["filled_bits"].words();
+    for (size_t j = 0; j < filled.size(); ++j) {
+      EXPECT_EQ(BitsOf(draw.importance[j]), filled[j]) << j;
+    }
+    ASSERT_EQ(draw.Run(), SamplerStatus::kOk);
+    EXPECT_EQ(std::vector<uint32_t>(draw.order.begin(), draw.order.end()), json["order"].words());
+    EXPECT_EQ(draw.Chosen(), json["chosen"].words());
+  }
+}
+
+TEST(SamplerTest, ImportancesAreRefreshedAsInGolden) {
+  int compared = 0;
+  for (const Json& json : Golden()["refresh"].items()) {
+    if (json["kind"].text() == "last") continue;  // Only hosts have it.
+    const bool is_mean = json["kind"].text() == "mean";
+    const auto norms = json["norm_bits"].words();
+    const auto expected = json["importance_bits"].words();
+    float importance = FromBits(static_cast<uint32_t>(json["before_bits"].whole()));
+    for (size_t t = 0; t < norms.size(); ++t, ++compared) {
+      const int32_t steps = is_mean ? static_cast<int32_t>(t) + 1 : kNoSteps;
+      Refresh(FromBits(norms[t]), steps, RefreshRate(steps), &importance);
+      EXPECT_EQ(BitsOf(importance), expected[t]) << json["kind"].text() << t;
+    }
+  }
+  EXPECT_EQ(compared, 36);
+}
+
+TEST(SamplerTest, RefusesToFillBesideBadImportances) {
+  for (float bad : {-0.5f, std::numeric_limits<float>::quiet_NaN(),
+                    std::numeric_limits<float>::infinity()}) {
+    float importance[] = {1.0f, kUnseen, bad};
+    EXPECT_EQ(FillUnseen(importance, 3), Seen::kBad);
+    EXPECT_EQ(importance[1], kUnseen);
   }
 }
 

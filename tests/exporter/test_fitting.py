@@ -10,7 +10,7 @@ from random_models import random_data, small_net
 
 import tf_medyate as md
 from tf_medyate.boards.nano33ble import BOARD as NANO
-from tf_medyate.errors import OptionError
+from tf_medyate.errors import OptionError, UnsupportedLayerError
 from tf_medyate.exporter.fitting import NothingFitsError
 from tf_medyate.report import TrainingReport
 
@@ -81,6 +81,22 @@ def test_limits_of_arena_and_flash_without_a_board(tmp_path):
     limit = needed - 64
     model, medyate, _ = _limited(md.LayersThatFit(arena_limit=limit))
     assert md.check_export(model, medyate, limit).arena.needed_bytes <= limit
+
+
+def test_layers_that_cannot_be_exported_are_passed_over():
+    x = keras.Input((5, 4))
+    y = keras.layers.LSTM(4, name="lstm")(keras.layers.Dense(8, name="a")(x))
+    y = keras.layers.Dense(8, name="b")(y)
+    base = keras.Model(x, keras.layers.Dense(3, activation="softmax")(y))
+    model, medyate, _ = ready(base, "1KiB", layers=md.LayersThatFit(arena_limit="64KiB"))
+    assert medyate.report().candidates == ("b",)
+    first, *_, last = medyate.frontier.points
+    assert "no export: layer 'lstm.recurrent'" in first.remark
+    md.check_export(model, medyate, last.arena_bytes)
+    with pytest.raises(NothingFitsError, match="at best TFLM's arena"):
+        ready(base, "1KiB", layers=md.LayersThatFit(arena_limit=last.arena_bytes - 1))
+    with pytest.raises(UnsupportedLayerError, match=r"without TFLM.*arena_limit alone"):
+        ready(base, "1KiB", layers=md.LayersThatFit("nano33ble"))
 
 
 def test_where_nothing_fits_the_error_says_how_much_is_missing():

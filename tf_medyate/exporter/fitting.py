@@ -16,13 +16,13 @@ from typing import Any
 
 from tf_medyate.boards.board import Board
 from tf_medyate.boards.registry import get_board
-from tf_medyate.errors import MedyateError, OptionError
+from tf_medyate.errors import MedyateError, OptionError, UnsupportedLayerError
 from tf_medyate.exporter.board.firmware import fit_of
 from tf_medyate.exporter.board.fit import STACK_BYTES, STATIC_BYTES, BoardError, BoardFit
 from tf_medyate.exporter.check import FLOAT32, INT8, frozen_ranges, limit_bytes, lowered
 from tf_medyate.exporter.ir.values import Quantization
 from tf_medyate.exporter.lower.recipe import TrainingRecipe, recipe_of_terms
-from tf_medyate.exporter.write.cpp import CppModel, cpp_sizes
+from tf_medyate.exporter.write.cpp import CppModel, builtin_ops, cpp_sizes
 from tf_medyate.prepared.model import PreparedModel
 from tf_medyate.select.fitting import Terms, Trial
 from tf_medyate.select.frontier import Frontier
@@ -69,7 +69,8 @@ class LayersThatFit:
     Attributes:
         board: A board that must have the RAM and the flash: a name of
             `tf_medyate.boards.registry.BOARDS`, or a `Board`.
-        arena_limit: Largest arena that TFLM may be given, as for `md.export`.
+        arena_limit: Largest arena that TFLM may be given, as for `md.export`. The only limit that
+            a model with built-in ops of TFLM can be fitted to.
         flash_limit: Most flash for code, weights and journal, in bytes ("512KiB"); what the board's
             own software takes is not in it.
         frozen: As `md.export` will be told; so are the next two.
@@ -139,7 +140,15 @@ class LayersThatFit:
         ranges: Mapping[str, Quantization] | None,
     ) -> Trial:
         board = self.board if isinstance(self.board, Board) else _NO_BOARD
-        training, memory, arena = lowered(model, recipe, self._arena, ranges)
+        try:
+            training, memory, arena = lowered(model, recipe, self._arena, ranges)
+        except UnsupportedLayerError as error:  # another set may do without a gradient there
+            if not recipe.kept:
+                raise
+            miss = f"no export: {error.argument} would have to be {error.expected}"
+            return Trial(0, 0, (miss,), None)
+        if self._is_for_tflm and builtin_ops(training.graph):
+            return self._trial_in_tflm(arena.needed_bytes)
         sizes = cpp_sizes(training, memory, self.factory_copy)
         fit = _fit(board, sizes)
         own = fit.flash_bytes - board.core_flash_bytes
@@ -155,15 +164,28 @@ class LayersThatFit:
             math.ceil(flash) if only_flash and over else None,
         )
 
+    @property
+    def _is_for_tflm(self) -> bool:
+        return (self.board, self.flash_limit) == (None, None)
+
+    def _trial_in_tflm(self, arena_bytes: int) -> Trial:
+        """Of a model with built-in ops of TFLM, whose flash is not known here."""
+        room = format_bytes(self._arena)
+        misses = (f"TFLM's arena {format_bytes(arena_bytes)} of {room}",)
+        return Trial(arena_bytes, 0, misses if arena_bytes > self._arena else (), None)
+
     def refusal(self, frontier: Frontier, least: Trial) -> NothingFitsError:
         """Nothing fits: what comes nearest, and what can be done."""
-        nearest = min(frontier.points, key=lambda p: (len(p.misses), p.arena_bytes), default=least)
+        points = frontier.points
+        nearest = min(
+            points, key=lambda p: (not p.arena_bytes, len(p.misses), p.arena_bytes), default=least
+        )
         misses = nearest.misses
         received = f"at best {', '.join(misses)}"
         if least.misses:
             received += f"; for the head alone {', '.join(least.misses)}"
         remedies = []
-        if any(not miss.startswith("flash") for miss in misses):
+        if any(not miss.startswith(("flash", "no export")) for miss in misses):
             remedies.append("Lower the budget, which the arena holds, or take a smaller input.")
         if any(miss.startswith("flash") for miss in misses) and self.factory_copy:
             remedies.append("Leave out the factory copy (factory_copy=False).")

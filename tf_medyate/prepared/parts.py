@@ -102,6 +102,7 @@ def join(graph: ModelGraph, node: Node) -> tuple[Any, Callable[[], list]] | None
         return_sequences=masked.return_sequences,
         go_backwards=masked.go_backwards,
         trainable=masked.trainable,
+        dtype=masked.dtype_policy,
         name=node.name.removesuffix(_RECURRENT),
         **gates,
     )

@@ -23,8 +23,9 @@ class FrontierPoint:
         first_layer: Number of the first of them, counted from 0 at the input.
         kept: Their names, in the ranking's order.
         score: Their worth, 1 for the layers that would be kept if memory were no matter.
-        arena_bytes: Arena of the training step on a 32-bit board, without TFLM.
-        flash_bytes: Flash in all, the board's own software included.
+        arena_bytes: Arena of the training step on a 32-bit board, without TFLM, or TFLM's for a
+            model with built-in ops of it; 0 if these layers cannot be exported.
+        flash_bytes: Flash in all, the board's own software included; 0 if unknown.
         misses: What it is too large for, in words; empty if it fits.
         left_out: Layers that had to go for the sake of the flash.
         accuracy: In 0..1, where somebody has measured it.
@@ -92,8 +93,7 @@ class Frontier:
                 f"{'*' if index == self.chosen else ''}{point.first_layer}",
                 f"{len(point.kept)}",
                 f"{point.score:.1%}",
-                f"{point.arena_bytes / KIB:,.1f}",
-                f"{point.flash_bytes / KIB:,.1f}",
+                *(f"{n / KIB:,.1f}" if n else "-" for n in (point.arena_bytes, point.flash_bytes)),
             ]
             if measured:
                 cells.append("-" if point.accuracy is None else f"{point.accuracy:.1%}")

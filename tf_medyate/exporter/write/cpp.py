@@ -182,7 +182,7 @@ def _check_ops(graph: Graph):
             "ops of ours, for a board without TFLM",
             f"built-in ops of TFLM in front of what is trained: {', '.join(kinds)}",
             "Write the library for TFLM alone: FirmwareOptions(tflm=True), or --tflm --board any; "
-            "LayersThatFit counts only what runs without TFLM: name the layers.",
+            "of LayersThatFit give arena_limit alone.",
         )
 
 

@@ -83,11 +83,15 @@ def test_rank_prints_every_layer(files, capsys):
     assert len(list(folder.glob("*.png"))) >= 2
 
 
-def test_compare_prints_a_row_a_strategy(files, capsys):
+def test_compare_prints_a_row_a_strategy_and_those_before_one_that_is_refused(files, capsys):
     words = ["--model", files / "model.keras", "--data", files / "data.npz", "--epochs", 1]
-    assert medyate("compare", *words, "--budget", "12KiB", "--strategies", "head,trady,full") == 0
-    printed = capsys.readouterr().out
+    words += ["--strategies", "head,trady,full,su", "--budget"]
+    assert medyate("compare", *words, "12KiB") == 2
+    printed, said = capsys.readouterr()
     assert all(name in printed for name in ("before", "head", "trady", "full", "accuracy"))
+    assert "papers' nets for 'su'" in said
+    assert medyate("compare", *words, "0") == 2
+    assert "before" not in capsys.readouterr().out, "nothing is trained for a wrong budget"
 
 
 @pytest.mark.parametrize(
@@ -324,6 +328,10 @@ def test_hyphens_and_mistyped_words(capsys):
         ([*finetune, "more"], "unrecognized arguments: more"),
         ([*finetune, "--epochs", "0"], "1 or more; received '0'"),
         ([*finetune, "--learning_rate", "nan"], "a number above 0"),
+        ([*finetune, "--seed", "-1"], "a whole number of 0 to 4294967295; received '-1'"),
+        (["export", *finetune[1:], "--momentum", "2"], "a number of 0 to 1; received '2'"),
+        (["bench", "--retries", "one"], "a whole number of -1 or more; received 'one'"),
+        (["emulate", "out", "--port", "65536"], "0 to 65535"),
         (["finetune"], "required: --model, --data"),
     ]:
         with pytest.raises(SystemExit) as ended:

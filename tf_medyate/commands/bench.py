@@ -75,7 +75,12 @@ def add_flags(parser: argparse.ArgumentParser):
         "the suite's own")  # fmt: skip
     add("--networks", default="", help="only these of the suite's nets, comma-separated")
     add("--datasets", default="", help="only these of the suite's data sets, comma-separated")
-    add("--folds", type=int, default=0, help="only so many folds of each data set; else all")
+    add(
+        "--folds",
+        type=common.within(0),
+        default=0,
+        help="only so many folds of each data set; else all",
+    )
     add("--recipe", default="", help='changes of the training: "epochs=20,learning_rate=0.05"')
     add("--budgets", default="", help='instead of the suite\'s: "5%%,64KiB,27946 elements"; a '
         "share is one of full fine-tuning's memory")  # fmt: skip
@@ -97,11 +102,36 @@ def add_flags(parser: argparse.ArgumentParser):
     add("--share", default="", help="only a part of the runs, 1/2 or 2/2: for machines that do not "
         "see each other, or one process for each core")  # fmt: skip
     add("--address", default="", help="of a Ray cluster, or auto; else one on this machine")
-    add("--cpus", type=int, default=0, help="cores of the cluster on this machine; else all")
-    add("--cpus_per_run", type=float, default=1.0, help="cores that Ray gives to a run")
-    add("--memory_per_run_mib", type=int, default=2048, help="memory that Ray sets aside for a run")
-    add("--gpus_per_run", type=float, default=0.0, help="graphics cards that Ray gives to a run")
-    add("--retries", type=int, default=3, help="how often a run whose worker died is begun again")
+    add(
+        "--cpus",
+        type=common.within(0),
+        default=0,
+        help="cores of the cluster on this machine; else all",
+    )
+    add(
+        "--cpus_per_run",
+        type=common.within(0, kind=float),
+        default=1.0,
+        help="cores that Ray gives to a run",
+    )
+    add(
+        "--memory_per_run_mib",
+        type=common.within(0),
+        default=2048,
+        help="memory that Ray sets aside for a run",
+    )
+    add(
+        "--gpus_per_run",
+        type=common.within(0, kind=float),
+        default=0.0,
+        help="graphics cards that Ray gives to a run",
+    )
+    add(
+        "--retries",
+        type=common.within(-1),
+        default=3,
+        help="how often a run whose worker died is begun again",
+    )
 
 
 def run(args: argparse.Namespace):

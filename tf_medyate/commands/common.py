@@ -70,12 +70,34 @@ def count(text: str) -> int:
     return int(text)
 
 
+def within(least: float, most: float = math.inf, kind: type[int] | type[float] = int):
+    """A number from `least` to `most`, both among them, as a flag's type."""
+
+    def read(text: str) -> float:
+        number = _number(text, kind)
+        if not least <= number <= most or number == math.inf:
+            limits = f"{least} or more" if most == math.inf else f"{least} to {most}"
+            expected = f"expected a {'whole ' if kind is int else ''}number of {limits}"
+            raise argparse.ArgumentTypeError(f"{expected}; received {text!r}")
+        return number
+
+    return read
+
+
+seed = within(0, 2**32 - 1)
+"""What Keras takes as a seed, as a flag's type."""
+
+
+def _number(text: str, kind: type[int] | type[float]) -> float:
+    try:
+        return kind(text)
+    except ValueError:
+        return math.nan
+
+
 def positive(text: str) -> float:
     """A number above 0, as a flag's type."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
+    number = _number(text, float)
     if not 0 < number < math.inf:
         raise argparse.ArgumentTypeError(f"expected a number above 0; received {text!r}")
     return number
@@ -152,7 +174,7 @@ def training_flags(parser):
     parser.add_argument("--epochs", type=count, default=20, help="passes over the data")
     parser.add_argument("--batch_size", type=count, default=8, help="samples in a batch")
     parser.add_argument("--learning_rate", type=positive, default=0.05, help="of SGD, cosine decay")
-    parser.add_argument("--seed", type=int, default=0, help="seed of draws and shuffling")
+    parser.add_argument("--seed", type=seed, default=0, help="seed of draws and shuffling")
 
 
 # --- files

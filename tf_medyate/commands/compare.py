@@ -7,6 +7,7 @@ from tf_medyate.commands.losses import score
 from tf_medyate.commands.screen import metric, out, results_table, score_text
 from tf_medyate.commands.training import memory_cells, train
 from tf_medyate.select.strategies import strategy
+from tf_medyate.spec import MemoryBudget
 
 _EXAMPLES = (
     "compare --model base.keras --data data.npz --budget 8KiB",
@@ -30,11 +31,14 @@ def run(args):
     names = [name.strip() for name in args.strategies.split(",")]
     for name in names:
         strategy(name)  # a wrong one is told before hours of the others
+    MemoryBudget.parse(args.budget)
     base, data, loss = common.load(args)
     table = results_table("On the validation data", metric(data.kind))
     before = score(base, data.x_val, data.y_val, data.kind)
     table.add_row("before", score_text(before, data.kind), "-", "-")
-    for name in names:
-        _, medyate, after = train(base, data, loss, args, name, name)
-        table.add_row(name, score_text(after, data.kind), *memory_cells(medyate))
-    out.print(table)
+    try:
+        for name in names:
+            _, medyate, after = train(base, data, loss, args, name, name)
+            table.add_row(name, score_text(after, data.kind), *memory_cells(medyate))
+    finally:  # one that is refused, or stopped, does not take the others with it
+        out.print(table)

@@ -20,10 +20,12 @@ def add(commands):
     """Adds the command."""
     text = "watch a model learn a person it never saw"
     parser = common.command(commands, "demo", run, text)
-    parser.add_argument("--wearer", type=int, default=0, help="who is left out, 0 to 9")
+    parser.add_argument(
+        "--wearer", type=common.within(0, 9), default=0, help="who is left out, 0 to 9"
+    )
     parser.add_argument("--budget", default="8KiB", help="memory for the update")
     parser.add_argument("--epochs", type=common.count, default=15, help="epochs of fine-tuning")
-    parser.add_argument("--seed", type=int, default=0, help="seed of draws and shuffling")
+    parser.add_argument("--seed", type=common.seed, default=0, help="seed of draws and shuffling")
     parser.add_argument("--out", default="out/demo", help="folder for report, pictures and export")
 
 

@@ -61,7 +61,7 @@ def _add_train(actions):
     common.data_flag(parser, required=False)
     parser.set_defaults(bare="data")
     parser.add_argument("--epochs", type=common.count, default=5, help="passes over the data")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the shuffling")
+    parser.add_argument("--seed", type=common.seed, default=0, help="seed of the shuffling")
     parser.add_argument("--names", default="", help='of new classes in order: "walk,jump"')
     _delta_flag(parser, "file to write in the end, a sparse delta")
     _model_flags(parser)

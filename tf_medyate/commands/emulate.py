@@ -20,7 +20,9 @@ def add(commands):
     parser = common.command(commands, "emulate", run, text, _EXAMPLES)
     parser.add_argument("export", help="a folder that medyate export --cpp wrote")
     parser.add_argument("--flash", default="flash.bin", help="file with the board's flash")
-    parser.add_argument("--port", type=int, default=5555, help="TCP port of the serial line")
+    parser.add_argument(
+        "--port", type=common.within(0, 65535), default=5555, help="TCP port of the serial line"
+    )
     parser.add_argument(
         "--image", default="", help="folder for the firmware; none: emulator/ in the export"
     )

@@ -37,12 +37,15 @@ def add(commands):
     common.ranking_flag(parser)
     parser.add_argument("--learning_rate", type=common.positive, default=0.01, help="of SGD")
     parser.add_argument(
-        "--momentum", type=float, default=0.0, help="of SGD; doubles what weights take"
+        "--momentum",
+        type=common.within(0, 1, float),
+        default=0.0,
+        help="of SGD; doubles what weights take",
     )
     parser.add_argument(
         "--batch_size", type=common.count, default=1, help="samples whose gradients make one step"
     )
-    parser.add_argument("--seed", type=int, default=0, help="seed of the draws")
+    parser.add_argument("--seed", type=common.seed, default=0, help="seed of the draws")
     parser.add_argument(
         "--int8", action="store_true", help="write the int8 model for inference, too"
     )
@@ -74,7 +77,10 @@ def _firmware_flags(parser):
     )
     group.add_argument("--class_names", default="", help="as in sit,walk,run; by label")
     group.add_argument(
-        "--spare_classes", type=int, default=0, help="classes that the board may add to the head"
+        "--spare_classes",
+        type=common.within(0),
+        default=0,
+        help="classes that the board may add to the head",
     )
     group.add_argument(
         "--no_factory_copy",

@@ -49,7 +49,7 @@ def add(commands):
     )
     parser.add_argument(
         "--epochs",
-        type=int,
+        type=common.within(0),
         default=0,
         help="measure in every step of a mock fine-tuning of so many epochs: as published, once "
         "for a net and on another task; 0: at frozen weights. With --diagnose: of it, 10 for 0",

@@ -28,7 +28,7 @@ def add(commands):
     parser.add_argument(
         "--cosine", action="store_true", help="let the learning rate fall along a cosine"
     )
-    parser.add_argument("--seed", type=int, default=0, help="seed of the shuffling")
+    parser.add_argument("--seed", type=common.seed, default=0, help="seed of the shuffling")
 
 
 def run(args):

@@ -37,7 +37,7 @@ def slot_of(selection, places):
 
 
 @hypothesis.given(seeds, st.sampled_from(["medyate", "full", "trady"]))
-@hypothesis.settings(max_examples=18)
+@hypothesis.settings(max_examples=11)
 def test_one_step_of_a_random_net_is_the_slice_of_the_full_gradient(seed, strategy):
     base = random_model(seed)
     model, medyate, x, y = attached(base, seed, strategy)
@@ -100,7 +100,7 @@ def streaming_net(rng):
 
 @pytest.mark.parametrize("op", [CONV_DEPTHWISE, INT8_CONV_DEPTHWISE], ids=["float", "int8"])
 @hypothesis.given(seed=seeds)
-@hypothesis.settings(max_examples=15)
+@hypothesis.settings(max_examples=8)
 def test_a_convolution_inside_the_depthwise_one_changes_no_bit(op, seed):
     rng = np.random.default_rng(seed)
     keras.utils.set_random_seed(seed)

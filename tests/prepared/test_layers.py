@@ -203,7 +203,7 @@ def test_a_layer_called_on_its_own_measures_only_itself():
         assert changed.any() == (name == alone.name)
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(
     seed=st.integers(0, 9999),
     windows=st.lists(st.sampled_from([(), (3,), (1, 1), (2, 3)]), min_size=1, max_size=4),

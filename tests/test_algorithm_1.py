@@ -18,7 +18,7 @@ LOSS = keras.losses.SparseCategoricalCrossentropy()
 @pytest.fixture
 def model():
     found = md.prepare(small_net())
-    found.compile(keras.optimizers.SGD(0.1), LOSS)
+    found.compile(keras.optimizers.SGD(0.1), LOSS, run_eagerly=True)
     return found
 
 

@@ -17,12 +17,14 @@ from tf_medyate.select.strategies import strategy
 BUDGET = "12KiB"
 
 
-def compiled(optimizer=None, model=None):
+def compiled(optimizer=None, model=None, traced=False):
+    """To trace a step takes longer than to run all of a test: that is for tests of a whole fit."""
     model = md.prepare(model or small_net())
     model.compile(
         optimizer or keras.optimizers.SGD(0.05),
         "sparse_categorical_crossentropy",
         metrics=["accuracy"],
+        run_eagerly=not traced,
     )
     return model
 
@@ -49,7 +51,7 @@ def test_the_readme_example_learns_and_reports():
     x, _ = random_data(base, 96)
     y = (x[:, :4].mean((1, 2, 3)) > 0).astype(int) + (x[:, 4:].mean((1, 2, 3)) > 0)
     x += y[:, None, None, None].astype(np.float32)  # something to see
-    model = compiled(keras.optimizers.SGD(0.1))
+    model = compiled(keras.optimizers.SGD(0.1), traced=True)
     medyate = md.MeDyate(budget="10KiB", verbose=0)
     history = fit(model, [medyate], 12, (x, y), validation_data=(x, y), shuffle=True)
     assert history.history["loss"][-1] < 0.7 * history.history["loss"][0]
@@ -89,7 +91,7 @@ def test_tf_data_and_pydataset_train_like_arrays():
 
     found, draws = [], []
     for data in ((x, y), tf.data.Dataset.from_tensor_slices((x, y)).batch(6), Batches()):
-        model = compiled()
+        model = compiled(traced=True)
         medyate = md.MeDyate(BUDGET, seed=1, calibration=(x, y), verbose=0)
         if isinstance(data, tuple):
             fit(model, [medyate], data=data)
@@ -147,7 +149,7 @@ def test_early_stopping_restores_the_best_epoch(after):
 def test_a_killed_run_goes_on_exactly(tmp_path, chosen, after):
     def run(epochs, folder, kill_after=None):
         keras.utils.set_random_seed(5)
-        model = compiled(keras.optimizers.SGD(0.05, momentum=0.9))
+        model = compiled(keras.optimizers.SGD(0.05, momentum=0.9), traced=True)
         medyate = md.MeDyate(BUDGET, chosen, seed=2, verbose=0)
         backup = keras.callbacks.BackupAndRestore(str(folder), delete_checkpoint=False)
         callbacks = [medyate, backup] if after else [backup, medyate]
@@ -196,7 +198,7 @@ def test_a_draw_may_last_several_epochs():
 
 
 def test_momentum_starts_anew_with_every_draw():
-    model = compiled(keras.optimizers.SGD(0.05, momentum=0.9))
+    model = compiled(keras.optimizers.SGD(0.05, momentum=0.9), traced=True)
     medyate = md.MeDyate(BUDGET, verbose=0)
     seen = []
 
@@ -235,7 +237,7 @@ def test_fitting_again_goes_on_and_a_new_callback_starts_anew():
 
 def test_a_training_loop_of_ones_own_equals_fit():
     x, y = random_data(small_net(), 24)
-    reference = compiled(keras.optimizers.SGD(0.05, momentum=0.9))
+    reference = compiled(keras.optimizers.SGD(0.05, momentum=0.9), traced=True)
     fit(reference, [md.MeDyate(BUDGET, seed=9, verbose=0)], 3, (x, y))
 
     model = md.prepare(small_net())
@@ -265,7 +267,7 @@ def test_a_training_loop_of_ones_own_equals_fit():
 
 
 def test_a_loss_that_turns_nan_stops_and_keeps_the_last_good_weights():
-    model = compiled()
+    model = compiled(traced=True)
     x, y = random_data(model, 24)
     good = []
 
@@ -521,7 +523,7 @@ def test_weights_of_another_budget_can_be_loaded(tmp_path):
 def test_weights_without_a_pool_can_be_loaded(tmp_path):
     """From a model that was never attached, and from one that trained its head alone."""
     for callbacks in ([], [md.MeDyate(strategy="head", verbose=0)]):
-        plain, attached = compiled(), compiled()
+        plain, attached = compiled(traced=True), compiled(traced=True)
         x, _ = random_data(plain, 24)
         fit(plain, callbacks)
         expected = plain.predict(x, verbose=0)

@@ -21,9 +21,19 @@ from tf_medyate.device.applying import region_of
 from tf_medyate.errors import OptionError
 
 
+def quick_net():
+    """Two layers to draw from and a head: little to trace."""
+    keras.utils.set_random_seed(7)
+    inputs = keras.Input((8, 8, 3))
+    x = keras.layers.Conv2D(16, 3, padding="same", activation="relu", name="stem")(inputs)
+    x = keras.layers.Conv2D(16, 3, strides=2, activation="relu", name="body")(x)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, keras.layers.Dense(3, activation="softmax", name="head")(x))
+
+
 @pytest.fixture
 def files(tmp_path):
-    model = small_net()
+    model = quick_net()
     model.save(tmp_path / "model.keras")
     x, y = random_data(model, 40)
     np.savez(tmp_path / "data.npz", x=x, y=y)
@@ -55,6 +65,7 @@ def test_finetune_writes_a_model_and_a_report(files, capsys):
 
 
 def test_rank_prints_every_layer(files, capsys):
+    small_net().save(files / "model.keras")
     common = ["--model", files / "model.keras", "--data", files / "data.npz"]
     assert medyate("rank", *common, "--top_k", 2, "--batches", 2) == 0
     printed = capsys.readouterr().out
@@ -110,7 +121,7 @@ def test_compare_prints_a_row_a_strategy_and_those_before_one_that_is_refused(fi
     ],
 )
 def test_mistakes_are_explained_without_a_traceback(files, capsys, change, words):
-    x, y = random_data(small_net(), 10)
+    x, y = random_data(quick_net(), 10)
     np.savez(files / "bad.npz", z=x)
     np.savez(files / "short.npz", x=x[:5], y=y[:4])
     np.savez(files / "labels.npz", x=x, y=y + 9)
@@ -214,6 +225,7 @@ def test_a_loss_that_becomes_infinite_leaves_the_last_good_epoch(files, monkeypa
 )
 def test_ctrl_c_leaves_the_last_whole_epoch(files, monkeypatch, capsys, epoch, times, said):
     rate = training.cosine
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's job may ignore it
 
     def pressed(*args):
         for _ in range(times if args[1] == epoch / 3 else 0):
@@ -273,7 +285,7 @@ def test_the_loss_goes_by_labels_and_outputs(tmp_path, head, y, loss, kind):
 
 
 def test_regression_and_names_are_understood(files, capsys):
-    x, y = random_data(small_net(), 20)
+    x, y = random_data(quick_net(), 20)
     np.savez(files / "mse.npz", x=x, y=np.eye(3)[y] * 0.5, x_val=x[:4], y_val=np.eye(3)[y[:4]])
     words = ["finetune", "--model", files / "model.keras", "--epochs", 1, "--budget", "12KiB",
              "--out", files / "t.keras", "--report", files / "r.txt"]  # fmt: skip
@@ -392,7 +404,7 @@ def test_a_trainer_of_yes_and_no_is_measured_by_what_it_says_right(half, accurac
 
 
 def test_export_and_simulate_go_from_keras_to_tflm(files, capsys, monkeypatch):
-    x, y = random_data(small_net(), 40)
+    x, y = random_data(quick_net(), 40)
     np.savez(files / "data.npz", x=x, y=np.array(["left", "right", "up"])[y])
     words = ["--data", files / "data.npz"]
     exported = ["--model", files / "model.keras", *words, "--budget", "6KiB", "--int8"]

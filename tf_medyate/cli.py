@@ -61,9 +61,11 @@ def run():
 
 def main(args: argparse.Namespace) -> int:
     """Runs one command; a mistake of the user's ends with its explanation, not a traceback."""
-    _import_tensorflow_quietly()
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # its retracing hints mean nothing here
     try:
+        _import_tensorflow_quietly()
+        logging.getLogger("tensorflow").setLevel(
+            logging.ERROR
+        )  # its retracing hints say nothing here
         with _plain_warnings():
             args.run(args)
     except BrokenPipeError:  # the reader of the output has seen enough

@@ -323,6 +323,15 @@ def test_help_needs_no_reading_elsewhere(capsys):
         assert f"  medyate {command} " in capsys.readouterr().out, "an example"
 
 
+def test_ctrl_c_while_tensorflow_is_imported_is_no_traceback(monkeypatch, capsys):
+    def stopped():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_import_tensorflow_quietly", stopped)
+    assert medyate("demo") == 130
+    assert capsys.readouterr().err == "medyate demo: stopped.\n"
+
+
 def test_hyphens_and_mistyped_words(capsys):
     args = cli.parse(["finetune", "--model", "m", "--data=a-b", "--batch-size", "3", "--out=t-u"])
     assert (args.batch_size, args.data, args.out) == (3, "a-b", "t-u")

@@ -73,6 +73,8 @@ LAYERS = {
     "two outputs": lambda x: L.Subtract()(keras.ops.split(x, 2, axis=-1)),
     "norm": lambda x: L.GroupNormalization(2)(x),
     "transposed": lambda x: L.Conv1DTranspose(3, 2)(x),
+    "masked mean": lambda x: L.GlobalAveragePooling1D()(x, mask=x[:, :, 0] > 0),
+    "masked softmax": lambda x: L.Softmax()(x, mask=x > 0),
     # Not fused with the convolution, as the classes that they are made of.
     "a relu of one's own": lambda x: Doubled()(L.Conv1D(6, 1)(x)),
     "a padding of one's own": lambda x: L.Conv1D(3, 3)(Reflected(1)(x)),

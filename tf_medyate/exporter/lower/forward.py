@@ -174,7 +174,7 @@ def _lowered(low: Lowering, node: Node) -> str:
     if isinstance(node.layer, ChannelMasked) and not isinstance(node.layer, MaskedRecurrence):
         return lower_weighted.weighted(low, node)
     for kinds, rule in RULES:
-        if type(node.layer) in kinds:
+        if type(node.layer) in kinds and node.arguments is None:  # no rule knows of a mask
             return rule(low, node)
     if type(node.layer) is activations.gelu_operation():
         return weightless.activation(low, node)

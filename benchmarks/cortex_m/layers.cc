@@ -7,6 +7,7 @@
 
 #include "benchmarks/cortex_m/region.h"
 #include "tflm_ops/math/activations.h"
+#include "tflm_ops/math/adam.h"
 #include "tflm_ops/math/broadcast.h"
 #include "tflm_ops/math/conv2d.h"
 #include "tflm_ops/math/conv2d_reference.h"
@@ -133,6 +134,11 @@ void Elements() {
           [&] { StashChannels(input, pixels, width, channels, kDrawn, output); });
   Measure("ours", what, "bias", n, [&] { BiasGradient(input, pixels, width, output); });
   Measure("ours", what, "update", n, [&] { SgdStep(sgd, input, n, nullptr, output); });
+  const int part = 5000;
+  const AdamOptions adam = {0.001f, 0.0f, 0.1f, 0.001f, 1e-7f, 1.0f};
+  float* const moments = output + part;
+  Measure("ours", what, "adam", part,
+          [&] { AdamStep(adam, input, part, moments, moments + part, output); });
   Measure("ours", what, "importance", n, [&] { output[0] = SumOfSquares(input, n); });
   Measure("ours", what, "pool", n, [&] { GlobalAveragePoolForward(input, pixels, width, output); });
   Measure("ours", what, "add", n, [&] { AddForward(input, input + n, n, output); });

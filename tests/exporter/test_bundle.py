@@ -214,7 +214,7 @@ def test_what_does_not_belong_together_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"optimizer": keras.optimizers.Adam()}, "keras.optimizers.SGD"),
+        ({"optimizer": keras.optimizers.Lion()}, "keras.optimizers.SGD"),
         ({"optimizer": SGD(0.1, clipnorm=1.0)}, "global_clipnorm"),
         ({"optimizer": SGD(0.1, global_clipnorm=1.0)}, "clipvalue"),
         ({"optimizer": SGD(0.1, use_ema=True)}, "use_ema"),

@@ -49,8 +49,20 @@ CASES = {
         "optimizer": lambda: cosine(gradient_accumulation_steps=4, global_clipnorm=0.5),
         "budget": "8KiB",
     },
-    "targets": {"net": "separable", "loss": keras.losses.Huber, "strategy": "trady"},
-    "shares": {"net": "shares"},
+    "targets": {
+        "net": "separable",
+        "loss": keras.losses.Huber,
+        "strategy": "trady",
+        "optimizer": lambda: keras.optimizers.AdamW(0.003),
+        "budget": "12KiB",
+    },
+    "shares": {
+        "net": "shares",
+        "optimizer": lambda: keras.optimizers.Adam(
+            0.003, gradient_accumulation_steps=3, clipvalue=0.05
+        ),
+        "budget": "16KiB",
+    },
     "kept": {"net": kept_net, "optimizer": lambda: SGD(0.01)},
 }
 
@@ -87,8 +99,8 @@ def library(tmp_path_factory):
     return build
 
 
-# 1,000 steps, 100
-EPOCHS = {"plain": 10, "separable": 10, "residual": 10, "targets": 1, "shares": 1, "kept": 1}
+# 1,000 steps, 200 with a draw between, 100
+EPOCHS = {"plain": 10, "separable": 10, "residual": 10, "targets": 2, "shares": 1, "kept": 1}
 
 
 def written(exported: Exported, library, toolchain: Toolchain, epochs: int) -> bytes:
@@ -217,18 +229,30 @@ def test_what_a_device_cannot_do_is_refused(exported, tmp_path):
         write_cpp(dataclasses.replace(training, recipe=recipe), plan, tmp_path)
 
 
-def test_a_board_links_only_the_ops_that_it_registers(library, tmp_path):
+@pytest.mark.parametrize(
+    ("op", "linked", "others"),
+    [
+        (
+            "Tanh",
+            "TanhForward",
+            ("SigmoidForward", "TanhBackward", "SoftmaxOptions", "BroadcastShape", "Conv2d"),
+        ),
+        ("DenseUpdate", "SgdStep", ("Adam",)),
+        ("DenseAdam", "AdamStep", ("SgdStep",)),
+    ],
+)
+def test_a_board_links_only_the_ops_that_it_registers(op, linked, others, library, tmp_path):
     CORTEX_M4F.require()
     (tmp_path / "main.cc").write_text(
         '#include "tflm_ops/kernels/ops.h"\n'
-        "int main() { return medyate::RegisterTanh().custom_name[0]; }\n"
+        f"int main() {{ return medyate::Register{op}().custom_name[0]; }}\n"
     )
     archive = library(CORTEX_M4F)
     CORTEX_M4F.compile(["main.cc", str(archive), *CORTEX_M4F.link, "-o", "main.elf"], tmp_path)
     listed = subprocess.run(
         ["arm-none-eabi-nm", "-C", "main.elf"], cwd=tmp_path, capture_output=True, text=True
     ).stdout
-    assert "medyate::RegisterTanh" in listed
-    assert "medyate::math::TanhForward" in listed
-    for other in ("SigmoidForward", "TanhBackward", "SoftmaxOptions", "BroadcastShape", "Conv2d"):
+    assert f"medyate::Register{op}" in listed
+    assert f"medyate::math::{linked}" in listed
+    for other in others:
         assert other not in listed, other

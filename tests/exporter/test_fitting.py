@@ -121,7 +121,7 @@ def test_where_nothing_fits_the_error_says_how_much_is_missing():
         (lambda: _limited(md.LayersThatFit("nano33ble"), device_batch=2), "device_batch=1"),
         (
             lambda: _limited(
-                md.LayersThatFit("nano33ble"), optimizer=keras.optimizers.Adam(0.1)
+                md.LayersThatFit("nano33ble"), optimizer=keras.optimizers.Lion(0.1)
             ),
             "keras.optimizers.SGD",
         ),

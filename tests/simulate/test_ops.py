@@ -15,6 +15,8 @@ import pytest
 import tensorflow as tf
 from simulate_graph import Graph, pack_any, pack_selection
 
+from tf_medyate.exporter.lower.backward import ADAM_TWINS
+from tf_medyate.exporter.lower.optimizer import ADAM, SGD, Optimizer
 from tf_medyate.exporter.ops import schema as op_schema
 from tf_medyate.exporter.ops.schema import Activation, Command, OptimizerWord, StateWord
 from tf_medyate.simulate import Interpreter, InterpreterError
@@ -26,6 +28,7 @@ APPLY = np.array([Command.APPLY], np.int32)
 PREDICT = np.array([Command.PREDICT], np.int32)
 RATE = np.array([0.125], np.float32)
 SLOT = op_schema.STATE_WORDS + 1
+UPDATES = 2  # that were done before
 seeds = st.integers(0, 2**32 - 1)
 
 
@@ -71,25 +74,12 @@ class Layer:
     trains_bias: bool
     room: int
     accumulates: bool = False
-    momentum: float = 0.0
-    nesterov: bool = False
-    weight_decay: float = 0.0
-    clip_value: float = 0.0
+    optimizer: Optimizer = dataclasses.field(default_factory=Optimizer)
     gradient_scale: float = 1.0
 
     @property
     def copies(self):
-        return 1 + self.accumulates + (self.momentum > 0)
-
-    @property
-    def optimizer(self):
-        words = {
-            OptimizerWord.MOMENTUM: self.momentum,
-            OptimizerWord.NESTEROV: self.nesterov,
-            OptimizerWord.WEIGHT_DECAY: self.weight_decay,
-            OptimizerWord.CLIP_VALUE: self.clip_value,
-        }
-        return np.array([words[word] for word in OptimizerWord], np.float32)
+        return 1 + self.accumulates + self.optimizer.slots
 
     @property
     def run(self):
@@ -132,7 +122,7 @@ class Layer:
             "selection_offset": SLOT,
             "selection_capacity": self.capacity,
             "accumulates": int(self.accumulates),
-            "has_velocity": int(self.momentum > 0),
+            "optimizer_slots": self.optimizer.slots,
         }
 
     @property
@@ -166,7 +156,11 @@ class Layer:
     def selection(self):
         slot = pack_selection(self.drawn, self.capacity, self.run_offset)
         state = state_words(self.gradient_scale)
-        return np.concatenate([state, [-1], slot, [-1]]).astype(np.int32)
+        words = np.concatenate([state, [-1], slot, [-1]]).astype(np.int32)
+        if not self.optimizer.is_adam:
+            return words
+        betas = np.array([self.optimizer.beta_1, self.optimizer.beta_2])
+        return np.append(words, np.float32(1 - betas**UPDATES).view(np.int32))
 
 
 def state_words(gradient_scale):
@@ -198,12 +192,20 @@ def random_layer(rng, kind="conv"):
         trains_bias=bool(rng.integers(0, 2)),
         room=int(rng.integers(1, 6)),
         accumulates=bool(rng.integers(0, 2)),
-        momentum=float(rng.choice([0.0, 0.5])),
-        nesterov=bool(rng.integers(0, 2)),
-        weight_decay=float(rng.choice([0.0, 0.25])),
-        clip_value=float(rng.choice([0.0, 0.5])),
+        optimizer=random_optimizer(rng),
         gradient_scale=float(rng.choice([1.0, 0.25])),
     )
+
+
+def random_optimizer(rng):
+    shared = {
+        "weight_decay": float(rng.choice([0.0, 0.25])),
+        "clip_value": float(rng.choice([0.0, 0.5])),
+    }
+    if rng.integers(0, 3) == 0:
+        return Optimizer(ADAM, beta_1=0.75, beta_2=0.5, epsilon=0.125, **shared)
+    momentum, nesterov = float(rng.choice([0.0, 0.5])), bool(rng.integers(0, 2))
+    return Optimizer(SGD, momentum=momentum, nesterov=nesterov, **shared)
 
 
 FORWARD_GRADIENT_UPDATE = {
@@ -260,7 +262,13 @@ def layer_graph(layer, w, bias, options=None):
         )
         g.op(op_schema.GATE_GRADIENT, gate_options, [gates, dy, command], [dz])
     g.op(gradient, options, [dz, weights, command, pool, selection], [dx])
-    inputs = [dz, pool, selection, rate, command, importance, g.constant(layer.optimizer)]
+    optimizer = g.constant(layer.optimizer.constants())
+    if layer.optimizer.is_adam:
+        update, learning_rate, rate = ADAM_TWINS[update], rate, g.tensor([op_schema.ADAM_RATES])
+        offset = len(layer.selection()) - op_schema.CORRECTION_WORDS
+        counts = pack_any(op_schema.ADAM_RATE, corrections_offset=offset)
+        g.op(op_schema.ADAM_RATE, counts, [learning_rate, command, selection, optimizer], [rate])
+    inputs = [dz, pool, selection, rate, command, importance, optimizer]
     g.op(update, options, inputs, [scratch])
     return g.bytes([y, dx, pool, importance])
 
@@ -327,6 +335,10 @@ def check_layer(seed, kind):
     bias = rng.normal(size=layer.outputs).astype(np.float32)
     pool = rng.normal(size=layer.pool_elements).astype(np.float32)
     drawn, run = list(layer.drawn), layer.run
+    if layer.optimizer.is_adam:  # second moments are squares; far from 0, a root bounds errors
+        for begin, n in run_places(layer):
+            second = slice(begin + n * (layer.copies - 1), begin + n * layer.copies)
+            pool[second] = 0.5 + np.abs(pool[second])
     first = layer.run_offset
     live = w.copy()
     live[drawn] = pool[first : first + len(drawn) * run].reshape(len(drawn), *layer.w_shape[1:])
@@ -377,7 +389,7 @@ def check_layer(seed, kind):
 
 
 def step_run(layer, pool, magnitude, begin, gradient, size):
-    """What a step makes of one run of the pool (weights, accumulators, velocities), by Keras."""
+    """What a step makes of one run of the pool (weights, accumulators, slots), by Keras."""
     n = gradient.size
     parts = np.split(pool[begin : begin + n * layer.copies], layer.copies)
     gradient, size = gradient.reshape(-1), size.reshape(-1)
@@ -385,24 +397,37 @@ def step_run(layer, pool, magnitude, begin, gradient, size):
         gradient, size = gradient + parts[1], size + np.abs(parts[1])
         parts[1][:] = 0
     variable = keras.Variable(parts[0], dtype="float64")
-    sgd = keras.optimizers.SGD(
-        float(RATE[0]),
-        momentum=layer.momentum,
-        nesterov=layer.nesterov,
-        weight_decay=layer.weight_decay or None,
-        clipvalue=layer.clip_value or None,
-    )
-    sgd.build([variable])
-    if layer.momentum:
-        sgd.momentums[0].assign(parts[-1])
+    optimizer = in_keras(layer.optimizer)
+    optimizer.build([variable])
+    slots = layer.optimizer.slots
+    kept = [v for v in optimizer.variables if v.shape == (n,)][:slots]
+    for slot, part in zip(kept, parts[-slots:], strict=False):
+        slot.assign(part)
+    optimizer.iterations.assign(UPDATES)
     scaled = keras.ops.convert_to_tensor(gradient * layer.gradient_scale, "float64")
-    sgd.apply([scaled], [variable])
+    optimizer.apply([scaled], [variable])
     steps = RATE[0] * (size + np.abs(parts[0])) + np.abs(parts[-1])
+    if layer.optimizer.is_adam:
+        # How far an error of the gradient is stretched: by its square in the second moment, which
+        # the root, of a quarter at least, makes less of; by the correction of the step size.
+        steps = (size + np.abs(parts[-2])) * (4 + np.abs(gradient)) + np.abs(parts[-1])
     for part in range(layer.copies):
         magnitude[begin + part * n : begin + (part + 1) * n] += steps
     parts[0][:] = variable.numpy()
-    if layer.momentum:
-        parts[-1][:] = sgd.momentums[0].numpy()
+    for slot, part in zip(kept, parts[-slots:], strict=False):
+        part[:] = slot.numpy()
+
+
+def in_keras(optimizer):
+    shared = {
+        "learning_rate": float(RATE[0]),
+        "weight_decay": optimizer.weight_decay or None,
+        "clipvalue": optimizer.clip_value or None,
+    }
+    if optimizer.is_adam:
+        o = optimizer
+        return keras.optimizers.Adam(beta_1=o.beta_1, beta_2=o.beta_2, epsilon=o.epsilon, **shared)
+    return keras.optimizers.SGD(momentum=optimizer.momentum, nesterov=optimizer.nesterov, **shared)
 
 
 def check_accumulation(layer, interpreter, inputs, importance):
@@ -647,7 +672,8 @@ def packed(**changes):
         (packed(keeps_gates=0), "outputs: expected 1, received 2"),
         (packed(keeps_gates=2), "keeps_gates: expected 0 to 1, received 2"),
         (packed(accumulates=2), "accumulates: expected 0 to 1, received 2"),
-        (packed(has_velocity=-1), "has_velocity: expected 0 to 1, received -1"),
+        (packed(optimizer_slots=-1), "optimizer_slots: expected 0 to 2, received -1"),
+        (packed(optimizer_slots=2), "optimizer_slots: expected 0 to 1, received 2"),
         (packed(importance_offset=3), "importance_offset: expected 0 to 2, received 3"),
         (packed(importance_offset=-2), "importance_offset: expected 0 to 2, received -2"),
         (packed(selection_offset=SLOT - 2), f"selection_offset: expected {SLOT - 1}"),

@@ -20,6 +20,7 @@ from tf_medyate.select.strategies import strategy
 from tf_medyate.simulate import TFLMTrainer
 
 L = keras.layers
+Adam, AdamW = keras.optimizers.Adam, keras.optimizers.AdamW
 
 
 def train_side_by_side(case, trainer, epochs):
@@ -74,10 +75,15 @@ def test_200_steps_as_in_keras(net, tmp_path):
     "options",
     [
         {
-            "optimizer": lambda: SGD(0.02, momentum=0.8, nesterov=True),
+            "optimizer": lambda: SGD(
+                0.02, momentum=0.8, nesterov=True, weight_decay=0.02, clipvalue=0.05
+            ),
             "strategy": strategy("medyate", resample_every=2),
         },
-        {"optimizer": lambda: SGD(0.05, weight_decay=0.02, clipvalue=0.05)},
+        {
+            "optimizer": lambda: Adam(0.003, weight_decay=0.02, clipvalue=0.05),
+            "budget": "12KiB",
+        },
         {
             "optimizer": lambda: SGD(
                 0.1, momentum=0.5, gradient_accumulation_steps=6, global_clipnorm=0.5
@@ -100,7 +106,7 @@ def test_200_steps_as_in_keras(net, tmp_path):
     ],
     ids=[
         "nesterov",
-        "decay",
+        "adam",
         "clip-norm",
         "cosine",
         "medyate",
@@ -123,11 +129,19 @@ def test_options_as_in_keras(options, tmp_path):
         np.testing.assert_allclose(values, layer.importance.numpy(), rtol=1e-3)  # 60 steps
 
 
-@pytest.mark.parametrize("resample_every", [1, 2])
-def test_a_batch_that_comes_up_short_is_applied_at_the_end_of_the_epoch(resample_every, tmp_path):
-    optimizer = SGD(0.1, momentum=0.5, gradient_accumulation_steps=3)
-    medyate = strategy("medyate", resample_every=resample_every)
-    case = make_case("plain", samples=10, optimizer=optimizer, strategy=medyate)
+@pytest.mark.parametrize(
+    ("make", "resample_every"),
+    [
+        (lambda: SGD(0.1, momentum=0.5, gradient_accumulation_steps=3), 1),
+        (lambda: AdamW(0.003, gradient_accumulation_steps=3, global_clipnorm=0.5), 2),
+    ],
+    ids=["sgd", "adamw"],
+)
+def test_a_batch_that_comes_up_short_is_applied_at_the_end_of_the_epoch(
+    make, resample_every, tmp_path
+):
+    optimizer, medyate = make(), strategy("medyate", resample_every=resample_every)
+    case = make_case("plain", 10, "12KiB", optimizer, strategy=medyate)
     trainer = TFLMTrainer(md.export(case.model, tmp_path, case.medyate))
     assert_same_losses(train_side_by_side(case, trainer, epochs=3))
     assert trainer.updates == int(optimizer.iterations) == 12
@@ -142,14 +156,14 @@ def test_mean_squared_error_as_in_keras(tmp_path):
 
 
 def test_discard_puts_the_weights_back_bit_for_bit(tmp_path):
-    case = make_case("residual", samples=10, optimizer=SGD(0.05, momentum=0.9))
+    case = make_case("residual", samples=10, budget="12KiB", optimizer=Adam(0.003))
     trainer = TFLMTrainer(md.export(case.model, tmp_path, case.medyate))
     before = trainer.predict(case.x[0])
     losses = [trainer.step(sample, label) for sample, label in zip(case.x, case.y, strict=True)]
     assert not np.array_equal(trainer.predict(case.x[0]), before)
     trainer.discard()
     np.testing.assert_array_equal(trainer.predict(case.x[0]), before)
-    # Velocities are gone too: the same samples teach the same again.
+    # Moments and their count are gone too: the same samples teach the same again.
     again = [trainer.step(sample, label) for sample, label in zip(case.x, case.y, strict=True)]
     assert again == losses
     # A commit sets what is there already: no bit of an output changes, and discard() keeps it.
@@ -218,7 +232,7 @@ def test_a_loss_that_is_not_finite_changes_nothing(tmp_path):
 
 
 def test_a_saved_trainer_goes_on_bit_for_bit(tmp_path):
-    optimizer = SGD(0.05, momentum=0.9, gradient_accumulation_steps=2)
+    optimizer = Adam(0.003, gradient_accumulation_steps=2)
     case = make_case("residual", samples=9, optimizer=optimizer, budget="16KiB")
     bundle = md.export(case.model, tmp_path / "out", case.medyate)
     one = TFLMTrainer(bundle)

@@ -20,7 +20,7 @@ from tf_medyate.exporter.ops import schema as op_schema
 from tf_medyate.json_values import JsonError, build, read_object, require
 
 FORMAT = "tf_medyate plan"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 PLAN_FILE = "plan.json"
 TRAIN_FILE = "train.tflite"
 MODEL_FILE = "model.tflite"
@@ -93,11 +93,15 @@ class LossEntry:
 
 @dataclasses.dataclass(frozen=True)
 class OptimizerEntry:
-    """SGD; as `recipe.Sgd`. A learning rate is a number, or a Keras schedule's configuration."""
+    """As `lower.optimizer.Optimizer`: a learning rate is a number, or a Keras schedule's."""
 
+    kind: str
     learning_rate: float | dict[str, Any]
     momentum: float
     nesterov: bool
+    beta_1: float
+    beta_2: float
+    epsilon: float
     weight_decay: float
     clip_value: float
     clip_norm: float

@@ -30,7 +30,7 @@ int32_t* SlotOf(const TrainingState& state, const Row& row) {
 }
 
 // Calls visit(begin, weights) for each run of trained weights: they are pool[begin, begin +
-// weights), their accumulators and velocities lie right after.
+// weights), their accumulators and optimizer slots lie right after.
 template <typename Visit>
 void ForEachRun(const TrainingState& state, const Visit& visit) {
   for (int i = 0; i < state.rows; ++i) {
@@ -251,6 +251,8 @@ void ClearRuns(const TrainingState& state) {
   ForEachRun(state, [&state](int begin, int weights) {
     Clear(state, begin + weights, weights * (state.copies - 1));
   });
+  const int64_t end = SlotEnd(Row(state, state.rows - 1));  // Adam's words, if there are any.
+  memset(state.selection + end, 0, sizeof(int32_t) * (state.selection_words - end));
 }
 
 bool LoadRow(const TrainingState& state, int row, const float* weights, const float* biases) {

@@ -14,7 +14,7 @@ namespace medyate {
 struct TrainingState {
   const int32_t* layout;  // [rows][kLayoutWords].
   int rows;
-  int copies;          // Values in the pool for each trained weight: 1 to 3.
+  int copies;          // Values in the pool for each trained weight: 1 to 4.
   bool accumulates;    // The second of them is the accumulator.
   int fixed_elements;  // Where the drawn layers' runs begin in the pool.
   float* pool;         // [pool_elements].
@@ -59,8 +59,9 @@ enum class DrawResult : uint8_t {
   kNoRoom,         // The plan does not fit slots or pool, which a checked layout prevents.
 };
 
-// Draws channels: writes every slot, and makes accumulators and drawn velocities 0; the weights are
-// to be loaded then. What the fixed part's velocities hold stays: heads and biases are trained on.
+// Draws channels: writes every slot, and makes accumulators 0, and what the optimizer keeps of drawn
+// layers; the weights are to be loaded then. What it keeps of the fixed part stays, and Adam's
+// count: heads and biases are trained on.
 // While no channel was ever trained the draw is uniform; once some were, the others get the largest
 // importance among these (MeDyate, arXiv 2510.20979, Algorithm 1).
 //
@@ -71,7 +72,7 @@ DrawResult Draw(const TrainingState& state, const DrawRule& rule, uint32_t draw,
 // Takes notice of a sample that the update ops are about to learn from.
 void CountStep(int32_t* selection);
 
-// Makes accumulators and velocities 0.
+// Makes accumulators 0, and all that the optimizer keeps: its slots, Adam's count.
 void ClearRuns(const TrainingState& state);
 
 // Copies the weights of a row's drawn channels and its trained biases into the pool.

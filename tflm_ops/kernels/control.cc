@@ -31,7 +31,7 @@ TrainingState ReadState(const OpCall& call, const ControlOptions& options) {
   TrainingState state;
   state.layout = call.InputData<const int32_t>(kLayout);
   state.rows = Elements(*call.Input(kLayout)) / kLayoutWords;
-  state.copies = 1 + options.accumulates + options.has_velocity;
+  state.copies = 1 + options.accumulates + options.optimizer_slots;
   state.accumulates = options.accumulates != 0;
   state.fixed_elements = options.fixed_elements;
   state.pool = call.InputData<float>(kPool);
@@ -51,7 +51,7 @@ bool RequireOptions(const OpCall& call, const ControlOptions& options) {
          call.RequireRange("core_q16", options.core_q16, 0, 65536) &&
          call.RequireRange("classes", options.classes, 0, kMaxChannels) &&
          call.RequireRange("accumulates", options.accumulates, 0, 1) &&
-         call.RequireRange("has_velocity", options.has_velocity, 0, 1) &&
+         call.RequireRange("optimizer_slots", options.optimizer_slots, 0, 2) &&
          call.RequireThat(math::IsFinite(options.clip_norm) && options.clip_norm >= 0.0f,
                           "a finite clip_norm of at least 0") &&
          call.RequireThat(options.clip_norm == 0.0f || options.accumulates,

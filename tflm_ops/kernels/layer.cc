@@ -50,9 +50,9 @@ bool ReadCopies(const OpCall& call, const Options& options, Slot* slot) {
   slot->offset = options.selection_offset;
   slot->capacity = options.selection_capacity;
   slot->accumulates = options.accumulates != 0;
-  slot->has_velocity = options.has_velocity != 0;
+  slot->optimizer_slots = options.optimizer_slots;
   return call.RequireRange("accumulates", options.accumulates, 0, 1) &&
-         call.RequireRange("has_velocity", options.has_velocity, 0, 1);
+         call.RequireRange("optimizer_slots", options.optimizer_slots, 0, 2);
 }
 
 // What both convolutions have in common. `fan_out`: outputs that one weight position of an input
@@ -135,7 +135,7 @@ bool RequireState(const OpCall& call, const Slot& slot, const tflm::EvalTensor* 
 Run RunAt(const Slot& slot, float* weights, int n) {
   float* const after = weights + n;
   return {weights, slot.accumulates ? after : nullptr,
-          slot.has_velocity ? after + (slot.accumulates ? n : 0) : nullptr};
+          slot.optimizer_slots ? after + (slot.accumulates ? n : 0) : nullptr};
 }
 
 bool ReadDrawn(const OpCall& call, const Slot& slot, const tflm::EvalTensor* pool,

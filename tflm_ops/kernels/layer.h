@@ -23,17 +23,17 @@ struct Slot {
   int bias_offset;      // kNoBiasRun, or where the trained bias lies in the pool.
   int outputs;          // Elements of the bias.
   bool accumulates;     // Accumulators lie after the weights.
-  bool has_velocity;    // Velocities lie after those.
+  int optimizer_slots;  // Of each weight, 0 to 2; they lie after those.
 
   // Values in the pool for each trained weight.
-  int copies() const { return 1 + (accumulates ? 1 : 0) + (has_velocity ? 1 : 0); }
+  int copies() const { return 1 + (accumulates ? 1 : 0) + optimizer_slots; }
 };
 
 // A run of trained weights in the pool; null for what the layer does not have.
 struct Run {
   float* weights;
   float* accumulator;
-  float* velocity;
+  float* slots;  // SGD's velocities; Adam's first moments. Its second ones lie after them.
 };
 
 // The drawn channels of a layer, as the selection says now.

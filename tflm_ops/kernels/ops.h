@@ -9,6 +9,7 @@
 // What the macro `op` makes of the key of every op.
 #define MEDYATE_EVERY_OP(op)                  \
   op(Activation)                              \
+  op(AdamRate)                                \
   op(Add)                                     \
   op(AveragePool2d)                           \
   op(AveragePool2dGradient)                   \
@@ -20,15 +21,18 @@
   op(ConcatenationGradient)                   \
   op(Control)                                 \
   op(Conv2d)                                  \
+  op(Conv2dAdam)                              \
   op(Conv2dInputGradient)                     \
   op(Conv2dTranspose)                         \
   op(Conv2dTransposeInputGradient)            \
   op(Conv2dUpdate)                            \
   op(ConvDepthwise)                           \
   op(Dense)                                   \
+  op(DenseAdam)                               \
   op(DenseInputGradient)                      \
   op(DenseUpdate)                             \
   op(DepthwiseConv2d)                         \
+  op(DepthwiseConv2dAdam)                     \
   op(DepthwiseConv2dInputGradient)            \
   op(DepthwiseConv2dUpdate)                   \
   op(Dequantize)                              \
@@ -98,6 +102,7 @@
 namespace medyate {
 
 tflm::Registration RegisterActivation();
+tflm::Registration RegisterAdamRate();
 tflm::Registration RegisterAdd();
 tflm::Registration RegisterAveragePool2d();
 tflm::Registration RegisterAveragePool2dGradient();
@@ -109,15 +114,18 @@ tflm::Registration RegisterConcatenation();
 tflm::Registration RegisterConcatenationGradient();
 tflm::Registration RegisterControl();
 tflm::Registration RegisterConv2d();
+tflm::Registration RegisterConv2dAdam();
 tflm::Registration RegisterConv2dInputGradient();
 tflm::Registration RegisterConv2dTranspose();
 tflm::Registration RegisterConv2dTransposeInputGradient();
 tflm::Registration RegisterConv2dUpdate();
 tflm::Registration RegisterConvDepthwise();
 tflm::Registration RegisterDense();
+tflm::Registration RegisterDenseAdam();
 tflm::Registration RegisterDenseInputGradient();
 tflm::Registration RegisterDenseUpdate();
 tflm::Registration RegisterDepthwiseConv2d();
+tflm::Registration RegisterDepthwiseConv2dAdam();
 tflm::Registration RegisterDepthwiseConv2dInputGradient();
 tflm::Registration RegisterDepthwiseConv2dUpdate();
 tflm::Registration RegisterDequantize();

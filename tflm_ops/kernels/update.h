@@ -1,7 +1,8 @@
 #ifndef TFLM_OPS_KERNELS_UPDATE_H_
 #define TFLM_OPS_KERNELS_UPDATE_H_
 
-// What the update ops share: all but how the gradient of a few channels is computed.
+// What the update ops share: all but how the gradient of a few channels is computed, and what an
+// optimizer makes of it.
 
 #include <string.h>
 
@@ -15,14 +16,17 @@ enum UpdateInput {
   kUpdateGradient,
   kUpdatePool,
   kUpdateSelection,
-  kLearningRate,
+  kRates,  // SGD: the learning rate. Adam: see AdamRate.
   kUpdateCommand,
   kImportance,
   kOptimizer,
   kUpdateInputs
 };
 
-// Checks of an update op.
+// The output of MEDYATE_ADAM_RATE.
+enum AdamRate { kStepSizeRate, kDecayRate, kAdamRates };
+
+// Checks of an update op, all but the optimizer's.
 //
 // Args:
 //   importance_offset: as in the options.
@@ -33,16 +37,31 @@ bool RequireUpdate(const OpCall& call, const Slot& slot, int output_elements,
 void RefreshImportance(const OpCall& call, const Slot& slot, int importance_offset,
                        const uint16_t* channels, int n, const float* gradient);
 
-// Takes the gradients of the channels [begin, begin + n): accumulates them, steps, or both, as the
-// command says. Overwrites `gradient` [n][channel_weights].
-void TakeGradients(const OpCall& call, const Slot& slot, const Drawn& drawn, int begin, int n,
-                   float* gradient);
+// An optimizer; only what a model's ops name is linked.
+struct Sgd {
+  // Checks rates, constants, and what the pool keeps for it.
+  static bool Require(const OpCall& call, const Slot& slot);
 
-// Applies what lies in the accumulators of all drawn channels and of the bias.
-void ApplyAccumulated(const OpCall& call, const Slot& slot, const Drawn& drawn);
+  // Takes the gradients of the channels [begin, begin + n): accumulates them, steps, or both, as
+  // the command says. Overwrites `gradient` [n][channel_weights].
+  static void TakeGradients(const OpCall& call, const Slot& slot, const Drawn& drawn, int begin,
+                            int n, float* gradient);
 
-// The bias's gradient and step, if it is trained. Overwrites the scratch.
-void UpdateBias(const OpCall& call, const Slot& slot, int pixels);
+  // Applies what lies in the accumulators of all drawn channels and of the bias.
+  static void ApplyAccumulated(const OpCall& call, const Slot& slot, const Drawn& drawn);
+
+  // The bias's gradient and step, if it is trained. Overwrites the scratch.
+  static void UpdateBias(const OpCall& call, const Slot& slot, int pixels);
+};
+
+// As Sgd.
+struct Adam {
+  static bool Require(const OpCall& call, const Slot& slot);
+  static void TakeGradients(const OpCall& call, const Slot& slot, const Drawn& drawn, int begin,
+                            int n, float* gradient);
+  static void ApplyAccumulated(const OpCall& call, const Slot& slot, const Drawn& drawn);
+  static void UpdateBias(const OpCall& call, const Slot& slot, int pixels);
+};
 
 // Reads the drawn channels and runs an update op.
 //
@@ -50,7 +69,7 @@ void UpdateBias(const OpCall& call, const Slot& slot, int pixels);
 //   pixels: output positions.
 //   gradient_of: (stash, channels, n, dw) adds the weight gradient of n channels to dw, which
 //     is zero.
-template <typename GradientOf>
+template <typename Optimizer, typename GradientOf>
 tflm::Status RunUpdate(const OpCall& call, const Slot& slot, int importance_offset, int pixels,
                        const GradientOf& gradient_of) {
   const bool samples = IsTraining(call, kUpdateCommand);
@@ -59,7 +78,7 @@ tflm::Status RunUpdate(const OpCall& call, const Slot& slot, int importance_offs
   MEDYATE_CHECK(
       ReadDrawn(call, slot, call.Input(kUpdatePool), call.Input(kUpdateSelection), &drawn));
   if (!samples) {
-    ApplyAccumulated(call, slot, drawn);
+    Optimizer::ApplyAccumulated(call, slot, drawn);
     return tflm::kOk;
   }
   float* gradient = call.OutputData<float>(0);
@@ -69,9 +88,9 @@ tflm::Status RunUpdate(const OpCall& call, const Slot& slot, int importance_offs
     memset(gradient, 0, sizeof(float) * n * slot.channel_weights);
     gradient_of(drawn.stash + begin * slot.stash_elements, drawn.channels + begin, n, gradient);
     RefreshImportance(call, slot, importance_offset, drawn.channels + begin, n, gradient);
-    TakeGradients(call, slot, drawn, begin, n, gradient);
+    Optimizer::TakeGradients(call, slot, drawn, begin, n, gradient);
   }
-  UpdateBias(call, slot, pixels);
+  Optimizer::UpdateBias(call, slot, pixels);
   return tflm::kOk;
 }
 

@@ -81,26 +81,28 @@ tflm::Status EvalInputGradient(tflm::Context* context, tflm::Node* node) {
   return tflm::kOk;
 }
 
-template <typename Layer>
+template <typename Layer, typename Optimizer>
 tflm::Status PrepareUpdate(tflm::Context* context, tflm::Node* node) {
   const OpCall call(Layer::kUpdateName, context, node);
   Layer layer;
   MEDYATE_CHECK(layer.Read(call));
   MEDYATE_CHECK(RequireUpdate(call, layer.slot, layer.output_elements(),
                               layer.options.importance_offset));
+  MEDYATE_CHECK(Optimizer::Require(call, layer.slot));
   return tflm::kOk;
 }
 
-template <typename Layer>
+template <typename Layer, typename Optimizer>
 tflm::Status EvalUpdate(tflm::Context* context, tflm::Node* node) {
   const OpCall call(Layer::kUpdateName, context, node);
   Layer layer;
   MEDYATE_CHECK(layer.Read(call));
   const float* dy = call.InputData<const float>(kUpdateGradient);
-  return RunUpdate(call, layer.slot, layer.options.importance_offset, layer.pixels(),
-                   [&layer, dy](const float* stash, const uint16_t* channels, int n, float* dw) {
-                     layer.WeightGradient(stash, channels, n, dy, dw);
-                   });
+  return RunUpdate<Optimizer>(
+      call, layer.slot, layer.options.importance_offset, layer.pixels(),
+      [&layer, dy](const float* stash, const uint16_t* channels, int n, float* dw) {
+        layer.WeightGradient(stash, channels, n, dy, dw);
+      });
 }
 
 template <typename Layer>
@@ -114,9 +116,10 @@ tflm::Registration RegisterInputGradient() {
                           EvalInputGradient<Layer>);
 }
 
-template <typename Layer>
+template <typename Layer, typename Optimizer = Sgd>
 tflm::Registration RegisterUpdate() {
-  return MakeRegistration(Layer::kUpdateName, PrepareUpdate<Layer>, EvalUpdate<Layer>);
+  return MakeRegistration(Layer::kUpdateName, PrepareUpdate<Layer, Optimizer>,
+                          EvalUpdate<Layer, Optimizer>);
 }
 
 }  // namespace medyate

@@ -39,6 +39,10 @@ constexpr char kSigmoidCrossEntropyName[] = "MEDYATE_SIGMOID_CROSS_ENTROPY";
 constexpr char kMeanSquaredErrorName[] = "MEDYATE_MEAN_SQUARED_ERROR";
 constexpr char kMeanAbsoluteErrorName[] = "MEDYATE_MEAN_ABSOLUTE_ERROR";
 constexpr char kHuberName[] = "MEDYATE_HUBER";
+constexpr char kAdamRateName[] = "MEDYATE_ADAM_RATE";
+constexpr char kConv2dAdamName[] = "MEDYATE_CONV_2D_ADAM";
+constexpr char kDepthwiseConv2dAdamName[] = "MEDYATE_DEPTHWISE_CONV_2D_ADAM";
+constexpr char kDenseAdamName[] = "MEDYATE_DENSE_ADAM";
 constexpr char kHardSwishName[] = "MEDYATE_HARD_SWISH";
 constexpr char kHardSwishGradientName[] = "MEDYATE_HARD_SWISH_GRADIENT";
 constexpr char kHardSigmoidName[] = "MEDYATE_HARD_SIGMOID";
@@ -96,7 +100,7 @@ constexpr char kInt8WeightsDepthwiseConv2dInputGradientName[] = "MEDYATE_INT8_WE
 constexpr char kInt8WeightsDenseName[] = "MEDYATE_INT8_WEIGHTS_DENSE";
 constexpr char kInt8WeightsDenseInputGradientName[] = "MEDYATE_INT8_WEIGHTS_DENSE_INPUT_GRADIENT";
 
-constexpr uint32_t kOptionsVersion = 4;
+constexpr uint32_t kOptionsVersion = 5;
 constexpr int kSelectionHeaderWords = 2;
 constexpr int kMaxChannels = 65535;
 constexpr int kNoBiasRun = -1;
@@ -108,6 +112,8 @@ constexpr float kImportanceRate = 0.1f;
 constexpr int kStateWords = 5;
 constexpr int kLayoutWords = 9;
 constexpr int kOptimizerWords = 4;
+constexpr int kAdamWords = 5;
+constexpr int kCorrectionWords = 2;
 constexpr int kWeightings = 3;
 constexpr int kSharpnesses = 3;
 
@@ -155,6 +161,14 @@ enum OptimizerWord {
   kOptimizerWordClipValue = 3,
 };
 
+enum AdamWord {
+  kAdamWordFirstRate = 0,
+  kAdamWordSecondRate = 1,
+  kAdamWordEpsilon = 2,
+  kAdamWordWeightDecay = 3,
+  kAdamWordClipValue = 4,
+};
+
 enum ImportanceRule {
   kImportanceRuleRunningMean = 0,
   kImportanceRuleDrawMean = 1,
@@ -197,8 +211,8 @@ struct ControlOptions {
   int32_t classes;
   // 1: accumulators lie after the weights.
   int32_t accumulates;
-  // 1: velocities lie after those.
-  int32_t has_velocity;
+  // Of each weight, 0 to 2; after those.
+  int32_t optimizer_slots;
   // Largest norm of all gradients; 0: any.
   float clip_norm;
 };
@@ -216,7 +230,7 @@ static_assert(offsetof(ControlOptions, core_q16) == 32, "core_q16");
 static_assert(offsetof(ControlOptions, fixed_elements) == 36, "fixed_elements");
 static_assert(offsetof(ControlOptions, classes) == 40, "classes");
 static_assert(offsetof(ControlOptions, accumulates) == 44, "accumulates");
-static_assert(offsetof(ControlOptions, has_velocity) == 48, "has_velocity");
+static_assert(offsetof(ControlOptions, optimizer_slots) == 48, "optimizer_slots");
 static_assert(offsetof(ControlOptions, clip_norm) == 52, "clip_norm");
 
 struct Conv2dOptions {
@@ -250,8 +264,8 @@ struct Conv2dOptions {
   int32_t selection_capacity;
   // 1: accumulators lie after the weights.
   int32_t accumulates;
-  // 1: velocities lie after those.
-  int32_t has_velocity;
+  // Of each weight, 0 to 2; after those.
+  int32_t optimizer_slots;
   // The trained bias in the pool; -1: none.
   int32_t bias_offset;
   // The layer's part; -1: none.
@@ -274,7 +288,7 @@ static_assert(offsetof(Conv2dOptions, keeps_gates) == 68, "keeps_gates");
 static_assert(offsetof(Conv2dOptions, selection_offset) == 72, "selection_offset");
 static_assert(offsetof(Conv2dOptions, selection_capacity) == 76, "selection_capacity");
 static_assert(offsetof(Conv2dOptions, accumulates) == 80, "accumulates");
-static_assert(offsetof(Conv2dOptions, has_velocity) == 84, "has_velocity");
+static_assert(offsetof(Conv2dOptions, optimizer_slots) == 84, "optimizer_slots");
 static_assert(offsetof(Conv2dOptions, bias_offset) == 88, "bias_offset");
 static_assert(offsetof(Conv2dOptions, importance_offset) == 92, "importance_offset");
 
@@ -293,8 +307,8 @@ struct StashOptions {
   int32_t selection_capacity;
   // 1: accumulators lie after the weights.
   int32_t accumulates;
-  // 1: velocities lie after those.
-  int32_t has_velocity;
+  // Of each weight, 0 to 2; after those.
+  int32_t optimizer_slots;
 };
 
 static_assert(sizeof(StashOptions) == 32, "StashOptions");
@@ -305,7 +319,7 @@ static_assert(offsetof(StashOptions, channel_weights) == 12, "channel_weights");
 static_assert(offsetof(StashOptions, selection_offset) == 16, "selection_offset");
 static_assert(offsetof(StashOptions, selection_capacity) == 20, "selection_capacity");
 static_assert(offsetof(StashOptions, accumulates) == 24, "accumulates");
-static_assert(offsetof(StashOptions, has_velocity) == 28, "has_velocity");
+static_assert(offsetof(StashOptions, optimizer_slots) == 28, "optimizer_slots");
 
 struct ConvDepthwiseOptions {
   // KOptionsVersion.
@@ -388,8 +402,8 @@ struct DenseOptions {
   int32_t selection_capacity;
   // 1: accumulators lie after the weights.
   int32_t accumulates;
-  // 1: velocities lie after those.
-  int32_t has_velocity;
+  // Of each weight, 0 to 2; after those.
+  int32_t optimizer_slots;
   // The trained bias in the pool; -1: none.
   int32_t bias_offset;
   // The layer's part; -1: none.
@@ -406,7 +420,7 @@ static_assert(offsetof(DenseOptions, keeps_gates) == 20, "keeps_gates");
 static_assert(offsetof(DenseOptions, selection_offset) == 24, "selection_offset");
 static_assert(offsetof(DenseOptions, selection_capacity) == 28, "selection_capacity");
 static_assert(offsetof(DenseOptions, accumulates) == 32, "accumulates");
-static_assert(offsetof(DenseOptions, has_velocity) == 36, "has_velocity");
+static_assert(offsetof(DenseOptions, optimizer_slots) == 36, "optimizer_slots");
 static_assert(offsetof(DenseOptions, bias_offset) == 40, "bias_offset");
 static_assert(offsetof(DenseOptions, importance_offset) == 44, "importance_offset");
 
@@ -540,6 +554,17 @@ static_assert(offsetof(LossOptions, version) == 0, "version");
 static_assert(offsetof(LossOptions, weight) == 4, "weight");
 static_assert(offsetof(LossOptions, smoothing) == 8, "smoothing");
 static_assert(offsetof(LossOptions, delta) == 12, "delta");
+
+struct AdamRateOptions {
+  // KOptionsVersion.
+  uint32_t version;
+  // First of kCorrectionWords in the selection.
+  int32_t corrections_offset;
+};
+
+static_assert(sizeof(AdamRateOptions) == 8, "AdamRateOptions");
+static_assert(offsetof(AdamRateOptions, version) == 0, "version");
+static_assert(offsetof(AdamRateOptions, corrections_offset) == 4, "corrections_offset");
 
 struct ReluOptions {
   // KOptionsVersion.

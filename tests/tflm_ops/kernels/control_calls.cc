@@ -74,7 +74,7 @@ ControlOptions DrawControlOptions(Random* random) {
   options.core_q16 = static_cast<uint32_t>(random->Int(0, 65536));
   options.classes = random->Int(0, 1) * 3;
   options.accumulates = random->Int(0, 1);
-  options.has_velocity = random->Int(0, 1);
+  options.optimizer_slots = random->Int(0, 2);
   options.clip_norm = options.accumulates && random->Int(0, 1) ? 0.75f : 0.0f;
   return options;
 }
@@ -91,7 +91,7 @@ Call DrawControl(Builder* b) {
   Random& random = b->random();
   ControlOptions options = DrawControlOptions(&random);
   LayoutPlan plan;
-  const int copies = 1 + options.accumulates + options.has_velocity;
+  const int copies = 1 + options.accumulates + options.optimizer_slots;
   const int drawn = random.Int(0, 3);
   for (int i = 0; i < drawn; ++i) AddRow(&random, true, copies, &plan);
   for (int i = random.Int(drawn ? 0 : 1, 2); i > 0; --i) AddRow(&random, false, copies, &plan);

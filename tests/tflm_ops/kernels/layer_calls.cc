@@ -56,7 +56,7 @@ State AddState(Builder* b, const SlotPlan& plan) {
   return state;
 }
 
-enum class Role { kForward, kInputGradient, kUpdate, kInt8Forward, kInt8InputGradient };
+enum class Role { kForward, kInputGradient, kUpdate, kAdam, kInt8Forward, kInt8InputGradient };
 
 struct LayerPlan {
   SlotPlan slot;
@@ -65,7 +65,7 @@ struct LayerPlan {
   std::vector<int> weights;
   bool keeps_gates;
   int importance_offset;
-  bool has_velocity;
+  int optimizer_slots;
   int weights_of_output;  // What a forward block of int8 weights must hold; see int8_weights.h.
 };
 
@@ -96,7 +96,23 @@ Call DrawInputGradient(Builder* b, const LayerPlan& plan) {
   return b->Finish(inputs, {b->Floats({plan.input_elements})});
 }
 
-Call DrawUpdate(Builder* b, const LayerPlan& plan) {
+// The constants and the rates of an optimizer.
+struct OptimizerTensors {
+  int constants;
+  int rates;
+};
+
+OptimizerTensors DrawOptimizer(Builder* b, Role role, const LayerPlan& plan) {
+  Random& random = b->random();
+  const float decay = random.Int(0, 1) * 0.25f, clip_value = random.Int(0, 1) * 0.5f;
+  if (role == Role::kAdam) {
+    return {b->ConstantFloats({0.1f, 0.01f, 1e-3f, decay, clip_value}), b->Floats({2})};
+  }
+  const float momentum = plan.optimizer_slots && random.Int(0, 1) ? 0.5f : 0.0f;
+  return {b->ConstantFloats({momentum, random.Int(0, 1) * 1.0f, decay, clip_value}), b->Rate()};
+}
+
+Call DrawUpdate(Builder* b, Role role, const LayerPlan& plan) {
   Random& random = b->random();
   const State state = AddState(b, plan.slot);
   const int dy = b->Floats({plan.output_elements});
@@ -104,15 +120,13 @@ Call DrawUpdate(Builder* b, const LayerPlan& plan) {
   if (plan.importance_offset != kNoImportance) {
     importance = b->Floats({Clamp(int64_t{plan.importance_offset} + plan.slot.channels, 1, 4096)});
   }
-  const float momentum = plan.has_velocity && random.Int(0, 1) ? 0.5f : 0.0f;
-  const int optimizer = b->ConstantFloats(
-      {momentum, random.Int(0, 1) * 1.0f, random.Int(0, 1) * 0.25f, random.Int(0, 1) * 0.5f});
   const bool trains_bias = plan.slot.bias_offset != kNoBiasRun;
   const int least = std::max(plan.slot.channel_weights, trains_bias ? plan.slot.outputs : 1);
   const int room = Clamp(int64_t{least} + random.Int(0, 20), 1, kMostElements);
-  const int rate = b->Rate();
+  const OptimizerTensors optimizer = DrawOptimizer(b, role, plan);
   const int command = b->Command();
-  return b->Finish({dy, state.pool, state.selection, rate, command, importance, optimizer},
+  return b->Finish({dy, state.pool, state.selection, optimizer.rates, command, importance,
+                    optimizer.constants},
                    {b->Floats({room})});
 }
 
@@ -142,27 +156,33 @@ Call DrawLayer(Builder* b, Role role, const LayerPlan& plan) {
   if (role == Role::kInt8InputGradient) return DrawInt8Weights(b, false, plan);
   if (role == Role::kForward) return DrawForward(b, plan);
   if (role == Role::kInputGradient) return DrawInputGradient(b, plan);
-  return DrawUpdate(b, plan);
+  return DrawUpdate(b, role, plan);
 }
 
 // The options that conv2d and dense share.
 template <typename Options>
-void DrawTraining(Random* random, int channels, Options* options) {
+void DrawTraining(Random* random, Role role, int channels, Options* options) {
   options->activation = random->Int(kActivationNone, kActivationLeakyRelu);
   options->negative_slope = options->activation == kActivationLeakyRelu ? 0.25f : 0.0f;
   options->keeps_gates = options->activation == kActivationNone ? 0 : random->Int(0, 1);
   options->selection_offset = kStateWords + random->Int(0, 2);
   options->selection_capacity = random->Int(0, channels);
   options->accumulates = random->Int(0, 1);
-  options->has_velocity = random->Int(0, 1);
+  const int slots = random->Int(0, role == Role::kUpdate ? 1 : 2);
+  options->optimizer_slots = role == Role::kAdam ? 2 : slots;
   options->bias_offset = random->Int(0, 1) ? kNoBiasRun : random->Int(0, 3);
   options->importance_offset = random->Int(0, 1) ? kNoImportance : random->Int(0, 3);
 }
 
 template <typename Options>
+int CopiesOf(const Options& options) {
+  return 1 + (options.accumulates != 0) + Clamp(options.optimizer_slots, 0, 2);
+}
+
+template <typename Options>
 LayerPlan Plan(const Options& options, int channels, int outputs, int weights, int stash) {
   LayerPlan plan;
-  const int copies = 1 + (options.accumulates != 0) + (options.has_velocity != 0);
+  const int copies = CopiesOf(options);
   plan.slot = {options.selection_offset,
                options.selection_capacity,
                channels,
@@ -173,7 +193,7 @@ LayerPlan Plan(const Options& options, int channels, int outputs, int weights, i
                outputs};
   plan.keeps_gates = options.keeps_gates != 0;
   plan.importance_offset = options.importance_offset;
-  plan.has_velocity = options.has_velocity != 0;
+  plan.optimizer_slots = options.optimizer_slots;
   plan.input_elements = Product({channels, stash});
   return plan;
 }
@@ -187,7 +207,7 @@ Call DrawConvolution(Builder* b) {
       depthwise ? options.input_channels * random.Int(1, 3) : random.Int(1, 6);
   DrawConvolutionAxis(&random, 0, &options);
   DrawConvolutionAxis(&random, 1, &options);
-  DrawTraining(&random, options.input_channels, &options);
+  DrawTraining(&random, role, options.input_channels, &options);
   if (role >= Role::kInt8Forward) options.bias_offset = kNoBiasRun;
   b->SetOptions(&options);
   const int channels = options.input_channels;
@@ -210,7 +230,7 @@ Call DrawDense(Builder* b) {
   auto options = Blank<DenseOptions>();
   options.inputs = random.Int(1, 9);
   options.units = random.Int(1, 9);
-  DrawTraining(&random, options.inputs, &options);
+  DrawTraining(&random, role, options.inputs, &options);
   if (role >= Role::kInt8Forward) options.bias_offset = kNoBiasRun;
   b->SetOptions(&options);
   LayerPlan plan = Plan(options, options.inputs, options.units, options.units, 1);
@@ -229,14 +249,30 @@ Call DrawStash(Builder* b) {
   options.selection_offset = kStateWords + random.Int(0, 2);
   options.selection_capacity = random.Int(0, options.channels);
   options.accumulates = random.Int(0, 1);
-  options.has_velocity = random.Int(0, 1);
+  options.optimizer_slots = random.Int(0, 2);
   b->SetOptions(&options);
-  const int copies = 1 + (options.accumulates != 0) + (options.has_velocity != 0);
+  const int copies = CopiesOf(options);
   const State state =
       AddState(b, {options.selection_offset, options.selection_capacity, options.channels,
                    options.channel_weights, options.pixels, copies, kNoBiasRun, 0});
   const int x = b->Floats({Product({options.pixels, options.channels})});
   return b->Finish({x, state.pool, state.selection, b->Command()}, {});
+}
+
+Call DrawAdamRate(Builder* b) {
+  Random& random = b->random();
+  auto options = Blank<AdamRateOptions>();
+  options.corrections_offset = kStateWords + random.Int(0, 2);
+  b->SetOptions(&options);
+  const int end = Clamp(int64_t{options.corrections_offset} + kCorrectionWords, 0, 4096);
+  std::vector<int32_t> words(end + random.Int(0, 2));
+  const float half = 0.5f;
+  if (random.Int(0, 1) && end > 0) memcpy(&words[end - 1], &half, sizeof(half));
+  const int rate = b->Rate();
+  const int command = b->Command();
+  const int selection = b->Ints(words);
+  const int constants = b->ConstantFloats({0.1f, 0.01f, 1e-3f, 0.25f, 0.0f});
+  return b->Finish({rate, command, selection, constants}, {b->Floats({2})});
 }
 
 }  // namespace
@@ -246,12 +282,16 @@ const Draws& LayerCalls() {
       {kConv2dName, DrawConvolution<Role::kForward, false>},
       {kConv2dInputGradientName, DrawConvolution<Role::kInputGradient, false>},
       {kConv2dUpdateName, DrawConvolution<Role::kUpdate, false>},
+      {kConv2dAdamName, DrawConvolution<Role::kAdam, false>},
       {kDepthwiseConv2dName, DrawConvolution<Role::kForward, true>},
       {kDepthwiseConv2dInputGradientName, DrawConvolution<Role::kInputGradient, true>},
       {kDepthwiseConv2dUpdateName, DrawConvolution<Role::kUpdate, true>},
+      {kDepthwiseConv2dAdamName, DrawConvolution<Role::kAdam, true>},
       {kDenseName, DrawDense<Role::kForward>},
       {kDenseInputGradientName, DrawDense<Role::kInputGradient>},
       {kDenseUpdateName, DrawDense<Role::kUpdate>},
+      {kDenseAdamName, DrawDense<Role::kAdam>},
+      {kAdamRateName, DrawAdamRate},
       {kInt8WeightsConv2dName, DrawConvolution<Role::kInt8Forward, false>},
       {kInt8WeightsConv2dInputGradientName, DrawConvolution<Role::kInt8InputGradient, false>},
       {kInt8WeightsDepthwiseConv2dName, DrawConvolution<Role::kInt8Forward, true>},

@@ -20,6 +20,7 @@ import numpy as np
 
 from tf_medyate.exporter.ir.graph import Graph
 from tf_medyate.exporter.ir.nodes import OpNode
+from tf_medyate.exporter.lower.backward import ADAM_TWINS
 from tf_medyate.exporter.lower.int8_weights import INT8_TWINS
 from tf_medyate.exporter.lower.state import POOL
 from tf_medyate.exporter.ops import frozen_schema, int8_schema
@@ -56,6 +57,7 @@ CYCLES_PER_ELEMENT: Mapping[str, float] = {
     "stash": 11.1,
     "bias": 9.1,
     "update": 8.3,
+    "adam": 63.0,
     "importance": 4.5,
     "pool": 9.2,
     "add": 11.0,
@@ -68,8 +70,8 @@ CYCLES_PER_ELEMENT: Mapping[str, float] = {
     "quantize": 58.0,
     "dequantize": 14.0,
 }
-"""Of what is done element by element, a pooling by its input; "update" is an SGD step, "importance"
-the norm before it."""
+"""Of what is done element by element, a pooling by its input; "update" is a step of SGD, "adam"
+one of Adam, "importance" the norm before it."""
 
 INT8_CYCLES_PER_MAC: Mapping[str, float] = {
     "pointwise": 2.3,
@@ -90,6 +92,7 @@ _DEPTHWISE = (
 )
 _DENSE = (op_schema.DENSE, op_schema.DENSE_INPUT_GRADIENT, op_schema.DENSE_UPDATE)
 _WEIGHTED = {op.name: step for ops in (_CONVS, _DEPTHWISE, _DENSE) for step, op in enumerate(ops)}
+_ADAM = {twin.name: op.name for op, twin in ADAM_TWINS.items()}
 _INT8 = {
     int8_schema.INT8_CONV_2D.name: op_schema.CONV_2D.name,
     int8_schema.INT8_DEPTHWISE_CONV_2D.name: op_schema.DEPTHWISE_CONV_2D.name,
@@ -132,7 +135,7 @@ def _drawn_shares(graph: Graph) -> dict[int, float]:
     layout = graph.tensor(control.inputs[op_schema.CONTROL.inputs.index("layout")]).data
     assert layout is not None
     word = op_schema.LayoutWord
-    slots = 1 + options["accumulates"] + options["has_velocity"]
+    slots = 1 + options["accumulates"] + options["optimizer_slots"]
     drawn = layout[:, word.RUN_OFFSET] == op_schema.DRAWN_ANEW
     elements = layout[:, word.WEIGHTS] * slots + layout[:, word.STASH]
     wanted = int(np.sum((layout[:, word.CHANNELS] * elements)[drawn]))
@@ -155,6 +158,8 @@ def _op_cycles(graph: Graph, op: OpNode, shares: Mapping[int, float]) -> float:
         return drawn * options["pixels"] * CYCLES_PER_ELEMENT["stash"]
     if op.kind in _INT8:
         return _int8(op)
+    if op.kind in _ADAM:
+        return _weighted(dataclasses.replace(op, kind=_ADAM[op.kind]), shares, "adam")
     if op.kind in _INT8_WEIGHTS:
         like = dataclasses.replace(op, kind=_INT8_WEIGHTS[op.kind], inputs=op.inputs[:3])
         weights = graph.tensor(op.inputs[1]).elements
@@ -171,7 +176,7 @@ def _int8(op: OpNode) -> float:
     return macs * INT8_CYCLES_PER_MAC[_kind(like, options)]
 
 
-def _weighted(op: OpNode, shares: Mapping[int, float]) -> float:
+def _weighted(op: OpNode, shares: Mapping[int, float], optimizer: str = "update") -> float:
     options, step = _options(op), _WEIGHTED[op.kind]
     macs, outputs, positions = _size(op.kind, options)
     cost = CYCLES_PER_MAC[_kind(op.kind, options)]
@@ -183,7 +188,7 @@ def _weighted(op: OpNode, shares: Mapping[int, float]) -> float:
     if step == _INPUT_GRADIENT:
         return macs * cost.input_gradient
     weights = _weights(op.kind, options)
-    each = CYCLES_PER_ELEMENT["update"]
+    each = CYCLES_PER_ELEMENT[optimizer]
     if options["importance_offset"] != op_schema.NO_IMPORTANCE:
         each += CYCLES_PER_ELEMENT["importance"]
     cycles = macs * share * cost.weight_gradient + weights * share * each

@@ -39,12 +39,20 @@ OPTIMIZER = "optimizer"
 
 _TRAINABLE_INPUTS = 5
 
+ADAM_TWINS: Mapping[op_schema.OpSpec, op_schema.OpSpec] = {
+    op_schema.CONV_2D_UPDATE: op_schema.CONV_2D_ADAM,
+    op_schema.DEPTHWISE_CONV_2D_UPDATE: op_schema.DEPTHWISE_CONV_2D_ADAM,
+    op_schema.DENSE_UPDATE: op_schema.DENSE_ADAM,
+}
+"""An update op -> the one that does the same by Adam."""
+
 
 def append_backward(
     builder: Builder,
     seeds: Mapping[str, str],
     wanted: Collection[str],
     scratch_channels: int = 4,
+    adam_rates: str | None = None,
 ) -> None:
     """Appends the backward pass and the updates to a forward pass.
 
@@ -55,19 +63,28 @@ def append_backward(
         wanted: Tensors whose gradients are needed.
         scratch_channels: Channels whose weight gradients are computed at a time; 4 is fast, 1
             takes least memory.
+        adam_rates: What ADAM_RATE gives the updates if they are Adam's; None if they are SGD's.
 
     Raises:
         UnsupportedLayerError: An op has no rule.
     """
-    _Reverse(builder, seeds, wanted, scratch_channels).run()
+    _Reverse(builder, seeds, wanted, scratch_channels, adam_rates).run()
 
 
 class _Reverse:
-    def __init__(self, builder: Builder, seeds, wanted: Collection[str], scratch_channels: int):
+    def __init__(
+        self,
+        builder: Builder,
+        seeds: Mapping[str, str],
+        wanted: Collection[str],
+        scratch_channels: int,
+        adam_rates: str | None,
+    ):
         self.builder = builder
         self.gradients: dict[str, str] = dict(seeds)
         self.wanted = wanted
         self.scratch_channels = scratch_channels
+        self.adam_rates = adam_rates
 
     def run(self):
         for op in reversed(list(self.builder.ops)):
@@ -180,12 +197,12 @@ def _update(reverse: _Reverse, kind, op: OpNode, fields, gradient: str):
         f"{op.outputs[0]}/weight_gradient", (max(channels * per_channel, biases),), kind=SCRATCH
     )
     builder.op(
-        kind,
+        kind if reverse.adam_rates is None else ADAM_TWINS[kind],
         [
             gradient,
             POOL,
             SELECTION,
-            LEARNING_RATE,
+            reverse.adam_rates or LEARNING_RATE,
             COMMAND,
             IMPORTANCE if by_importance else ABSENT,
             OPTIMIZER,

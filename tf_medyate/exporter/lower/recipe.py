@@ -19,7 +19,7 @@ from tf_medyate.cost import CostModel
 from tf_medyate.errors import NotPreparedError, OptionError, PlanError
 from tf_medyate.exporter.lower.fixed_plan import fixed_plan
 from tf_medyate.exporter.lower.loss import Loss, loss_of
-from tf_medyate.exporter.lower.optimizer import Sgd, sgd_of
+from tf_medyate.exporter.lower.optimizer import Optimizer, optimizer_of
 from tf_medyate.exporter.ops.schema import ImportanceRule
 from tf_medyate.prepared.folding import layer_specs
 from tf_medyate.prepared.layers import masked_layers
@@ -59,7 +59,7 @@ class TrainingRecipe:
     first_draw: int
     prior: Mapping[str, np.ndarray]
     loss: Loss
-    optimizer: Sgd
+    optimizer: Optimizer
     importance_rule: ImportanceRule = ImportanceRule.RUNNING_MEAN
 
     @property
@@ -76,8 +76,8 @@ class TrainingRecipe:
 
     @property
     def weight_copies(self) -> int:
-        """Values in the pool for each trained weight: itself, accumulator, velocity."""
-        return 1 + int(self.optimizer.accumulates) + int(self.optimizer.momentum > 0)
+        """Values in the pool for each trained weight: itself, accumulator, the optimizer's."""
+        return 1 + int(self.optimizer.accumulates) + self.optimizer.slots
 
     @property
     def capacity(self) -> int:
@@ -111,7 +111,7 @@ def recipe_of(
             "one that no fit has run with",
             "Call set_model(model) on it, or fit with callbacks=[medyate], before exporting.",
         )
-    loss, optimizer = _loss_of(model, class_weight), sgd_of(model)
+    loss, optimizer = _loss_of(model, class_weight), optimizer_of(model)
     specs = layer_specs(model)
     _check_attached(model, medyate, specs, optimizer)
     trains_all = medyate.strategy.trains_all
@@ -139,9 +139,9 @@ def _loss_of(model: PreparedModel, class_weight: Mapping[int, float] | None) -> 
 
 
 def _recipe_of_plan(model: PreparedModel, plan: UpdatePlan, loss: Loss) -> TrainingRecipe:
-    optimizer = sgd_of(model)
+    optimizer = optimizer_of(model)
     specs = layer_specs(model)
-    cost = CostModel(optimizer_slots=int(optimizer.momentum > 0), accumulate=optimizer.accumulates)
+    cost = CostModel(optimizer_slots=optimizer.slots, accumulate=optimizer.accumulates)
     fixed = fixed_plan(plan, specs, cost)
     model.commit()
     return TrainingRecipe(
@@ -170,7 +170,7 @@ def recipe_of_terms(model: PreparedModel, terms: Terms) -> TrainingRecipe:
     if strategy.sharpness == AUTO:  # found by calibration, of no matter to any size
         strategy = dataclasses.replace(strategy, sharpness=1)
     _check_device(strategy, terms.cost.device_batch, terms.budget)
-    loss, optimizer = _loss_of(model, None), sgd_of(model)
+    loss, optimizer = _loss_of(model, None), optimizer_of(model)
     heads = terms.cost.fixed(terms.specs, ())
     return TrainingRecipe(
         specs=terms.specs,
@@ -205,9 +205,9 @@ def unranked_recipe(
         OptionError: As `recipe_of`.
     """
     _check_plan(medyate)
-    loss, optimizer = _loss_of(model, class_weight), sgd_of(model)
+    loss, optimizer = _loss_of(model, class_weight), optimizer_of(model)
     specs, asked = layer_specs(model), medyate.asked_layers
-    cost = CostModel(optimizer_slots=int(optimizer.momentum > 0), accumulate=optimizer.accumulates)
+    cost = CostModel(optimizer_slots=optimizer.slots, accumulate=optimizer.accumulates)
     heads = _whole(specs, trains_all=False)
     everything = _whole(specs, trains_all=True)
     return TrainingRecipe(
@@ -267,7 +267,7 @@ def _check_device(strategy: Strategy, device_batch: int, budget: MemoryBudget | 
         )
 
 
-def _check_attached(model, medyate: MeDyate, specs: tuple[LayerSpec, ...], optimizer: Sgd):
+def _check_attached(model, medyate: MeDyate, specs: tuple[LayerSpec, ...], optimizer: Optimizer):
     """Checks that the callback planned for this very model, as it is and is compiled now."""
     if medyate.attached_model is not model:
         raise PlanError(
@@ -281,7 +281,7 @@ def _check_attached(model, medyate: MeDyate, specs: tuple[LayerSpec, ...], optim
         changed = [new.name for old, new in zip(medyate.specs, specs, strict=True) if old != new]
         received = f"one made before {', '.join(changed)} changed"
         raise PlanError("medyate", "a callback of the model as it is now", received, remedy)
-    wanted = (int(optimizer.momentum > 0), optimizer.accumulates)
+    wanted = (optimizer.slots, optimizer.accumulates)
     counted = (medyate.cost.optimizer_slots, medyate.cost.accumulate)
     if counted != wanted:
         raise PlanError(

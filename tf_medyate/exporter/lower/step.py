@@ -118,8 +118,9 @@ def lower_training(
     _check_loss(recipe.loss, forward, model)
     logits = builder.make_output(forward.output, LOGITS)
     loss_gradient = _append_loss(builder, recipe.loss, logits)
-    builder.constant(OPTIMIZER, _optimizer_words(recipe), reserved=True)
-    append_backward(builder, {logits: loss_gradient}, forward.wanted, scratch_channels)
+    builder.constant(OPTIMIZER, recipe.optimizer.constants(), reserved=True)
+    adam_rates = _append_adam_rate(builder, layout) if recipe.optimizer.is_adam else None
+    append_backward(builder, {logits: loss_gradient}, forward.wanted, scratch_channels, adam_rates)
     graph = builder.graph(f"{model.name}/train", inputs, (logits, LOSS, *state))
     return TrainingGraph(
         graph,
@@ -221,7 +222,7 @@ def _control_options(layout: TrainingLayout, recipe: TrainingRecipe, outputs: in
         "fixed_elements": layout.fixed_elements,
         "classes": outputs if recipe.loss.takes_class else 0,
         "accumulates": int(layout.accumulates),
-        "has_velocity": int(layout.has_velocity),
+        "optimizer_slots": layout.optimizer_slots,
         "clip_norm": recipe.optimizer.clip_norm,
     }
 
@@ -260,12 +261,13 @@ def _append_loss(builder: Builder, loss: Loss, logits: str) -> str:
     return gradient
 
 
-def _optimizer_words(recipe: TrainingRecipe) -> np.ndarray:
-    sgd = recipe.optimizer
-    words = {
-        op_schema.OptimizerWord.MOMENTUM: sgd.momentum,
-        op_schema.OptimizerWord.NESTEROV: float(sgd.nesterov),
-        op_schema.OptimizerWord.WEIGHT_DECAY: sgd.weight_decay,
-        op_schema.OptimizerWord.CLIP_VALUE: sgd.clip_value,
-    }
-    return np.array([words[word] for word in op_schema.OptimizerWord], np.float32)
+def _append_adam_rate(builder: Builder, layout: TrainingLayout) -> str:
+    rates = builder.tensor("rates", (op_schema.ADAM_RATES,))
+    builder.op(
+        op_schema.ADAM_RATE,
+        [LEARNING_RATE, COMMAND, SELECTION, OPTIMIZER],
+        [rates],
+        {"corrections_offset": layout.selection_words - op_schema.CORRECTION_WORDS},
+        mutates=[SELECTION],
+    )
+    return rates

@@ -80,15 +80,15 @@ class TrainingLayout:
     Attributes:
         layers: Kept layers in execution order, then heads.
         accumulates: The pool holds gradient accumulators.
-        has_velocity: The pool holds the optimizer's velocities.
+        optimizer_slots: Values that the pool holds for each trained weight beside these.
         fixed_elements: Elements of the pool that every draw trains; drawn runs lie after them.
         pool_elements: Elements of the pool: the budget, if a draw can fill it.
-        selection_words: Words of the selection variable.
+        selection_words: Words of the selection variable; the last are the optimizer's.
     """
 
     layers: tuple[TrainedLayer, ...]
     accumulates: bool
-    has_velocity: bool
+    optimizer_slots: int
     fixed_elements: int
     pool_elements: int
     selection_words: int
@@ -96,7 +96,7 @@ class TrainingLayout:
     @property
     def copies(self) -> int:
         """Values in the pool for each trained weight."""
-        return 1 + int(self.accumulates) + int(self.has_velocity)
+        return 1 + int(self.accumulates) + self.optimizer_slots
 
     def of(self, name: str) -> TrainedLayer | None:
         """A layer's places, None if it is not trained."""
@@ -182,10 +182,10 @@ def lay_out(recipe: TrainingRecipe, stash: Mapping[str, int]) -> TrainingLayout:
     return TrainingLayout(
         tuple(layers),
         recipe.optimizer.accumulates,
-        recipe.optimizer.momentum > 0,
+        recipe.optimizer.slots,
         pool_end,
         max(_pool_elements(recipe, pool_end, largest), pool_end),
-        words,
+        words + recipe.optimizer.state_words,
     )
 
 

@@ -63,7 +63,7 @@ def _slot(low: Lowering, places: TrainedLayer) -> dict[str, Any]:
         "selection_offset": places.selection_offset,
         "selection_capacity": places.capacity,
         "accumulates": int(low.layout.accumulates),
-        "has_velocity": int(low.layout.has_velocity),
+        "optimizer_slots": low.layout.optimizer_slots,
     }
 
 

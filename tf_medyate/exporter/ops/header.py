@@ -19,6 +19,7 @@ _ENUMS = (
     op_schema.StateWord,
     op_schema.LayoutWord,
     op_schema.OptimizerWord,
+    op_schema.AdamWord,
     op_schema.ImportanceRule,
 )
 _GENERATOR = "tf_medyate/exporter/ops/header.py"
@@ -43,6 +44,8 @@ def op_options() -> str:
         f"constexpr int kStateWords = {op_schema.STATE_WORDS};",
         f"constexpr int kLayoutWords = {len(op_schema.LayoutWord)};",
         f"constexpr int kOptimizerWords = {len(op_schema.OptimizerWord)};",
+        f"constexpr int kAdamWords = {len(op_schema.AdamWord)};",
+        f"constexpr int kCorrectionWords = {op_schema.CORRECTION_WORDS};",
         f"constexpr int kWeightings = {len(op_schema.Weighting)};",
         f"constexpr int kSharpnesses = {len(op_schema.Sharpness)};",
         "",

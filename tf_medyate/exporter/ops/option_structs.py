@@ -24,7 +24,7 @@ _SLOT = (
     Field("selection_offset", "int32_t", "first word of the layer's slot", default=0),
     Field("selection_capacity", "int32_t", "channels the slot has room for", default=0),
     Field("accumulates", "int32_t", "1: accumulators lie after the weights", default=0),
-    Field("has_velocity", "int32_t", "1: velocities lie after those", default=0),
+    Field("optimizer_slots", "int32_t", "of each weight, 0 to 2; after those", default=0),
 )
 _IMPORTANCE = Field(
     "importance_offset", "int32_t", "the layer's part; -1: none", default=NO_IMPORTANCE
@@ -211,7 +211,7 @@ CONTROL_OPTIONS = OptionsStruct(
             limits=(0, MAX_CHANNELS),
         ),
         Field("accumulates", "int32_t", "1: accumulators lie after the weights"),
-        Field("has_velocity", "int32_t", "1: velocities lie after those"),
+        Field("optimizer_slots", "int32_t", "of each weight, 0 to 2; after those"),
         Field("clip_norm", "float", "largest norm of all gradients; 0: any"),
     ),
 )

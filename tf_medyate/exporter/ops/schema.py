@@ -13,9 +13,17 @@ Example:
 
 `words` says what lies in the variables, `option_structs` what the options are, `int8_schema` what
 there is for int8 values, `elementwise_schema` the activation functions and what joins two tensors,
-`frozen_schema` the layers that are never trained.
+`frozen_schema` the layers that are never trained, `adam_schema` what Adam does instead of SGD.
 """
 
+from tf_medyate.exporter.ops.adam_schema import (
+    ADAM_OPS,
+    ADAM_RATE,
+    ADAM_RATES,
+    CONV_2D_ADAM,
+    DENSE_ADAM,
+    DEPTHWISE_CONV_2D_ADAM,
+)
 from tf_medyate.exporter.ops.elementwise_schema import ELEMENTWISE_OPS
 from tf_medyate.exporter.ops.frozen_schema import FROZEN_OPS
 from tf_medyate.exporter.ops.int8_schema import INT8_OPS
@@ -36,6 +44,7 @@ from tf_medyate.exporter.ops.option_structs import (
 )
 from tf_medyate.exporter.ops.structs import VERSION, Field, OpSpec, OptionsStruct
 from tf_medyate.exporter.ops.words import (
+    CORRECTION_WORDS,
     DRAWN_ANEW,
     MAX_CHANNELS,
     NO_BIAS_RUN,
@@ -47,6 +56,7 @@ from tf_medyate.exporter.ops.words import (
     STATE_WORDS,
     UNSEEN,
     Activation,
+    AdamWord,
     Command,
     ImportanceRule,
     LayoutWord,
@@ -58,6 +68,8 @@ from tf_medyate.exporter.ops.words import (
 
 __all__ = [
     "ACTIVATION",
+    "ADAM_RATE",
+    "ADAM_RATES",
     "ADD",
     "AVERAGE_POOL_2D",
     "AVERAGE_POOL_2D_GRADIENT",
@@ -65,14 +77,18 @@ __all__ = [
     "CONCATENATION_GRADIENT",
     "CONTROL",
     "CONV_2D",
+    "CONV_2D_ADAM",
     "CONV_2D_INPUT_GRADIENT",
     "CONV_2D_UPDATE",
     "CONV_DEPTHWISE",
     "COPY_SIDES",
+    "CORRECTION_WORDS",
     "DENSE",
+    "DENSE_ADAM",
     "DENSE_INPUT_GRADIENT",
     "DENSE_UPDATE",
     "DEPTHWISE_CONV_2D",
+    "DEPTHWISE_CONV_2D_ADAM",
     "DEPTHWISE_CONV_2D_INPUT_GRADIENT",
     "DEPTHWISE_CONV_2D_UPDATE",
     "DRAWN_ANEW",
@@ -101,6 +117,7 @@ __all__ = [
     "UNSEEN",
     "VERSION",
     "Activation",
+    "AdamWord",
     "Command",
     "Field",
     "ImportanceRule",
@@ -421,6 +438,7 @@ OPS = (
     MEAN_SQUARED_ERROR,
     MEAN_ABSOLUTE_ERROR,
     HUBER,
+    *ADAM_OPS,
     *ELEMENTWISE_OPS,
     *FROZEN_OPS,
     *INT8_OPS,

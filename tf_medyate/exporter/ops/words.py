@@ -12,14 +12,18 @@ The run in the pool (float32) holds, one after the other,
 
     weights       [N][kernel position][output], in place of those that the layer's tensor has
     accumulators  the same, if the option `accumulates` is 1
-    velocities    the same, if the option `has_velocity` is 1
+    slots         the same, as often as the option `optimizer_slots` says: velocities of SGD with
+                  momentum; the first moments of Adam, then the second
     stash         [N][input position]
 
-A trained bias, its accumulator and its velocity lie in the pool at the option `bias_offset`,
+A trained bias, its accumulator and its slots lie in the pool at the option `bias_offset`,
 whatever is drawn. Weights and biases are live: the control op loads them from the constants at the
 first run, at each draw and at DISCARD, and a commit sets the constants to what the pool holds. The
 pool begins with what every draw trains, the runs of heads and the biases; after that lie the drawn
 layers' runs, one after the other in execution order.
+
+After the last slot, the selection of a graph with Adam has `CORRECTION_WORDS` words more (float32):
+1 - beta_1^t and 1 - beta_2^t after t updates.
 
 The importance variable (float32) holds the norm of the gradient of each channel that can be drawn,
 layer after layer; a layer's part begins at the option `importance_offset`. With the rule DRAW_MEAN
@@ -50,6 +54,9 @@ NO_IMPORTANCE = -1
 DRAWN_ANEW = -1
 """`LayoutWord.RUN_OFFSET` of a layer whose channels are drawn; a head's run never moves."""
 
+CORRECTION_WORDS = 2
+"""Words of the selection that Adam counts its updates in; 0 at the start and after DISCARD."""
+
 NO_STEPS = -1
 """`StateWord.STEPS` where importance is a running mean."""
 
@@ -70,8 +77,8 @@ class Command(enum.IntEnum):
     STEP        one sample's gradient, with what was accumulated before, applied
     ACCUMULATE  one sample's gradient added to the accumulators
     APPLY       what was accumulated, applied: the end of a batch that came up short
-    DRAW        the next draw: weights are loaded, accumulators and drawn velocities start over
-    DISCARD     weights are loaded again, accumulators and velocities start over
+    DRAW        the next draw: weights are loaded, accumulators and drawn layers' slots start over
+    DISCARD     weights are loaded again, accumulators, slots and Adam's count start over
     EVALUATE    logits and the sample's loss; nothing is learned
     """
 
@@ -121,6 +128,16 @@ class OptimizerWord(enum.IntEnum):
     NESTEROV = 1  # 0 or 1
     WEIGHT_DECAY = 2
     CLIP_VALUE = 3  # largest magnitude of an element of the gradient; 0: any
+
+
+class AdamWord(enum.IntEnum):
+    """The Adam ops' constant `optimizer`, float32, the arithmetic of keras.optimizers.Adam."""
+
+    FIRST_RATE = 0  # 1 - beta_1
+    SECOND_RATE = 1  # 1 - beta_2
+    EPSILON = 2
+    WEIGHT_DECAY = 3
+    CLIP_VALUE = 4  # largest magnitude of an element of the gradient; 0: any
 
 
 class ImportanceRule(enum.IntEnum):

@@ -1,8 +1,8 @@
-"""Writes docs/layers.md: what becomes of each layer, asked of `prepare` and `check_export`.
+"""Writes docs/layers.md: what becomes of each layer, loss and optimizer, asked of the code.
 
     python tools/layers.py
 
-The rows are those of tests/helpers/layer_rows.py.
+The rows are those of tests/helpers/layer_rows.py and compiled_rows.py.
 """
 
 from __future__ import annotations
@@ -13,30 +13,34 @@ import sys
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests/helpers"))
 
 import keras  # noqa: E402
+from compiled_rows import LOSSES, OPTIMIZERS, LossRow, OptimizerRow, dense_net  # noqa: E402
 from layer_rows import NETS, Net, Row  # noqa: E402
 
 import tf_medyate as md  # noqa: E402
-from tf_medyate.errors import UnsupportedLayerError  # noqa: E402
+from tf_medyate.errors import OptionError, UnsupportedLayerError  # noqa: E402
+from tf_medyate.exporter.board.firmware import FirmwareOptions  # noqa: E402
 from tf_medyate.exporter.lower import weightless  # noqa: E402
 from tf_medyate.exporter.ops.options import is_custom  # noqa: E402
 from tf_medyate.prepared.graph import trace  # noqa: E402
 from tf_medyate.prepared.layers import ChannelMasked  # noqa: E402
+from tf_medyate.prepared.slots import optimizer_costs  # noqa: E402
 
 PAGE = ROOT / "docs/layers.md"
 TRAINED, FROZEN, FOLDED, PASSES = "trained", "frozen", "folded", "yes"
 RATE = 0.0625  # a power of two: a step divided by it is the gradient
 IN_FRONT, OFF, NO = "in front", "off", "no"
 _TOP = """\
-# Layers
+# Layers, losses, optimizers
 
-Written by `python tools/layers.py` from what `md.prepare` and `md.check_export` say. Every row is
-trained in a tiny net: against `tf.GradientTape` and, where it is exported, 50 steps in TFLM against
-Keras (`tests/simulate/test_layer_rows.py`).
+Written by `python tools/layers.py` from what `md.prepare` and `md.check_export` say. Every layer is
+trained in a tiny net against `tf.GradientTape`, and every row that is exported 50 steps in TFLM
+against Keras (`tests/simulate/test_layer_rows.py`, `tests/exporter/test_compiled.py`).
 
 | | |
 |---|---|
@@ -71,7 +75,47 @@ def page() -> str:
     named = {type(layer) for net in NETS.values() for layer in net.build()[0].layers}
     others = ", ".join(f"`{kind.__name__}`" for kind in weightless.OFF if kind not in named)
     last = textwrap.fill(f"Off on the device as well, and without a row: {others}.", 120)
-    return "\n".join([_TOP.rstrip(), *parts, "", last]) + "\n"
+    return "\n".join([_TOP.rstrip(), *parts, "", last, *_compiled_tables()]) + "\n"
+
+
+def _compiled_tables() -> list[str]:
+    lines = []
+    for title, rows in (("Losses", LOSSES), ("Optimizers", OPTIMIZERS)):
+        lines += [f"\n## {title}\n", "| | Keras | TFLM | board |", "|---|---|---|---|"]
+        for row in rows:
+            fate = compiled_fate(row)
+            lines.append(f"| {row.name} | {fate.keras} | {fate.tflm} | {fate.board} |")
+    return lines
+
+
+def compiled_fate(row: LossRow | OptimizerRow) -> Fate:
+    """What becomes of a loss or an optimizer."""
+    optimizer: Any = keras.optimizers.SGD(RATE)
+    loss, last, units, options = "sparse_categorical_crossentropy", "softmax", 3, {}
+    if isinstance(row, OptimizerRow):
+        optimizer = row.make()
+    else:
+        loss, last, units, options = row.make(), row.last, row.units, row.options
+    model, medyate = _prepared_dense_net(last, units), md.MeDyate("16KiB", "d-full-random")
+    model.compile(optimizer, loss, **options)
+    checks = (
+        lambda: optimizer_costs(optimizer),
+        lambda: md.check_export(model, medyate),
+        lambda: md.check_export(model, medyate, firmware=FirmwareOptions(board=None)),
+    )
+    told: list[str] = []
+    for check in checks:  # each asks for more than the one before
+        try:
+            check()
+        except OptionError:
+            break
+        told.append(PASSES)
+    return Fate(*told, *[NO] * (len(checks) - len(told)))
+
+
+@functools.cache
+def _prepared_dense_net(last: str | None, units: int) -> keras.Model:
+    return md.prepare(dense_net(last, units=units))
 
 
 @functools.cache

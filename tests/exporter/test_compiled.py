@@ -1,19 +1,25 @@
 """What `compile` was given is what the exported step trains, or it is refused before training."""
 
+import types
+
 import keras
 import numpy as np
 import pytest
+from compiled_rows import LOSSES, OPTIMIZERS, dense_net
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tf_medyate as md
 from tf_medyate.errors import MedyateError, OptionError, UnsupportedLayerError
 from tf_medyate.exporter import ArenaLimitError
+from tf_medyate.exporter.lower.loss import KINDS as LOSS_KINDS
+from tf_medyate.exporter.lower.optimizer import KINDS as OPTIMIZER_KINDS
+from tf_medyate.exporter.lower.optimizer import optimizer_of
 from tf_medyate.simulate import TFLMTrainer
 
 pytestmark = pytest.mark.usefixtures("quick_export")
 L = keras.layers
-SGD = keras.optimizers.SGD
+SGD, Adam, AdamW = keras.optimizers.SGD, keras.optimizers.Adam, keras.optimizers.AdamW
 Sparse = keras.losses.SparseCategoricalCrossentropy
 Binary = keras.losses.BinaryCrossentropy
 MeanSquaredError = keras.losses.MeanSquaredError
@@ -22,12 +28,6 @@ Huber = keras.losses.Huber
 schedules = keras.optimizers.schedules
 SPARSE = "sparse_categorical_crossentropy"
 CLASSES, SAMPLES = 3, 6
-
-
-def dense_net(last="softmax", name="head", units=CLASSES):
-    return keras.Sequential(
-        [keras.Input((6,)), L.Dense(8, activation="relu"), L.Dense(units, last, name=name)]
-    )
 
 
 def map_net():
@@ -99,6 +99,11 @@ class SparseOfOnesOwn(Sparse):
         return 2 * super().call(y_true, y_pred)
 
 
+class AdamOfOnesOwn(Adam):
+    def update_step(self, gradient, variable, learning_rate):
+        super().update_step(2 * gradient, variable, learning_rate)
+
+
 @keras.saving.register_keras_serializable("own")
 class CosineDecay(schedules.CosineDecay):
     def __call__(self, step):
@@ -150,6 +155,13 @@ def without_some_decay():
         (SPARSE, {"optimizer": without_some_decay}, "exclude_from_weight_decay"),
         (SPARSE, {"optimizer": lambda: SGD(loss_scale_factor=8.0)}, "loss_scale_factor"),
         (SPARSE, {"optimizer": lambda: SGD(use_ema=True)}, "use_ema"),
+        (SPARSE, {"optimizer": keras.optimizers.RMSprop}, "SGD, Adam or AdamW; received RMSprop"),
+        (SPARSE, {"optimizer": AdamOfOnesOwn}, "received AdamOfOnesOwn"),
+        (SPARSE, {"optimizer": lambda: Adam(amsgrad=True)}, "amsgrad: expected not set"),
+        (SPARSE, {"optimizer": lambda: AdamW(clipnorm=1.0)}, "clipnorm: .*global_clipnorm"),
+        (SPARSE, {"optimizer": lambda: Adam(beta_1=1.0)}, "beta_1: .* below 1; received 1.0"),
+        (SPARSE, {"optimizer": lambda: Adam(beta_2=lambda: 0.9)}, "beta_2: expected a number"),
+        (SPARSE, {"optimizer": lambda: Adam(epsilon=-1.0)}, "epsilon: .*at least 0"),
         (SPARSE, {"optimizer": lambda: SGD(weight_decay=-0.1)}, "weight_decay: .*at least 0"),
         (SPARSE, {"optimizer": lambda: SGD(float("nan"))}, "learning_rate: .*at least 0"),
         (SPARSE, {"optimizer": lambda: SGD(gradient_accumulation_steps=2.5)}, "a whole number"),
@@ -182,30 +194,46 @@ def test_activations_are_told_by_what_they_are(tmp_path):
     assert_alike(*train_in_both(model, tmp_path, labels_for(True, (CLASSES,))))
 
 
-# --- every loss
-
-COMPILED = [
-    ("binary_crossentropy", "sigmoid", 1, {}),
-    (Binary(from_logits=True, label_smoothing=0.2), None, 3, {"loss_weights": [3.0]}),
-    (keras.losses.CategoricalCrossentropy(label_smoothing=0.1), "softmax", 3, {}),
-    ("mae", None, 1, {"loss_weights": {"head": 0.5}}),
-    ("huber", None, 3, {}),
-    (Huber(0.3, reduction="mean_with_sample_weight"), None, 3, {}),
-    (MeanSquaredError("sum"), None, 3, {}),
-    ("mse", "softmax", 3, {}),
-]
+# --- every loss and optimizer
 
 
-@pytest.mark.parametrize(("loss", "last", "units", "options"), COMPILED)
-def test_every_loss_trains_as_in_keras(loss, last, units, options, tmp_path):
+def is_exported(row):
+    try:
+        optimizer_of(types.SimpleNamespace(optimizer=row.make()))
+    except OptionError:
+        return False
+    return True
+
+
+EXPORTED_LOSSES = [row for row in LOSSES if type(row.make()) in LOSS_KINDS]
+EXPORTED_OPTIMIZERS = [row for row in OPTIMIZERS if is_exported(row)]
+
+
+@pytest.mark.parametrize("number", range(len(EXPORTED_LOSSES)))
+def test_every_loss_and_optimizer_trains_as_in_keras(number, tmp_path):
+    """The rows of docs/layers.md, an optimizer with each loss."""
+    row, optimizer = EXPORTED_LOSSES[number], EXPORTED_OPTIMIZERS[number % len(EXPORTED_OPTIMIZERS)]
     keras.utils.set_random_seed(0)
-    if "loss_weights" in options and isinstance(options["loss_weights"], dict):
-        loss = {"head": loss}
-    model = prepared(dense_net(last, units=units), loss, **options)
+    units, loss = row.units, row.make()
+    is_named = isinstance(row.options.get("loss_weights"), dict)
+    model = prepared(
+        dense_net(row.last, units=units),
+        {"head": loss} if is_named else loss,
+        optimizer.make(),
+        **row.options,
+    )
     y = np.random.default_rng(1).integers(0, 2, (50, units)).astype("float32")
-    if last == "softmax":
+    if row.last == "softmax":
         y = np.eye(units, dtype="float32")[y.argmax(-1)]
+    if isinstance(loss, Sparse):
+        y = y.argmax(-1)
     assert_alike(*train_in_both(model, tmp_path, y))
+
+
+def test_every_loss_and_optimizer_that_is_exported_has_a_row():
+    assert len(EXPORTED_OPTIMIZERS) <= len(EXPORTED_LOSSES), "so that each of them is trained"
+    assert {type(row.make()) for row in EXPORTED_LOSSES} == {*LOSS_KINDS}
+    assert {type(row.make()) for row in EXPORTED_OPTIMIZERS} == {*OPTIMIZER_KINDS}
 
 
 @pytest.mark.parametrize(
@@ -381,13 +409,14 @@ ODD = {
     "loss_weights": (-3.0, [0.0]),
     "learning_rate": (CosineDecay(0.1, 5), lambda: 0.1),
     "optimizer": ({"loss_scale_factor": 4.0}, {"clipnorm": 1.0}, {"use_ema": True}),
+    "adam": ({"amsgrad": True}, {"beta_1": 1.0}),
 }
 """What a device does not do alike: at most one of these in an example."""
 
 
 @st.composite
 def compiled(draw):
-    """(maker of a net, arguments of compile, those of SGD)."""
+    """(maker of a net, arguments of compile, an optimizer and its arguments)."""
     odd = draw(st.sampled_from([None] * 6 + list(ODD)))
 
     def one_of(name, *usual):
@@ -404,38 +433,44 @@ def compiled(draw):
         MeanAbsoluteError(reduction),
         Huber(0.5, reduction),
         "mae",
+        "mse",
+        "huber",
     )
     loss = one_of("loss", *of_class, Binary(**smooth), *others)
     last = None
     if loss in of_class or isinstance(loss, Binary):
         last = None if logits else ("sigmoid" if isinstance(loss, Binary) else "softmax")
     is_map = last is None and loss not in of_class and draw(st.booleans())
-    sgd = {
+    is_adam = odd == "adam" or draw(st.booleans())
+    sgd = {"momentum": draw(st.sampled_from([0.0, 0.9])), "nesterov": draw(st.booleans())}
+    # A gradient that is nothing but rounding moves no weight far with such an epsilon.
+    adam = {"beta_1": draw(st.sampled_from([0.0, 0.8])), "beta_2": 0.99, "epsilon": 1e-3}
+    optimizer = {
         "learning_rate": one_of("learning_rate", *(make() for make in RATES)),
-        "momentum": draw(st.sampled_from([0.0, 0.9])),
-        "nesterov": draw(st.booleans()),
+        **(adam if is_adam else sgd),
         "weight_decay": draw(st.sampled_from([None, 0.0, 0.1])),
         "gradient_accumulation_steps": draw(st.sampled_from([None, 2, 4])),
         **draw(st.sampled_from([{}, {"clipvalue": 0.05}, {"global_clipnorm": 0.5}])),
     }
-    if odd == "optimizer":
-        sgd = {**sgd, "clipvalue": None, "global_clipnorm": None, **one_of("optimizer")}
+    if odd in ("optimizer", "adam"):
+        optimizer |= {"clipvalue": None, "global_clipnorm": None, **one_of(odd)}
     arguments = {
         "loss": [loss] if draw(st.booleans()) else loss,
         "loss_weights": one_of("loss_weights", None, 1.0, [0.5]),
         "metrics": draw(st.sampled_from([None, ["mse"], [lambda y, p: 0.0]])),
     }
-    return (map_net if is_map else lambda: dense_net(last)), arguments, sgd
+    net = map_net if is_map else lambda: dense_net(last)
+    return net, arguments, (Adam if is_adam else SGD, optimizer)
 
 
 @given(compiled(), st.booleans())
 @settings(max_examples=16)
 def test_tflm_equals_keras_or_refuses(tmp_path_factory, compiled, freezes):
-    net, arguments, sgd = compiled
+    net, arguments, (kind, options) = compiled
     keras.utils.set_random_seed(0)
     base = net()
     base.layers[0].trainable = not freezes
-    model = prepared(base, arguments.pop("loss"), SGD(**sgd), **arguments)
+    model = prepared(base, arguments.pop("loss"), kind(**options), **arguments)
     try:
         md.check_export(model, new_callback())
     except MedyateError:

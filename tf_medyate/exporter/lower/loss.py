@@ -33,7 +33,7 @@ from tf_medyate.exporter.ir.values import (
 from tf_medyate.exporter.ops import schema as op_schema
 
 _K = keras.losses
-_KINDS = {
+KINDS = {
     _K.SparseCategoricalCrossentropy: SOFTMAX_CROSS_ENTROPY,
     _K.CategoricalCrossentropy: SOFTMAX_CROSS_ENTROPY,
     _K.BinaryCrossentropy: SIGMOID_CROSS_ENTROPY,
@@ -41,6 +41,7 @@ _KINDS = {
     _K.MeanAbsoluteError: MEAN_ABSOLUTE_ERROR,
     _K.Huber: HUBER,
 }
+"""What a device computes, these classes and none derived from them."""
 _FUNCTIONS = {
     _K.sparse_categorical_crossentropy: _K.SparseCategoricalCrossentropy,
     _K.categorical_crossentropy: _K.CategoricalCrossentropy,
@@ -113,11 +114,11 @@ def loss_of(model: keras.Model, class_weight: Mapping[int, float] | None = None)
     if isinstance(loss, str):
         loss = _by_name(loss)
     loss = _FUNCTIONS[loss]() if _is_known_function(loss) else loss
-    if type(loss) not in _KINDS:
+    if type(loss) not in KINDS:
         _refuse_loss(_told(loss))
     shape = [int(side) for side in model.outputs[0].shape[1:]]
     positions = math.prod(shape[:-1])
-    kind, config = _KINDS[type(loss)], _config(loss)
+    kind, config = KINDS[type(loss)], _config(loss)
     _check_options(loss, config, positions)
     sums = config["reduction"] == _SUM
     found = Loss(
@@ -151,7 +152,7 @@ def _told(loss: Any) -> str:
 
 
 def _refuse_loss(received: str) -> NoReturn:
-    *names, last = (kind.__name__ for kind in _KINDS)
+    *names, last = (kind.__name__ for kind in KINDS)
     raise OptionError(
         "model.loss",
         f"{', '.join(names)} or {last} of keras.losses, itself and not one like it",

@@ -154,12 +154,14 @@ def test_they_keep_the_outputs_and_never_change(build, tmp_path):
         (lambda x, y: 3 - x, "Rescaling"),
         (lambda x, y: x + np.arange(4, dtype="f"), "Rescaling"),
         (lambda x, y: keras.ops.sigmoid(x), "Activation"),
+        (lambda x, y: L.Dense(4)(inputs=x), "MaskedDense"),
     ],
 )
 def test_operators_become_layers(function, kind):
     inputs = keras.Input((4,))
     base = keras.Model(inputs, L.Dense(2)(function(inputs, L.Dense(4)(inputs))))
     model = md.prepare(base)
+    assert not model.frozen_layers
     assert kind in {type(layer).__name__ for layer in model.layers}
     x = RNG.normal(size=(5, 4)).astype("f")
     np.testing.assert_allclose(model(x), base(x), rtol=1e-5, atol=1e-5)

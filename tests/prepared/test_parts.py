@@ -199,6 +199,10 @@ KEPT = {
     "equation": lambda x: L.Flatten()(
         L.EinsumDense("btc,ct->btc", (STEPS, CHANNELS), name="kept")(x)
     ),
+    "in groups": lambda x: L.Flatten()(L.Conv1D(5, 1, groups=5, name="kept")(x)),
+    "channels first": lambda x: L.Flatten()(
+        L.Conv1D(2, 1, data_format="channels_first", name="kept")(x)
+    ),
     "no channels": lambda x: L.Flatten()(L.LayerNormalization(name="kept")(x)),
 }
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import functools
+import inspect
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -220,6 +221,8 @@ def _called(operation, inbound, inputs: Sequence[str], around: Node) -> Node:
     arguments, options = list(inbound["args"]), dict(inbound["kwargs"])
     training = options.pop("training", None)
     training = around.training if training is None else bool(training)
+    if not arguments and _is_by_keyword(operation, options):
+        arguments, options = [*options.values()], {}
     as_list = bool(arguments) and isinstance(arguments[0], (list, tuple))
     others = [value for value in (*arguments[1:], *options.values()) if value is not None]
     if arguments and _is_tensors(arguments[0]) and not others:
@@ -227,6 +230,11 @@ def _called(operation, inbound, inputs: Sequence[str], around: Node) -> Node:
     slots = itertools.count()
     filled = _with_slots(arguments, slots), _with_slots(options, slots)
     return Node("", operation, tuple(inputs), as_list, training, filled)
+
+
+def _is_by_keyword(operation: Any, options: Mapping[str, Any]) -> bool:
+    """`layer(inputs=x)`, which is as good as `layer(x)`."""
+    return len(options) == 1 and [*options] == [*inspect.signature(operation.call).parameters][:1]
 
 
 def _with_slots(entry: Any, slots: Iterator[int]) -> Any:

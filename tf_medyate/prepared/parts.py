@@ -27,7 +27,12 @@ from tf_medyate.prepared.graph import ModelGraph, Node, Slot
 from tf_medyate.prepared.layers import MaskedDense
 from tf_medyate.prepared.recurrent import RECURRENT, MaskedRecurrence
 from tf_medyate.prepared.step_masks import is_masked
-from tf_medyate.prepared.supported import known_activation
+from tf_medyate.prepared.supported import (
+    CALLED_TWICE,
+    MASKABLE,
+    known_activation,
+    why_not_masked,
+)
 
 _K = keras.layers
 _OPS: Any = keras.ops
@@ -52,10 +57,12 @@ def why_whole(graph: ModelGraph, node: Node) -> tuple[str, str] | None:
     kind = type(layer)
     if kind is _K.Bidirectional:
         return "two directions in one layer", "Use two layers, one with go_backwards=True."
+    if kind in MASKABLE:
+        return why_not_masked(graph, node)
     if kind not in DIVISIBLE:
         return "no channels of its own", "Draw from the layers around it."
     if graph.calls(layer) != 1:
-        return "a layer called more than once", "Give each call a layer of its own."
+        return CALLED_TWICE
     if is_masked(graph, node):
         return "a mask of steps", "Leave Masking or mask_zero=True out, and pad with zeros."
     if kind is _K.EinsumDense:

@@ -39,6 +39,9 @@ SEPARABLE = (_K.SeparableConv1D, _K.SeparableConv2D)
 # Layers over a series that become layers over a map of height 1.
 SERIES = (_K.DepthwiseConv1D, _K.SeparableConv1D)
 
+MASKABLE = (*TWINS, *SEPARABLE, *SERIES)
+CALLED_TWICE = ("a layer called more than once", "Give each call a layer of its own.")
+
 _A = keras.activations
 
 # Keras's activation, and other functions that compute the very same.
@@ -71,19 +74,25 @@ _FLOAT32 = ("float32", "float32")
 
 
 def is_maskable(graph: ModelGraph, node: Node) -> bool:
-    """A layer that channels can be drawn from: itself, or the layers that it is split into.
+    """A layer that channels can be drawn from: itself, or the layers that it is split into."""
+    return type(node.layer) in MASKABLE and why_not_masked(graph, node) is None
 
-    Not if it is called twice, grouped or channels-first: a channel has no row of its own then, or
-    several; such a layer stays as it is.
+
+def why_not_masked(graph: ModelGraph, node: Node) -> tuple[str, str] | None:
+    """Why a layer of a kind that is masked stays as it is, and what to do; None if it does not.
+
+    A channel has no row of its own then, or several.
     """
     layer = node.layer
-    return (
-        type(layer) in (*TWINS, *SEPARABLE, *SERIES)
-        and graph.calls(layer) == 1
-        and node.arguments is None
-        and getattr(layer, "groups", 1) == 1
-        and getattr(layer, "data_format", "channels_last") == "channels_last"
-    )
+    if graph.calls(layer) != 1:
+        return CALLED_TWICE
+    if node.arguments is not None:
+        return "a call with more than its input", "Call it with the tensor alone."
+    if getattr(layer, "groups", 1) != 1:
+        return "a convolution in groups", "Leave groups out, or take a DepthwiseConv2D."
+    if getattr(layer, "data_format", "channels_last") != "channels_last":
+        return "a map with its channels first", 'Build it with data_format="channels_last".'
+    return None
 
 
 def is_affine(graph: ModelGraph, node: Node) -> bool:

@@ -132,6 +132,11 @@ def test_what_tflm_cannot_run_is_refused_before_training_by_name(what):
         md.check_export(model, medyate)
 
 
+def test_samples_may_be_floats_of_any_width():
+    model, medyate, _ = front(lambda x: x, dtype="float64")
+    md.check_export(model, medyate)
+
+
 def test_trained_recurrence_and_layers_in_the_middle_are_refused_by_name():
     inputs = keras.Input((5, 6))
     x = L.LSTM(4, return_sequences=True, name="lstm")(L.Dense(5, name="deep")(inputs))

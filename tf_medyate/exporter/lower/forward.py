@@ -109,10 +109,11 @@ def lower_forward(
             low.left_out.append(node.name)
         _check_layout(low, node)
         _check_calls(low, node)
-        _check_precision(low, node)
         if isinstance(node.layer, _K.InputLayer):
             low.tensors[node.name] = sample
-        elif node.name in fusions.absorbed:
+            continue
+        _check_precision(low, node)
+        if node.name in fusions.absorbed:
             _pass_on(low, node)
         elif node.name not in low.int8:
             _lower(low, node)

@@ -25,6 +25,7 @@ from tf_medyate.exporter.lower.step import lower_training
 from tf_medyate.exporter.memory.planner import plan_memory
 from tf_medyate.exporter.ops import int8_schema
 from tf_medyate.exporter.write.tflite import to_tflite
+from tf_medyate.sample_type import SampleType
 from tf_medyate.simulate import Interpreter, TFLMTrainer
 
 pytestmark = pytest.mark.usefixtures("quick_export")
@@ -72,7 +73,9 @@ def test_the_front_is_int8_up_to_the_trained_head(nets):
     kinds = [op.kind for op in graph.ops]
     assert kinds.count("MEDYATE_INT8_CONV_2D") == 2
     assert kinds.count("MEDYATE_INT8_CONV_DEPTHWISE") == 1
-    assert kinds.count("MEDYATE_QUANTIZE") == kinds.count("MEDYATE_DEQUANTIZE") == 1
+    assert kinds.count("MEDYATE_QUANTIZE") == 0
+    assert kinds.count("MEDYATE_DEQUANTIZE") == 1
+    assert graph.tensor("sample").dtype == "int8", "nothing else reads it"
     floats = [t for t in graph.tensors if t.kind == "constant" and t.dtype == "float32"]
     assert sum(t.elements for t in floats) < 40, "the head and the optimizer's words"
     assert len(plain.ops) > 0
@@ -87,6 +90,27 @@ def test_a_step_learns_as_the_float_one_does(nets, tmp_path):
     # Seven tensors on the way, each within half a step of 255.
     np.testing.assert_allclose(*losses, atol=0.05)
     assert not np.array_equal(*losses)
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_rescaling_in_front_is_part_of_the_sample_unless_floats_are_read_elsewhere(alone):
+    inputs = keras.Input((6, 6, 2))
+    x = L.Rescaling(1 / 127.5, offset=-1.0, name="scaled")(inputs)
+    y = L.GlobalAveragePooling2D()(L.Conv2D(4, 3, activation="relu")(x))
+    y = y if alone else L.Concatenate()([y, L.Softmax()(L.Flatten()(inputs))])
+    model, medyate = ready(inputs, L.Dense(3, activation="softmax")(y))
+    pictures = np.random.default_rng(0).integers(0, 256, (8, 6, 6, 2)).astype(np.uint8)
+    ranges = measure_ranges(model, pictures.astype(np.float32))
+    training = lower_training(model, recipe_of(model, medyate), ranges=ranges)
+    kinds, dtype = [op.kind for op in training.graph.ops], training.graph.tensor("sample").dtype
+    assert dtype == training.sample.dtype == ("int8" if alone else "float32")
+    assert ("MEDYATE_QUANTIZE" in kinds) is not alone
+    if alone:
+        scaled = np.asarray(model.get_layer("scaled")(pictures.astype(np.float32)))
+        q = ranges["scaled"]
+        wanted = SampleType("int8", scale=q.scale[0], zero=q.zero_point[0]).stored(scaled)
+        np.testing.assert_array_equal(training.sample.stored(pictures), wanted)
+        assert len(np.unique(wanted)) > 100, "no byte that matters is lost"
 
 
 def test_it_needs_data_and_a_known_dtype(nets, tmp_path):
@@ -173,8 +197,7 @@ def test_the_whole_front_is_the_reference_kernels_and_what_is_behind_it_learns_a
 ):
     (model, medyate), x, y = nets
     ranges = measure_ranges(model, x)
-    training, plan = lower(model, medyate, ranges=ranges)
-    assert ("sample/int8", "sample") in plan.in_place
+    training, _ = lower(model, medyate, ranges=ranges)
     ours = Interpreter(front_of(training), 1 << 20)
     apart, _ = lower(model, medyate, ranges=ranges, stream=False)
     content = front_of(apart, as_built_in(model))
@@ -183,10 +206,11 @@ def test_the_whole_front_is_the_reference_kernels_and_what_is_behind_it_learns_a
     theirs.allocate_tensors()
     features = []
     for sample in x:
-        theirs.set_tensor(theirs.get_input_details()[0]["index"], sample[None])
+        stored = training.sample.stored(sample)[None]
+        theirs.set_tensor(theirs.get_input_details()[0]["index"], stored)
         theirs.invoke()
         features.append(theirs.get_tensor(theirs.get_output_details()[0]["index"]).reshape(1, -1))
-        np.testing.assert_array_equal(ours.run(sample[None])[0], features[-1])
+        np.testing.assert_array_equal(ours.run(stored)[0], features[-1])
 
     data = {"frozen": "int8", "representative_data": x}
     trainer = TFLMTrainer(md.export(model, tmp_path, medyate, **data), learning_rate=0.1)

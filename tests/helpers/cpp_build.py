@@ -18,6 +18,7 @@ RUNTIME = (
     "draw/training_state",
     "store/weight_runs",
     "trainer/ram_sink",
+    "trainer/sample",
     "trainer/static_runner",
     "trainer/step_trainer",
     "trainer/trainer_status",

@@ -40,6 +40,11 @@ class FakeBoard:
             "answer_bytes": ROOM,
             "weights_floats": len(self.weights),
             "batch_size": 1,
+            "sample_is_int8": 0,
+            "sample_factor": 1.0,
+            "sample_offset": 0.0,
+            "sample_scale": 1.0,
+            "sample_zero": 0,
         }
         self.name = b"fake"
         self.answers = {

@@ -24,6 +24,7 @@ from tf_medyate.exporter.lower.quantization import (
 from tf_medyate.exporter.memory.planner import plan_memory
 from tf_medyate.exporter.ops import int8_schema
 from tf_medyate.exporter.write.tflite import to_tflite
+from tf_medyate.sample_type import INT8, SampleType
 from tf_medyate.simulate import Interpreter, InterpreterError
 
 seeds = st.integers(0, 2**32 - 1)
@@ -247,6 +248,8 @@ def test_quantizing_and_back_are_the_reference_kernels_bit_for_bit(seed):
     )
     got = ours(int8_schema.QUANTIZE, options, [x], x.shape)
     np.testing.assert_array_equal(got, wanted)
+    # What a host makes of a sample before it sends it.
+    np.testing.assert_array_equal(SampleType(INT8, **options).stored(x), wanted, strict=True)
     back = litert(
         (dataclasses.replace(stored, kind="input"), Tensor("z", x.shape, kind="output")),
         OpNode("DEQUANTIZE", ("y",), ("z",)),
@@ -260,6 +263,8 @@ def test_what_is_not_a_number_or_beyond_all_is_held_within_8_bits():
     x = np.array([[np.nan, np.inf, -np.inf, 3e38, -3e38]], np.float32)
     got = ours(int8_schema.QUANTIZE, {"scale": 0.5, "zero": 3}, [x], x.shape)
     np.testing.assert_array_equal(got, [[3, 127, -128, 127, -128]])
+    host = SampleType(INT8, scale=0.5, zero=3).stored(x[:, 3:])
+    np.testing.assert_array_equal(host, got[:, 3:])
 
 
 @pytest.mark.parametrize(

@@ -355,7 +355,8 @@ class DeviceClient:
         return _checked(kind, self.link.request(kind, request))
 
     def _sample(self, sample: Any) -> bytes:
-        return check_sample(sample, self.info.sample_shape).astype("<f4").tobytes()
+        x = self.info.sample.stored(check_sample(sample, self.info.sample_shape))
+        return x.astype(x.dtype.newbyteorder("<")).tobytes()
 
     def _label(self, label: Any) -> bytes:
         y = check_label(label, self.info.classes, self.info.outputs)

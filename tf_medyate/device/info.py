@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 from tf_medyate.device import protocol
 from tf_medyate.device.link import DeviceError
@@ -11,6 +12,7 @@ from tf_medyate.device.protocol import DeviceStatus, Region
 from tf_medyate.device.transport import LinkError
 from tf_medyate.errors import OptionError
 from tf_medyate.names import MOST_NAME_BYTES
+from tf_medyate.sample_type import FLOATS, INT8, SampleType
 
 _HALF = 0xFFFFFFFF
 _LEAST_ROOM = 4 * protocol.LEAST_BUFFER_WORDS - protocol.HEADER_BYTES - protocol.CHECKSUM_BYTES
@@ -71,6 +73,7 @@ class DeviceInfo:
     answer_bytes: int
     weights_floats: int
     batch_size: int
+    sample: SampleType = FLOATS
 
     @classmethod
     def from_bytes(cls, payload: bytes) -> DeviceInfo:
@@ -78,8 +81,10 @@ class DeviceInfo:
         words = protocol.HELLO_ANSWER.unpack(payload)
         low, high = words.pop("model_hash")
         rank, dims = words.pop("sample_rank"), words.pop("sample_dims")
+        kind = _sample_type(words)
         name = payload[protocol.HELLO_ANSWER.size_bytes :].decode(errors="replace")
-        return cls(name=name, model_hash=low | high << 32, sample_shape=dims[:rank], **words)
+        shown = {"name": name, "model_hash": low | high << 32, "sample_shape": dims[:rank]}
+        return cls(**shown, **words, sample=kind)
 
     def region_bytes(self, region: Region) -> tuple[int, int]:
         """How small and how large a region can be."""
@@ -100,6 +105,7 @@ class DeviceInfo:
         rules = {
             f"protocol {protocol.VERSION}": self.version == protocol.VERSION,
             "samples with sides of 1 or more": min(self.sample_shape, default=1) >= 1,
+            "samples of float32, or of int8 with a sound scale": self.sample.is_sound,
             f"at most {_MOST_FLOATS:,} floats": max(
                 math.prod(self.sample_shape), self.weights_floats, self.outputs
             )
@@ -123,9 +129,10 @@ class DeviceInfo:
         learns = (
             f"{self.classes} classes{spare_text}" if self.classes else f"{self.outputs} outputs"
         )
+        kind = " in 8 bits" if self.sample.is_int8 else ""
         return (
-            f"'{self.name}', model {self.model_hash:016x}: samples {self.sample_shape}, {learns}, "
-            f"{self.weights_floats:,} weights, protocol {self.version}"
+            f"'{self.name}', model {self.model_hash:016x}: samples {self.sample_shape}{kind}, "
+            f"{learns}, {self.weights_floats:,} weights, protocol {self.version}"
         )
 
 
@@ -158,6 +165,16 @@ class DeviceCounters:
         if words["commits_left"] == protocol.ANY:
             words["commits_left"] = None
         return cls(**words)
+
+
+def _sample_type(words: dict[str, Any]) -> SampleType:
+    """Takes what a hello says of samples out of its words."""
+    is_int8 = words.pop("sample_is_int8")
+    fields = ("factor", "offset", "scale", "zero")
+    values = {name: words.pop(f"sample_{name}") for name in fields}
+    if is_int8 == 0:
+        return FLOATS
+    return SampleType(INT8, **values) if is_int8 == 1 else SampleType(INT8, scale=0.0)
 
 
 def refusal(status: int, expected: Expected, info: DeviceInfo) -> DeviceError:

@@ -15,7 +15,7 @@ import enum
 
 from tf_medyate.c_structs import Field, Struct
 
-VERSION = 2
+VERSION = 3
 """Of the protocol: a host says which versions it speaks, the device answers with its choice."""
 
 MAGIC = 0x5059444D
@@ -157,6 +157,7 @@ class DeviceStatus(enum.IntEnum):
     NO_FACTORY_COPY = 82
     NO_HELD_SAMPLES = 83
     TARGET_OUT_OF_RANGE = 84
+    SAMPLE_OF_OTHER_KIND = 85
     # From a pushed delta, as in sparse_delta.h.
     DELTA_DAMAGED = 96
     DELTA_BAD_VERSION = 97
@@ -232,6 +233,11 @@ HELLO_ANSWER = _payload(
         _word("answer_bytes", "longest payload that it can send"),
         _word("weights_floats", "floats of the weights region"),
         _word("batch_size", "samples whose gradients are averaged before an update"),
+        _word("sample_is_int8", "1: a sample is sent in 8 bits, as below; 0: as float32"),
+        _word("sample_factor", "int8 is (factor * number + offset) / scale + zero", "float"),
+        _word("sample_offset", "see there", "float"),
+        _word("sample_scale", "see there", "float"),
+        _word("sample_zero", "see there", "int32_t"),
     ),
 )
 STATUS_ANSWER = _payload(
@@ -257,7 +263,7 @@ STATUS_ANSWER = _payload(
     ),
 )
 PART_REQUEST = _payload(
-    "PartRequest", "SAMPLE and PREDICT: a part of the sample, float32, follows", (_OFFSET,)
+    "PartRequest", "SAMPLE and PREDICT: a part of the sample follows", (_OFFSET,)
 )
 STEP_REQUEST = _payload(
     "StepRequest",

@@ -42,6 +42,7 @@ REMEDIES: dict[DeviceStatus, str] = {
     _S.SAMPLE_NOT_FINITE: "Leave this sample out.",
     _S.LABEL_OUT_OF_RANGE: "Number the classes as for the model's training.",
     _S.TARGET_NOT_FINITE: "Leave this sample out.",
+    _S.SAMPLE_OF_OTHER_KIND: "The firmware gave its trainer samples of another type: correct it.",
     _S.TARGET_OUT_OF_RANGE: "Pass targets from 0 to 1: the model learns shares, or yes and no.",
     _S.LABEL_OF_OTHER_KIND: "Give a class to a classifier, a target to a regression.",
     _S.NOTHING_TO_COMMIT_TO: "This firmware learns in RAM only: pull what it learned.",

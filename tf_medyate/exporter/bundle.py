@@ -89,6 +89,7 @@ class Bundle:
     def __str__(self) -> str:
         sizes = {name: format_bytes(f.size_bytes) for name, f in self.manifest.files.items()}
         sampler, memory = self.manifest.sampler, self.manifest.memory
+        sample = self.manifest.sample
         drawn = sum(layer.drawn for layer in self.manifest.layers)
         budget = MemoryBudget(sampler.budget_amount, sampler.budget_unit)
         return "\n".join(
@@ -96,6 +97,7 @@ class Bundle:
                 f"exported '{self.manifest.model}' to {self.folder}",
                 *(f"  {name:<18} {size}" for name, size in sizes.items()),
                 f"  {PLAN_FILE:<18} {drawn} layers to draw from, budget {budget}",
+                *([f"  samples are {sample}"] if sample.is_int8 else []),
                 f"  {self.arena}",
                 f"  of it the pool {format_bytes(memory.pool_bytes)}{_left(memory, budget)}",
                 f"  peak at {memory.peak_op}",
@@ -142,7 +144,8 @@ def export(
         frozen: "int8": layers in front of everything that is trained are computed on int8 values,
             their ranges measured on `representative_data`; all layers that are never trained have
             int8 weights, also those after the first trained one, which are computed on floats.
-            "float32": neither.
+            Samples come in 8 bits then, unless an op on floats reads them, too: the trainers on
+            host and board make them of numbers. "float32": neither.
         class_weight: What the device multiplies the loss of a sample by, for each class; a class
             that it leaves out has 1. None: what the model's last `fit` was given; {}: nothing.
         plan: Deprecated: `medyate` as it was called before.
@@ -243,6 +246,7 @@ def _manifest(
                 for p in memory.placements
             ],
         ),
+        sample=training.sample,
     )
 
 

@@ -18,6 +18,7 @@ from tf_medyate.errors import MedyateError
 from tf_medyate.exporter.ir.values import SIGMOID_CROSS_ENTROPY, SOFTMAX_CROSS_ENTROPY
 from tf_medyate.exporter.ops import schema as op_schema
 from tf_medyate.json_values import JsonError, build, read_object, require
+from tf_medyate.sample_type import FLOATS, SampleType
 
 FORMAT = "tf_medyate plan"
 FORMAT_VERSION = 3
@@ -166,6 +167,7 @@ class Manifest:
         ends_in: What the model's output is of train.tflite's logits: their "softmax", their
             "sigmoid" or, if this is "", they themselves.
         loss, optimizer, sampler, layers, memory: See there.
+        sample: How train.tflite takes a sample.
     """
 
     model: str
@@ -180,6 +182,7 @@ class Manifest:
     sampler: SamplerEntry
     layers: list[LayerEntry]
     memory: MemoryEntry
+    sample: SampleType = FLOATS
 
     @property
     def takes_class(self) -> bool:

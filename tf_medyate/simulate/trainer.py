@@ -477,7 +477,8 @@ class TFLMTrainer:
         return x, y, rate, np.array([command], np.int32)
 
     def _sample(self, sample: Any) -> np.ndarray:
-        return check_sample(sample, self.manifest.input_shape)[None]
+        x = check_sample(sample, self.manifest.input_shape)
+        return self.manifest.sample.stored(x)[None]
 
     def _label(self, label: Any) -> np.ndarray:
         """As the graph takes it: int32 [1], or float32 [n]."""
@@ -488,7 +489,7 @@ class TFLMTrainer:
 
     @property
     def _zero_sample(self) -> np.ndarray:
-        return np.zeros((1, *self.manifest.input_shape), np.float32)
+        return np.zeros((1, *self.manifest.input_shape), self.manifest.sample.dtype)
 
     @property
     def _zero_label(self) -> np.ndarray:

@@ -9,7 +9,7 @@
 
 namespace medyate {
 
-constexpr uint32_t kProtocolVersion = 2;
+constexpr uint32_t kProtocolVersion = 3;
 constexpr uint32_t kProtocolMagic = 0x5059444du;
 constexpr uint32_t kTicketMagic = 0x4b59444du;
 constexpr uint32_t kProofMagic = 0x5059444eu;
@@ -97,6 +97,7 @@ enum class DeviceStatus : uint8_t {
   kNoFactoryCopy = 82,
   kNoHeldSamples = 83,
   kTargetOutOfRange = 84,
+  kSampleOfOtherKind = 85,
   kDeltaDamaged = 96,
   kDeltaBadVersion = 97,
   kDeltaOtherModel = 98,
@@ -225,6 +226,8 @@ inline const char* DeviceStatusName(DeviceStatus status) {
       return "kNoHeldSamples";
     case DeviceStatus::kTargetOutOfRange:
       return "kTargetOutOfRange";
+    case DeviceStatus::kSampleOfOtherKind:
+      return "kSampleOfOtherKind";
     case DeviceStatus::kDeltaDamaged:
       return "kDeltaDamaged";
     case DeviceStatus::kDeltaBadVersion:
@@ -322,9 +325,19 @@ struct HelloAnswer {
   uint32_t weights_floats;
   // Samples whose gradients are averaged before an update.
   uint32_t batch_size;
+  // 1: a sample is sent in 8 bits, as below; 0: as float32.
+  uint32_t sample_is_int8;
+  // Int8 is (factor * number + offset) / scale + zero.
+  float sample_factor;
+  // See there.
+  float sample_offset;
+  // See there.
+  float sample_scale;
+  // See there.
+  int32_t sample_zero;
 };
 
-static_assert(sizeof(HelloAnswer) == 68, "HelloAnswer");
+static_assert(sizeof(HelloAnswer) == 88, "HelloAnswer");
 static_assert(offsetof(HelloAnswer, version) == 0, "version");
 static_assert(offsetof(HelloAnswer, model_hash) == 4, "model_hash");
 static_assert(offsetof(HelloAnswer, sample_rank) == 12, "sample_rank");
@@ -336,6 +349,11 @@ static_assert(offsetof(HelloAnswer, request_bytes) == 52, "request_bytes");
 static_assert(offsetof(HelloAnswer, answer_bytes) == 56, "answer_bytes");
 static_assert(offsetof(HelloAnswer, weights_floats) == 60, "weights_floats");
 static_assert(offsetof(HelloAnswer, batch_size) == 64, "batch_size");
+static_assert(offsetof(HelloAnswer, sample_is_int8) == 68, "sample_is_int8");
+static_assert(offsetof(HelloAnswer, sample_factor) == 72, "sample_factor");
+static_assert(offsetof(HelloAnswer, sample_offset) == 76, "sample_offset");
+static_assert(offsetof(HelloAnswer, sample_scale) == 80, "sample_scale");
+static_assert(offsetof(HelloAnswer, sample_zero) == 84, "sample_zero");
 
 // Counters.
 struct StatusAnswer {
@@ -391,7 +409,7 @@ static_assert(offsetof(StatusAnswer, repeats) == 52, "repeats");
 static_assert(offsetof(StatusAnswer, bad_frames) == 56, "bad_frames");
 static_assert(offsetof(StatusAnswer, last_bad_frame) == 60, "last_bad_frame");
 
-// SAMPLE and PREDICT: a part of the sample, float32, follows.
+// SAMPLE and PREDICT: a part of the sample follows.
 struct PartRequest {
   // Where this part begins, in bytes.
   uint32_t offset;

@@ -124,7 +124,7 @@ void Session::HandleHello() {
   checksum_ = reader_.checksum();
   frames_ = 1;
   repeats_ = 0;
-  sample_bytes_ = sizeof(float);
+  sample_bytes_ = info.sample_is_int8 ? sizeof(int8_t) : sizeof(float);
   for (uint32_t i = 0; i < info.sample_rank; ++i) sample_bytes_ *= info.sample_dims[i];
   classes_ = info.classes;
   outputs_ = info.outputs;
@@ -281,9 +281,9 @@ DeviceStatus Session::TakeSample(uint32_t skip, bool is_last) {
     detail_ = sample_bytes_;
     return DeviceStatus::kBadPayload;
   }
-  float* sample = handler_->Sample();
+  void* sample = handler_->Sample();
   if (!sample) return DeviceStatus::kNotInitialized;
-  memcpy(reinterpret_cast<uint8_t*>(sample) + done_, reader_.payload() + skip, bytes);
+  memcpy(static_cast<uint8_t*>(sample) + done_, reader_.payload() + skip, bytes);
   done_ += bytes;
   // The last part is used up by what is done with it.
   transfer_ = is_last ? Transfer::kNone : Transfer::kSample;

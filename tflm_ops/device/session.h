@@ -35,10 +35,10 @@ class Handler {
   // Counters. The session fills in frames, repeats, bad_frames and last_bad_frame.
   virtual void Report(StatusAnswer* status) = 0;
 
-  // Where the next sample shall be put, [product of sample_dims], 4-aligned, the same place until
-  // another method but Describe and Report is called. After that its content is not used again.
+  // Where the next sample shall be put, [product of sample_dims] of float or of int8 as Describe
+  // says, 4-aligned, the same place until another method but Describe and Report is called. After that its content is not used again.
   // Null if there is no model to give it to.
-  virtual float* Sample() = 0;
+  virtual void* Sample() = 0;
 
   // Learns from one sample.
   //
@@ -46,20 +46,20 @@ class Handler {
   //   sample: what Sample() returned.
   //   label: any number.
   //   loss: 0 unless set.
-  virtual DeviceStatus Step(const float* sample, uint32_t label, float* loss) = 0;
+  virtual DeviceStatus Step(const void* sample, uint32_t label, float* loss) = 0;
 
   // The same for a model without classes.
   //
   // Args:
   //   target: [outputs].
-  virtual DeviceStatus StepTarget(const float* sample, const float* target, float* loss) {
+  virtual DeviceStatus StepTarget(const void* sample, const float* target, float* loss) {
     (void)sample, (void)target, (void)loss;
     return DeviceStatus::kNotSupported;
   }
 
   // Args:
   //   scores: [outputs]; written.
-  virtual DeviceStatus Predict(const float* sample, float* scores) = 0;
+  virtual DeviceStatus Predict(const void* sample, float* scores) = 0;
 
   virtual DeviceStatus EndEpoch() = 0;
   virtual DeviceStatus Commit() = 0;

@@ -11,7 +11,7 @@ static_assert(sizeof(Ticket::digest) == kSha256Bytes && sizeof(Ticket::tag) == k
               "SHA-256");
 static_assert(offsetof(Ticket, tag) + kSha256Bytes == sizeof(Ticket), "all before it is signed");
 
-DeviceStatus SignedHandler::Step(const float* sample, uint32_t label, float* loss) {
+DeviceStatus SignedHandler::Step(const void* sample, uint32_t label, float* loss) {
   const uint32_t classes = static_cast<uint32_t>(trainer_->model().classes);
   const bool is_new = label >= static_cast<uint32_t>(trainer_->classes());
   return label < classes && is_new ? DeviceStatus::kNeedsKey

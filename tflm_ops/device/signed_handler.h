@@ -30,7 +30,7 @@ class SignedHandler : public TrainerHandler {
       : TrainerHandler(trainer), trainer_(trainer), key_(key) {}
 
   // kNeedsKey if it would enrol a class: a host does that by its name.
-  DeviceStatus Step(const float* sample, uint32_t label, float* loss) override;
+  DeviceStatus Step(const void* sample, uint32_t label, float* loss) override;
   DeviceStatus Reset() override;
   DeviceStatus Enrol(const char* name, uint32_t* label) override;
 

@@ -61,6 +61,11 @@ void TrainerHandler::Describe(HelloAnswer* info, const char** name) {
   info->outputs = Elements(model.tensors[model.logits]);
   info->weights_floats = model.weights_floats;
   info->batch_size = model.batch_size;
+  info->sample_is_int8 = TakesInt8(model) ? 1 : 0;
+  info->sample_factor = model.sample_type.factor;
+  info->sample_offset = model.sample_type.offset;
+  info->sample_scale = model.sample_type.scale;
+  info->sample_zero = model.sample_type.zero;
 }
 
 void TrainerHandler::Report(StatusAnswer* status) {
@@ -79,24 +84,26 @@ void TrainerHandler::Report(StatusAnswer* status) {
   status->dropped_epochs = dropped_epochs_;
 }
 
-float* TrainerHandler::Sample() { return trainer_->is_ready() ? trainer_->sample() : nullptr; }
+void* TrainerHandler::Sample() {
+  return trainer_->is_ready() ? trainer_->sample_place() : nullptr;
+}
 
-DeviceStatus TrainerHandler::Step(const float* sample, uint32_t label, float* loss) {
+DeviceStatus TrainerHandler::Step(const void* sample, uint32_t label, float* loss) {
   const uint32_t classes = static_cast<uint32_t>(trainer_->model().classes);
   if (label >= classes && classes > 0) return DeviceStatus::kLabelOutOfRange;
   if (label >= static_cast<uint32_t>(trainer_->classes()) && classes > 0) {  // It enrols a class.
     const DeviceStatus gate = gate_.Ask(true);
     if (gate != DeviceStatus::kOk) return gate;
   }
-  return Of(trainer_->Step(sample, static_cast<int>(label), loss));
+  return Of(trainer_->Step(trainer_->step().Kept(sample), static_cast<int>(label), loss));
 }
 
-DeviceStatus TrainerHandler::StepTarget(const float* sample, const float* target, float* loss) {
-  return Of(trainer_->Step(sample, target, loss));
+DeviceStatus TrainerHandler::StepTarget(const void* sample, const float* target, float* loss) {
+  return Of(trainer_->Step(trainer_->step().Kept(sample), target, loss));
 }
 
-DeviceStatus TrainerHandler::Predict(const float* sample, float* scores) {
-  return Of(trainer_->Predict(sample, scores));
+DeviceStatus TrainerHandler::Predict(const void* sample, float* scores) {
+  return Of(trainer_->Predict(trainer_->step().Kept(sample), scores));
 }
 
 DeviceStatus TrainerHandler::EndEpoch() {

@@ -31,10 +31,10 @@ class TrainerHandler : public Handler {
 
   void Describe(HelloAnswer* info, const char** name) override;
   void Report(StatusAnswer* status) override;
-  float* Sample() override;
-  DeviceStatus Step(const float* sample, uint32_t label, float* loss) override;
-  DeviceStatus StepTarget(const float* sample, const float* target, float* loss) override;
-  DeviceStatus Predict(const float* sample, float* scores) override;
+  void* Sample() override;
+  DeviceStatus Step(const void* sample, uint32_t label, float* loss) override;
+  DeviceStatus StepTarget(const void* sample, const float* target, float* loss) override;
+  DeviceStatus Predict(const void* sample, float* scores) override;
   DeviceStatus EndEpoch() override;
   DeviceStatus Commit() override;
   DeviceStatus Discard() override;

@@ -54,6 +54,8 @@ DeviceStatus DeviceStatusOf(TrainerStatus status, StoreStatus store) {
       return DeviceStatus::kNullArgument;
     case TrainerStatus::kSampleNotFinite:
       return DeviceStatus::kSampleNotFinite;
+    case TrainerStatus::kSampleOfOtherKind:
+      return DeviceStatus::kSampleOfOtherKind;
     case TrainerStatus::kLabelOutOfRange:
       return DeviceStatus::kLabelOutOfRange;
     case TrainerStatus::kTargetNotFinite:

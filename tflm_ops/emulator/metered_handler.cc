@@ -55,17 +55,17 @@ DeviceStatus MeteredHandler::Count(DeviceStatus status, uint32_t ticks) {
   return status;
 }
 
-DeviceStatus MeteredHandler::Step(const float* sample, uint32_t label, float* loss) {
+DeviceStatus MeteredHandler::Step(const void* sample, uint32_t label, float* loss) {
   const uint32_t ticks = clock_->Ticks();
   return Count(KeyedHandler::Step(sample, label, loss), ticks);
 }
 
-DeviceStatus MeteredHandler::StepTarget(const float* sample, const float* target, float* loss) {
+DeviceStatus MeteredHandler::StepTarget(const void* sample, const float* target, float* loss) {
   const uint32_t ticks = clock_->Ticks();
   return Count(KeyedHandler::StepTarget(sample, target, loss), ticks);
 }
 
-DeviceStatus MeteredHandler::Predict(const float* sample, float* scores) {
+DeviceStatus MeteredHandler::Predict(const void* sample, float* scores) {
   const uint32_t ticks = clock_->Ticks();
   const DeviceStatus status = KeyedHandler::Predict(sample, scores);
   predict_instructions_ = InstructionsSince(ticks);

@@ -39,9 +39,9 @@ class MeteredHandler final : public KeyedHandler {
       : KeyedHandler(trainer), clock_(clock), counts_(counts) {}
 
   void Report(StatusAnswer* status) override;
-  DeviceStatus Step(const float* sample, uint32_t label, float* loss) override;
-  DeviceStatus StepTarget(const float* sample, const float* target, float* loss) override;
-  DeviceStatus Predict(const float* sample, float* scores) override;
+  DeviceStatus Step(const void* sample, uint32_t label, float* loss) override;
+  DeviceStatus StepTarget(const void* sample, const float* target, float* loss) override;
+  DeviceStatus Predict(const void* sample, float* scores) override;
 
  private:
   uint32_t InstructionsSince(uint32_t ticks) const;

@@ -58,11 +58,15 @@ bool RequireOptions(const OpCall& call, const ControlOptions& options) {
                           "accumulators for a clip_norm");
 }
 
+// A sample in 8 bits holds nothing that could be refused.
+bool IsInt8(const tflm::EvalTensor* sample) { return sample && sample->type == tflm::kInt8; }
+
 bool RequireInputs(const OpCall& call, const ControlOptions& options) {
   const int one[] = {1};
   return call.RequireRange("inputs", call.inputs(), kFirstWeights, 0x7fffffff) &&
          call.Require(call.outputs() == 1, "outputs", 1, call.outputs()) &&
-         call.RequireAtLeast(call.Input(kSample), "sample", tflm::kFloat32, 1) &&
+         call.RequireAtLeast(call.Input(kSample), "sample",
+                             IsInt8(call.Input(kSample)) ? tflm::kInt8 : tflm::kFloat32, 1) &&
          (options.classes > 0
               ? call.RequireShape(call.Input(kLabel), "label", tflm::kInt32, one)
               : call.RequireAtLeast(call.Input(kLabel), "label", tflm::kFloat32, 1)) &&
@@ -169,7 +173,8 @@ bool CheckInputs(const OpCall& call, const ControlOptions& options, const Traini
       !call.RequireThat(options.clip_norm == 0.0f, "ACCUMULATE and APPLY with a clip_norm")) {
     return false;
   }
-  if (command == kCommandPredict || ReadsLabel(call, kCommand)) {
+  const bool reads_sample = command == kCommandPredict || ReadsLabel(call, kCommand);
+  if (reads_sample && !IsInt8(call.Input(kSample))) {
     const float* sample = call.InputData<const float>(kSample);
     if (!call.RequireThat(IsFinite(sample, Elements(*call.Input(kSample))), "a finite sample")) {
       return false;

@@ -9,6 +9,7 @@
 #include "tflm_ops/draw/schedule.h"
 #include "tflm_ops/kernels/tflm_abi.h"
 #include "tflm_ops/store/weight_runs.h"
+#include "tflm_ops/trainer/sample.h"
 
 namespace medyate {
 
@@ -78,11 +79,17 @@ struct StaticModel {
   const float* factory;  // A copy of the weights that nothing changes; null: none.
   int named_classes;     // Those after them are spare: a device enrols them. 0: none are spare.
   const char* const* class_names;  // [named_classes], UTF-8; null: they have no names.
+  SampleType sample_type;          // Of a model whose sample is int8; else not used.
 };
 
 // Classes that are not spare ones as the model ships.
 inline int NamedClasses(const StaticModel& model) {
   return model.named_classes > 0 ? model.named_classes : model.classes;
+}
+
+// Whether samples are taken in 8 bits; else they are floats.
+inline bool TakesInt8(const StaticModel& model) {
+  return model.tensors[model.sample].type == tflm::kInt8;
 }
 
 // Channels that draws go by; 0 if they go by nothing.

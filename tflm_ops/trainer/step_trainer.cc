@@ -82,25 +82,25 @@ TrainerStatus StepTrainer::Resume(const Progress& progress, const float* importa
   return RunControl(kCommandDraw);
 }
 
-TrainerStatus StepTrainer::Step(const float* sample, int label, float* loss) {
+TrainerStatus StepTrainer::Step(const SampleRef& sample, int label, float* loss) {
   const TrainerStatus status = Set(sample, label);
   return status == TrainerStatus::kOk ? Learn(loss) : status;
 }
 
-TrainerStatus StepTrainer::Step(const float* sample, const float* target, float* loss) {
+TrainerStatus StepTrainer::Step(const SampleRef& sample, const float* target, float* loss) {
   const TrainerStatus status = Set(sample, target);
   return status == TrainerStatus::kOk ? Learn(loss) : status;
 }
 
 // Sets a sample and its label, once both are checked.
-TrainerStatus StepTrainer::Set(const float* sample, int label) {
+TrainerStatus StepTrainer::Set(const SampleRef& sample, int label) {
   TrainerStatus status = CheckLabel(label);
   if (status == TrainerStatus::kOk) status = SetSample(sample);
   if (status == TrainerStatus::kOk) *static_cast<int32_t*>(runner_.Data(model_->label)) = label;
   return status;
 }
 
-TrainerStatus StepTrainer::Set(const float* sample, const float* target) {
+TrainerStatus StepTrainer::Set(const SampleRef& sample, const float* target) {
   TrainerStatus status = CheckTarget(target);
   if (status == TrainerStatus::kOk) status = SetSample(sample);
   if (status != TrainerStatus::kOk) return status;
@@ -132,20 +132,53 @@ TrainerStatus StepTrainer::CheckTarget(const float* target) const {
   return TrainerStatus::kOk;
 }
 
-TrainerStatus StepTrainer::CheckSample(const float* sample) {
+TrainerStatus StepTrainer::CheckSample(const SampleRef& sample) {
   if (!model_) return TrainerStatus::kNotInitialized;
-  if (!sample) return TrainerStatus::kNullArgument;
-  if (AreFinite(sample, runner_.Elements(model_->sample))) return TrainerStatus::kOk;
-  runner_.Report("sample: expected finite numbers, received NaN or infinity");
-  return TrainerStatus::kSampleNotFinite;
+  if (!sample.data()) return TrainerStatus::kNullArgument;
+  if (sample.kind() == SampleRef::Kind::kFloats) {
+    if (AreFinite(sample.floats(), runner_.Elements(model_->sample))) return TrainerStatus::kOk;
+    runner_.Report("sample: expected finite numbers, received NaN or infinity");
+    return TrainerStatus::kSampleNotFinite;
+  }
+  const bool is_stored = sample.kind() == SampleRef::Kind::kStored;
+  if (TakesInt8(*model_) && (is_stored || HoldsBytes(model_->sample_type))) {
+    return TrainerStatus::kOk;
+  }
+  runner_.Report(is_stored ? "sample: expected floats, received int8"
+                           : "sample: expected a model in 8 bits of numbers from 0 to 255, as one "
+                             "that begins with Rescaling; received bytes");
+  return TrainerStatus::kSampleOfOtherKind;
 }
 
-TrainerStatus StepTrainer::SetSample(const float* sample) {
+TrainerStatus StepTrainer::SetSample(const SampleRef& sample) {
   const TrainerStatus status = CheckSample(sample);
-  if (status == TrainerStatus::kOk && sample != Floats(model_->sample)) {
-    memcpy(Floats(model_->sample), sample, sizeof(float) * runner_.Elements(model_->sample));
-  }
+  if (status == TrainerStatus::kOk) Put(sample);
   return status;
+}
+
+const void* StepTrainer::Put(const SampleRef& sample) {
+  void* const place = sample_place();
+  const int n = runner_.Elements(model_->sample);
+  if (sample.data() == place) return place;
+  if (!TakesInt8(*model_) || sample.kind() == SampleRef::Kind::kStored) {
+    memcpy(place, sample.data(), sample_bytes());
+  } else if (sample.kind() == SampleRef::Kind::kBytes) {
+    StoreSample(model_->sample_type, sample.bytes(), n, static_cast<int8_t*>(place));
+  } else {
+    StoreSample(model_->sample_type, sample.floats(), n, static_cast<int8_t*>(place));
+  }
+  return place;
+}
+
+uint32_t StepTrainer::sample_bytes() const {
+  if (!model_) return 0;
+  const uint32_t numbers = static_cast<uint32_t>(runner_.Elements(model_->sample));
+  return numbers * static_cast<uint32_t>(TakesInt8(*model_) ? sizeof(int8_t) : sizeof(float));
+}
+
+SampleRef StepTrainer::Kept(const void* sample) const {
+  if (model_ && TakesInt8(*model_)) return static_cast<const int8_t*>(sample);
+  return static_cast<const float*>(sample);
 }
 
 // Learns from the sample and the label that are set.
@@ -199,7 +232,7 @@ TrainerStatus StepTrainer::RunControl(int command) { return Run(command, 1); }
 
 // For a command without a sample: nothing in it is slow or infinite then.
 void StepTrainer::ClearSample() {
-  memset(Floats(model_->sample), 0, sizeof(float) * runner_.Elements(model_->sample));
+  memset(sample_place(), 0, sample_bytes());
 }
 
 TrainerStatus StepTrainer::Apply() {
@@ -264,17 +297,17 @@ bool StepTrainer::DrawsAfter(uint32_t epochs) const {
 }
 
 // Computes the logits; learns nothing.
-TrainerStatus StepTrainer::Forward(const float* sample) {
+TrainerStatus StepTrainer::Forward(const SampleRef& sample) {
   const TrainerStatus status = SetSample(sample);
   return status == TrainerStatus::kOk ? Run(kCommandPredict, model_->node_count) : status;
 }
 
-TrainerStatus StepTrainer::Loss(const float* sample, int label, float* loss) {
+TrainerStatus StepTrainer::Loss(const SampleRef& sample, int label, float* loss) {
   const TrainerStatus status = Set(sample, label);
   return status == TrainerStatus::kOk ? Evaluate(loss) : status;
 }
 
-TrainerStatus StepTrainer::Loss(const float* sample, const float* target, float* loss) {
+TrainerStatus StepTrainer::Loss(const SampleRef& sample, const float* target, float* loss) {
   const TrainerStatus status = Set(sample, target);
   return status == TrainerStatus::kOk ? Evaluate(loss) : status;
 }
@@ -289,7 +322,7 @@ TrainerStatus StepTrainer::Evaluate(float* loss) {
   return status;
 }
 
-TrainerStatus StepTrainer::Predict(const float* sample, float* scores) {
+TrainerStatus StepTrainer::Predict(const SampleRef& sample, float* scores) {
   if (!model_) return TrainerStatus::kNotInitialized;
   if (!scores) return TrainerStatus::kNullArgument;
   const TrainerStatus status = Forward(sample);

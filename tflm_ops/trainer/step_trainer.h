@@ -34,6 +34,7 @@ enum class TrainerStatus : uint8_t {
   // What was passed; nothing has changed:
   kNullArgument,       // A pointer that must not be null is.
   kSampleNotFinite,    // NaN or infinity in the sample.
+  kSampleOfOtherKind,  // int8 for a model of floats, or bytes for one of scaled numbers.
   kLabelOutOfRange,    // Labels are 0 to classes - 1.
   kTargetNotFinite,    // NaN or infinity in the target.
   kTargetOutOfRange,   // A number beyond 0 .. 1, for a loss of shares.
@@ -148,16 +149,17 @@ class StepTrainer {
   // the batch is full.
   //
   // Args:
-  //   sample: [input elements]; may be sample().
+  //   sample: [input elements]; may be sample(). A model that takes int8 makes that of floats and
+  //     of bytes.
   //   label: the class.
   //   loss: the sample's loss before the update; may be null. Written for kOk and kLossNotFinite.
-  TrainerStatus Step(const float* sample, int label, float* loss);
+  TrainerStatus Step(const SampleRef& sample, int label, float* loss);
 
   // The same for a model that learns targets.
   //
   // Args:
   //   target: [output elements].
-  TrainerStatus Step(const float* sample, const float* target, float* loss);
+  TrainerStatus Step(const SampleRef& sample, const float* target, float* loss);
 
   // Applies a batch that came up short, commits, and draws new channels if it is time to. If that
   // fails the epoch is not over: EndEpoch may be called again, or training may go on.
@@ -176,11 +178,11 @@ class StepTrainer {
   //
   // Args:
   //   loss: written for kOk and kLossNotFinite, which leaves is_sound() as it is.
-  TrainerStatus Loss(const float* sample, int label, float* loss);
-  TrainerStatus Loss(const float* sample, const float* target, float* loss);
+  TrainerStatus Loss(const SampleRef& sample, int label, float* loss);
+  TrainerStatus Loss(const SampleRef& sample, const float* target, float* loss);
 
-  // Whether Step would take the sample: kNullArgument, kSampleNotFinite.
-  TrainerStatus CheckSample(const float* sample);
+  // Whether Step would take the sample: kNullArgument, kSampleNotFinite, kSampleOfOtherKind.
+  TrainerStatus CheckSample(const SampleRef& sample);
   // Likewise: kNullArgument, kTargetNotFinite, kTargetOutOfRange, kLabelOfOtherKind.
   TrainerStatus CheckTarget(const float* target) const;
 
@@ -190,7 +192,7 @@ class StepTrainer {
   //   sample: [input elements]; may be sample().
   //   scores: [output elements]: probabilities if the model ends in a softmax or a sigmoid that its
   //     loss takes the place of.
-  TrainerStatus Predict(const float* sample, float* scores);
+  TrainerStatus Predict(const SampleRef& sample, float* scores);
 
   // Writes the trained weights to the sink; changes no bit of any output.
   TrainerStatus Commit();
@@ -212,8 +214,20 @@ class StepTrainer {
   void SetSchedule(const CosineSchedule& schedule) { schedule_ = schedule; }
 
   // Where a sample may be put to save its own memory; only until the next call of any method that
-  // takes a sample. Null before Init.
-  float* sample() const { return Floats(model_ ? model_->sample : -1); }
+  // takes a sample. Null before Init, and if the model takes int8.
+  float* sample() const {
+    return model_ && !TakesInt8(*model_) ? Floats(model_->sample) : nullptr;
+  }
+
+  // The same place whatever the model takes: floats, or int8 as SampleType says.
+  void* sample_place() const { return model_ ? runner_.Data(model_->sample) : nullptr; }
+  uint32_t sample_bytes() const;
+
+  // Puts a sample that CheckSample takes there.
+  const void* Put(const SampleRef& sample);
+
+  // A copy of what lay there.
+  SampleRef Kept(const void* sample) const;
 
   // What a schedule goes by: samples learned from, where a batch that came up short counts as a full
   // one.
@@ -245,11 +259,11 @@ class StepTrainer {
  private:
   float* Floats(int tensor) const { return static_cast<float*>(runner_.Data(tensor)); }
   TrainerStatus CheckLabel(int label);
-  TrainerStatus Set(const float* sample, int label);
-  TrainerStatus Set(const float* sample, const float* target);
-  TrainerStatus SetSample(const float* sample);
+  TrainerStatus Set(const SampleRef& sample, int label);
+  TrainerStatus Set(const SampleRef& sample, const float* target);
+  TrainerStatus SetSample(const SampleRef& sample);
   void ClearSample();
-  TrainerStatus Forward(const float* sample);
+  TrainerStatus Forward(const SampleRef& sample);
   TrainerStatus Learn(float* loss);
   TrainerStatus Evaluate(float* loss);
   TrainerStatus Run(int command, int nodes);

@@ -80,7 +80,7 @@ void Trainer::EmptyRing() {
   const uint32_t label_words =
       model_.classes > 0 ? 1 : static_cast<uint32_t>(step_.runner().Elements(model_.label));
   ring_.Init(guard_.memory, guard_.words,
-             static_cast<uint32_t>(step_.runner().Elements(model_.sample)), label_words);
+             step_.sample_bytes(), label_words);
   seen_ = 0;
 }
 
@@ -96,21 +96,21 @@ Status Trainer::CheckStore() {
 
 // --- one sample
 
-Status Trainer::Step(const float* sample, int label, float* loss) {
+Status Trainer::Step(const SampleRef& sample, int label, float* loss) {
   if (!is_ready_) return why_not_;
   const Status admitted = Admit(sample, label);
   return admitted == Status::kOk ? LearnOrKeep(sample, label, loss) : admitted;
 }
 
-Status Trainer::Step(const float* sample, const float* target, float* loss) {
+Status Trainer::Step(const SampleRef& sample, const float* target, float* loss) {
   return is_ready_ ? LearnOrKeep(sample, target, loss) : why_not_;
 }
 
-Status Trainer::Hold(const float* sample, int label) {
+Status Trainer::Hold(const SampleRef& sample, int label) {
   return is_ready_ ? Keep(sample, label, nullptr) : why_not_;
 }
 
-Status Trainer::Hold(const float* sample, const float* target) {
+Status Trainer::Hold(const SampleRef& sample, const float* target) {
   return is_ready_ ? Keep(sample, target, nullptr) : why_not_;
 }
 
@@ -121,12 +121,12 @@ Status Trainer::CheckLabel(int label, int most) {
   return Status::kLabelOutOfRange;
 }
 
-Status Trainer::Check(const float* sample, int label) {
+Status Trainer::Check(const SampleRef& sample, int label) {
   const Status status = CheckLabel(label, enrolled_ - 1);
   return status == Status::kOk ? step_.CheckSample(sample) : status;
 }
 
-Status Trainer::Check(const float* sample, const float* target) {
+Status Trainer::Check(const SampleRef& sample, const float* target) {
   const Status status = step_.CheckTarget(target);
   return status == Status::kOk ? step_.CheckSample(sample) : status;
 }
@@ -136,7 +136,7 @@ bool Trainer::IsKept() const {
 }
 
 template <typename Label>
-Status Trainer::LearnOrKeep(const float* sample, Label label, float* loss) {
+Status Trainer::LearnOrKeep(const SampleRef& sample, Label label, float* loss) {
   const bool is_kept = IsKept();
   const Status status = is_kept ? Keep(sample, label, loss) : step_.Step(sample, label, loss);
   if (status != Status::kOk) return status;
@@ -148,11 +148,11 @@ Status Trainer::LearnOrKeep(const float* sample, Label label, float* loss) {
 // Holds a sample back. Its loss is computed at once if it is asked for, or if that is the loss at
 // the last commit.
 template <typename Label>
-Status Trainer::Keep(const float* sample, Label label, float* loss) {
+Status Trainer::Keep(const SampleRef& sample, Label label, float* loss) {
   Status status = Check(sample, label);
   if (status != Status::kOk) return status;
   // First, for the sample may lie where the forward pass will write.
-  if (!ring_.Add(sample, WordsOf(label))) return Status::kNoHeldSamples;
+  if (!ring_.Add(step_.Put(sample), WordsOf(label))) return Status::kNoHeldSamples;
   if (has_learned_ && !loss) return status;
   float value;
   status = Measure(ring_.newest(), &value);
@@ -161,15 +161,16 @@ Status Trainer::Keep(const float* sample, Label label, float* loss) {
   return status;
 }
 
-Status Trainer::Predict(const float* sample, float* scores) {
+Status Trainer::Predict(const SampleRef& sample, float* scores) {
   return is_ready_ ? step_.Predict(sample, scores) : why_not_;
 }
 
 // --- the held samples
 
 Status Trainer::Measure(const ValidationRing::Held& held, float* loss) {
-  if (model_.classes > 0) return step_.Loss(held.sample, static_cast<int>(*held.label), loss);
-  return step_.Loss(held.sample, reinterpret_cast<const float*>(held.label), loss);
+  const SampleRef sample = step_.Kept(held.sample);
+  if (model_.classes > 0) return step_.Loss(sample, static_cast<int>(*held.label), loss);
+  return step_.Loss(sample, reinterpret_cast<const float*>(held.label), loss);
 }
 
 // Computes all new losses.

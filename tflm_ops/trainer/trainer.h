@@ -56,7 +56,7 @@ class Trainer {
   //
   // Returns:
   //   kNoHeldSamples if the memory is too small for one sample, which takes
-  //   4 * ValidationRing::EntryWords(input elements, 1 or target elements) bytes.
+  //   4 * ValidationRing::EntryWords(words of a sample, 1 or target elements) bytes.
   TrainerStatus SetGuard(const Guard& guard);
 
   // Completes what a power cut interrupted, and goes on where the last commit left off. To be
@@ -82,10 +82,10 @@ class Trainer {
   // Args:
   //   sample: [input elements]; may be sample().
   //   loss: the sample's loss before the update; may be null.
-  TrainerStatus Step(const float* sample, int label, float* loss);
+  TrainerStatus Step(const SampleRef& sample, int label, float* loss);
 
   // The same for a model that learns targets, [output elements].
-  TrainerStatus Step(const float* sample, const float* target, float* loss);
+  TrainerStatus Step(const SampleRef& sample, const float* target, float* loss);
 
   // Holds a sample back to judge epochs by, which is not learned from. An epoch is judged by those
   // that were there at its beginning.
@@ -93,8 +93,8 @@ class Trainer {
   // Returns:
   //   kNoHeldSamples if the guard has no memory for it. kLossNotFinite: nothing can be judged by
   //   this sample as long as that is so.
-  TrainerStatus Hold(const float* sample, int label);
-  TrainerStatus Hold(const float* sample, const float* target);
+  TrainerStatus Hold(const SampleRef& sample, int label);
+  TrainerStatus Hold(const SampleRef& sample, const float* target);
 
   // Applies a batch that came up short, judges the epoch, commits or drops it, and draws new
   // channels if it is time to. If it fails the epoch is not over: see StepTrainer::EndEpoch.
@@ -106,7 +106,7 @@ class Trainer {
   // Args:
   //   scores: [output elements]: probabilities if the model ends in a softmax. Those of spare
   //     classes are 0.
-  TrainerStatus Predict(const float* sample, float* scores);
+  TrainerStatus Predict(const SampleRef& sample, float* scores);
 
   // Writes what was learned since the last commit into flash. In the middle of an epoch, too; a
   // start from there does the draw in force again, by the importances of now: other channels.
@@ -150,7 +150,8 @@ class Trainer {
   // The weights region as it was last committed, [model().weights_floats].
   const float* weights() const { return sink_.weights(); }
   const StepTrainer& step() const { return step_; }
-  float* sample() const { return step_.sample(); }  // See StepTrainer.
+  float* sample() const { return step_.sample(); }              // See StepTrainer.
+  void* sample_place() const { return step_.sample_place(); }  // Likewise.
   // See WeightStore; after a change there, call Begin.
   FlashSink& sink() { return sink_; }
   StoreStatus store_status() const { return sink_.status(); }
@@ -164,12 +165,12 @@ class Trainer {
 
   // Of one sample; a label is an int or a target, const float*.
   TrainerStatus CheckLabel(int label, int most);
-  TrainerStatus Check(const float* sample, int label);
-  TrainerStatus Check(const float* sample, const float* target);
+  TrainerStatus Check(const SampleRef& sample, int label);
+  TrainerStatus Check(const SampleRef& sample, const float* target);
   template <typename Label>
-  TrainerStatus LearnOrKeep(const float* sample, Label label, float* loss);
+  TrainerStatus LearnOrKeep(const SampleRef& sample, Label label, float* loss);
   template <typename Label>
-  TrainerStatus Keep(const float* sample, Label label, float* loss);
+  TrainerStatus Keep(const SampleRef& sample, Label label, float* loss);
   bool IsKept() const;
 
   // Of the held samples.
@@ -181,7 +182,7 @@ class Trainer {
 
   // trainer_classes.cc
   bool HasSpareClass() const;
-  TrainerStatus Admit(const float* sample, int label);
+  TrainerStatus Admit(const SampleRef& sample, int label);
   TrainerStatus CheckName(const char* name);
   TrainerStatus AddClass(const char* name, int* label);
   StoreStatus StoreClass(const char* name);

@@ -46,7 +46,7 @@ bool Trainer::HasSpareClass() const {
 }
 
 // Enrols the class of a sample that is to be learned from, if it is a new one.
-Status Trainer::Admit(const float* sample, int label) {
+Status Trainer::Admit(const SampleRef& sample, int label) {
   const bool has_spare = HasSpareClass();
   Status status = CheckLabel(label, has_spare ? enrolled_ : enrolled_ - 1);
   if (status != Status::kOk || label < enrolled_) return status;

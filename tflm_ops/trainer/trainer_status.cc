@@ -20,6 +20,8 @@ const char* TrainerStatusName(TrainerStatus status) {
       return "kNullArgument";
     case TrainerStatus::kSampleNotFinite:
       return "kSampleNotFinite";
+    case TrainerStatus::kSampleOfOtherKind:
+      return "kSampleOfOtherKind";
     case TrainerStatus::kLabelOutOfRange:
       return "kLabelOutOfRange";
     case TrainerStatus::kTargetNotFinite:

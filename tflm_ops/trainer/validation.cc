@@ -9,25 +9,26 @@ namespace medyate {
 
 constexpr float ValidationRing::kNoLoss;
 
-void ValidationRing::Init(uint32_t* memory, uint32_t words, uint32_t sample_floats,
+void ValidationRing::Init(uint32_t* memory, uint32_t words, uint32_t sample_bytes,
                           uint32_t label_words) {
   memory_ = memory;
-  sample_floats_ = sample_floats;
+  sample_bytes_ = sample_bytes;
   label_words_ = label_words;
-  capacity_ = memory ? words / EntryWords(sample_floats, label_words) : 0;
+  capacity_ = memory ? words / EntryWords(sample_words(), label_words) : 0;
   count_ = next_ = 0;
 }
 
 ValidationRing::Held ValidationRing::held(uint32_t i) const {
-  uint32_t* const entry = memory_ + i * EntryWords(sample_floats_, label_words_);
-  float* const losses = reinterpret_cast<float*>(entry + sample_floats_ + label_words_);
-  return {reinterpret_cast<float*>(entry), entry + sample_floats_, losses, losses + 1};
+  uint32_t* const entry = memory_ + i * EntryWords(sample_words(), label_words_);
+  uint32_t* const label = entry + sample_words();
+  float* const losses = reinterpret_cast<float*>(label + label_words_);
+  return {entry, label, losses, losses + 1};
 }
 
-bool ValidationRing::Add(const float* sample, const void* label) {
+bool ValidationRing::Add(const void* sample, const void* label) {
   if (capacity_ == 0) return false;
   const Held entry = held(next_);
-  memcpy(entry.sample, sample, sizeof(float) * sample_floats_);
+  memcpy(entry.sample, sample, sample_bytes_);
   memcpy(entry.label, label, sizeof(uint32_t) * label_words_);
   *entry.loss = *entry.new_loss = kNoLoss;
   next_ = (next_ + 1) % capacity_;

@@ -15,25 +15,25 @@ class ValidationRing {
 
   // One sample that is held.
   struct Held {
-    float* sample;    // [sample_floats].
+    void* sample;     // [sample_bytes].
     uint32_t* label;  // [label_words]: the class, or the target's floats.
     float* loss;      // At the last commit, or kNoLoss.
     float* new_loss;  // By the weights that are to be judged.
   };
 
-  // Words of memory that one sample takes.
-  static constexpr uint32_t EntryWords(uint32_t sample_floats, uint32_t label_words) {
-    return sample_floats + label_words + 2;
+  // Words of memory that one sample takes, of so many words itself.
+  static constexpr uint32_t EntryWords(uint32_t sample_words, uint32_t label_words) {
+    return sample_words + label_words + 2;
   }
 
   // Begins empty.
   //
   // Args:
   //   memory: [words], for as many samples as fit; may be null if words is 0.
-  void Init(uint32_t* memory, uint32_t words, uint32_t sample_floats, uint32_t label_words);
+  void Init(uint32_t* memory, uint32_t words, uint32_t sample_bytes, uint32_t label_words);
 
   // Keeps a copy of a sample, without a loss. False if there is no room for even one.
-  bool Add(const float* sample, const void* label);
+  bool Add(const void* sample, const void* label);
 
   uint32_t capacity() const { return capacity_; }
   uint32_t count() const { return count_; }
@@ -56,8 +56,10 @@ class ValidationRing {
   void ForgetLosses();
 
  private:
+  uint32_t sample_words() const { return (sample_bytes_ + 3) / 4; }
+
   uint32_t* memory_ = nullptr;
-  uint32_t sample_floats_ = 0;
+  uint32_t sample_bytes_ = 0;
   uint32_t label_words_ = 0;
   uint32_t capacity_ = 0;
   uint32_t count_ = 0;

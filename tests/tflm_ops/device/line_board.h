@@ -65,17 +65,31 @@ class BoardOf {
     return Ask(kind, payload).status();
   }
 
+  // A sample as the hello wants it.
+  Bytes Kept(const Floats& sample) const {
+    const uint8_t* floats = reinterpret_cast<const uint8_t*>(sample.data());
+    const HelloAnswer info = hello.As<HelloAnswer>();
+    if (info.sample_is_int8 == 0) return Bytes(floats, floats + 4 * sample.size());
+    const SampleType type = {info.sample_factor, info.sample_offset, info.sample_scale,
+                             info.sample_zero};
+    Bytes kept(sample.size());
+    StoreSample(type, sample.data(), static_cast<int>(sample.size()),
+                reinterpret_cast<int8_t*>(kept.data()));
+    return kept;
+  }
+
   DeviceStatus Step(const Floats& sample, uint32_t label, float* loss = nullptr) {
     const StepRequest words = {0, label};
-    const Answer answer = Ask(RequestKind::kStep, Pack(words, sample.data(), 4 * sample.size()));
+    const Bytes kept = Kept(sample);
+    const Answer answer = Ask(RequestKind::kStep, Pack(words, kept.data(), kept.size()));
     if (loss && answer.status() == DeviceStatus::kOk) *loss = answer.As<StepAnswer>().loss;
     return answer.status();
   }
 
   Floats Predict(uint32_t seed) {
     const PartRequest words = {0};
-    const Floats sample = Sample(seed);
-    const Answer answer = Ask(RequestKind::kPredict, Pack(words, sample.data(), 4 * sample.size()));
+    const Bytes kept = Kept(Sample(seed));
+    const Answer answer = Ask(RequestKind::kPredict, Pack(words, kept.data(), kept.size()));
     EXPECT_EQ(answer.status(), DeviceStatus::kOk);
     Floats scores(answer.payload.size() / 4);
     memcpy(scores.data(), answer.payload.data(), answer.payload.size());

@@ -26,13 +26,13 @@ class Nothing final : public medyate::Handler {
     *name = "nothing";
   }
   void Report(medyate::StatusAnswer* status) override { status->samples = 1; }
-  float* Sample() override { return &sample_; }
-  DeviceStatus Step(const float* sample, uint32_t, float* loss) override {
-    *loss = *sample;
+  void* Sample() override { return &sample_; }
+  DeviceStatus Step(const void* sample, uint32_t, float* loss) override {
+    *loss = *static_cast<const float*>(sample);
     return DeviceStatus::kOk;
   }
-  DeviceStatus Predict(const float* sample, float* scores) override {
-    *scores = *sample;
+  DeviceStatus Predict(const void* sample, float* scores) override {
+    *scores = *static_cast<const float*>(sample);
     return DeviceStatus::kOk;
   }
   DeviceStatus EndEpoch() override { return DeviceStatus::kOk; }

@@ -62,9 +62,9 @@ class ScriptedHandler final : public Handler {
     status->commits_left = kAny;
   }
 
-  float* Sample() override { return sample_.data(); }
+  void* Sample() override { return sample_.data(); }
 
-  DeviceStatus Step(const float* sample, uint32_t label, float* loss) override {
+  DeviceStatus Step(const void* sample, uint32_t label, float* loss) override {
     Note("step " + std::to_string(label));
     if (label >= classes_) return DeviceStatus::kLabelOutOfRange;
     *loss = Sum(sample) + static_cast<float>(label);
@@ -72,7 +72,7 @@ class ScriptedHandler final : public Handler {
     return Next();
   }
 
-  DeviceStatus StepTarget(const float* sample, const float* target, float* loss) override {
+  DeviceStatus StepTarget(const void* sample, const float* target, float* loss) override {
     Note("target " + std::to_string(static_cast<int>(target[0])));
     *loss = Sum(sample);
     for (uint32_t i = 0; i < outputs_; ++i) *loss += target[i];
@@ -80,7 +80,7 @@ class ScriptedHandler final : public Handler {
     return Next();
   }
 
-  DeviceStatus Predict(const float* sample, float* scores) override {
+  DeviceStatus Predict(const void* sample, float* scores) override {
     Note("predict");
     for (uint32_t i = 0; i < outputs_; ++i) scores[i] = static_cast<float>(i) * Sum(sample);
     return Next();
@@ -160,9 +160,10 @@ class ScriptedHandler final : public Handler {
   void AbandonPush() override { ++abandoned_; }
 
  private:
-  float Sum(const float* sample) const {
+  float Sum(const void* sample) const {
+    const float* numbers = static_cast<const float*>(sample);
     float sum = 0;
-    for (size_t i = 0; i < sample_.size(); ++i) sum += sample[i];
+    for (size_t i = 0; i < sample_.size(); ++i) sum += numbers[i];
     return sum;
   }
 

@@ -71,8 +71,7 @@ TEST(TrainerHandlerTest, TellsWhatRunsHere) {
 
 // --- training
 
-TEST(TrainerHandlerTest, TrainsAsWithoutALine) {
-  const TestModel model;
+void TrainAsWithoutALine(const TestModel& model) {
   MappedFlash flash(model), other_flash(model);
   Board board(model, &flash);
   TestDevice other(model, &other_flash);
@@ -96,6 +95,20 @@ TEST(TrainerHandlerTest, TrainsAsWithoutALine) {
   EXPECT_EQ(status.epochs, 3u);
   EXPECT_EQ(status.commits, 4u);
   EXPECT_EQ(status.dropped_epochs, 0u);
+}
+
+TEST(TrainerHandlerTest, TrainsAsWithoutALine) { TrainAsWithoutALine(TestModel()); }
+
+TEST(TrainerHandlerTest, TakesSamplesIn8Bits) {
+  TestModel model;
+  model.TakeInt8();
+  TrainAsWithoutALine(model);
+  MappedFlash flash(model);
+  Board board(model, &flash);
+  const StepRequest words = {0, 1};
+  const Floats sample = Sample(0);
+  EXPECT_EQ(board.Do(RequestKind::kStep, Pack(words, sample.data(), 4 * sample.size())),
+            DeviceStatus::kBadPayload);
 }
 
 TEST(TrainerHandlerTest, CommitsAndDiscards) {

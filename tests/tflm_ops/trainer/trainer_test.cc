@@ -632,6 +632,71 @@ TEST_F(TrainerGuard, WrongSamplesAreNotHeld) {
   EXPECT_EQ(trainer_.held(), 0u);
 }
 
+// --- samples in 8 bits
+
+// Floats, bytes and what the model keeps of them are one sample, to the bit; held back, too.
+TEST(Trainer, TakesSamplesIn8BitsInAnyForm) {
+  TestModel model;
+  model.TakeInt8();
+  const SampleType wide = {1.0f / 255.0f, 0.0f, 1.0f / 255.0f, -128};
+  model.mutable_model()->sample_type = wide;
+  MappedFlash flashes[] = {MappedFlash(model), MappedFlash(model), MappedFlash(model)};
+  TestDevice floats(model, &flashes[0]), bytes(model, &flashes[1]), kept(model, &flashes[2]);
+  std::vector<uint32_t> memory[3];
+  int n = 0;
+  for (TestDevice* device : {&floats, &bytes, &kept}) {
+    ASSERT_EQ(device->trainer.Begin(), Status::kOk);
+    EXPECT_EQ(device->trainer.sample(), nullptr);
+    memory[n].assign(2 * ValidationRing::EntryWords(kInputs / 4, 1), 0);
+    const uint32_t words = static_cast<uint32_t>(memory[n].size());
+    ASSERT_EQ(device->trainer.SetGuard({memory[n].data(), words, 3, 1e30f}), Status::kOk);
+    ++n;
+  }
+  for (uint32_t i = 0; i < 10; ++i) {
+    uint8_t picture[kInputs];
+    float numbers[kInputs];
+    for (int k = 0; k < kInputs; ++k) {
+      picture[k] = static_cast<uint8_t>(37 * k + 101 * i);
+      numbers[k] = static_cast<float>(picture[k]);
+    }
+    int8_t* const place = static_cast<int8_t*>(kept.trainer.sample_place());
+    for (int k = 0; k < kInputs; ++k) place[k] = static_cast<int8_t>(picture[k] - 128);
+    const int label = static_cast<int>(i % 3);
+    float losses[3];
+    ASSERT_EQ(floats.trainer.Step(numbers, label, &losses[0]), Status::kOk);
+    ASSERT_EQ(bytes.trainer.Step(picture, label, &losses[1]), Status::kOk);
+    ASSERT_EQ(kept.trainer.Step(place, label, &losses[2]), Status::kOk);
+    EXPECT_EQ(losses[0], losses[1]);
+    EXPECT_EQ(losses[0], losses[2]);
+  }
+  for (TestDevice* device : {&floats, &bytes, &kept}) {
+    EXPECT_EQ(device->trainer.held(), 2u);
+    ASSERT_EQ(device->trainer.EndEpoch(), Status::kOk);
+    EXPECT_TRUE(SameBits(device->Predict(3), floats.Predict(3)));
+  }
+  EXPECT_EQ(memory[0], memory[1]);
+  EXPECT_EQ(memory[0], memory[2]);
+}
+
+TEST(Trainer, ASampleOfAnotherKindIsRefused) {
+  const TestModel model;
+  TestModel other;
+  other.TakeInt8();  // Of numbers from -8 to 8, or so.
+  TestDevice floats(model, nullptr), in_8_bits(other, nullptr);
+  const int8_t kept[kInputs] = {};
+  const uint8_t picture[kInputs] = {};
+  const float bad[kInputs] = {kNan};
+  float scores[kOutputs];
+  ASSERT_EQ(floats.trainer.Begin(), Status::kOk);
+  ASSERT_EQ(in_8_bits.trainer.Begin(), Status::kOk);
+  EXPECT_EQ(floats.trainer.Step(kept, 0, nullptr), Status::kSampleOfOtherKind);
+  EXPECT_EQ(floats.trainer.Hold(picture, 0), Status::kSampleOfOtherKind);
+  EXPECT_EQ(in_8_bits.trainer.Predict(picture, scores), Status::kSampleOfOtherKind);
+  EXPECT_EQ(in_8_bits.trainer.Predict(kept, scores), Status::kOk);
+  EXPECT_EQ(in_8_bits.trainer.Step(bad, 0, nullptr), Status::kSampleNotFinite);
+  EXPECT_EQ(in_8_bits.trainer.Step(nullptr, 0, nullptr), Status::kNullArgument);
+}
+
 TEST_F(TrainerGuard, AHeldSampleMayLieInTheArena) {
   ASSERT_EQ(SetGuard(1, 2, 0.0f), Status::kOk);
   for (uint32_t i = 0; i < 4; ++i) {

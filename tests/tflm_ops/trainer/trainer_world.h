@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include <algorithm>
 #include <memory>
 #include <ostream>
 #include <string>
@@ -81,6 +82,33 @@ class TestModel {
     model_.scores_of = nullptr;
   }
 
+  // Makes it take samples in 8 bits, of which an op makes the floats that the rest reads.
+  void TakeInt8() {
+    using medyate_model::kModel;
+    nodes_.assign(kModel.nodes, kModel.nodes + kModel.node_count);
+    const int floats = kModel.tensor_count;
+    tensors_.push_back(tensors_[kModel.sample]);
+    tensors_[floats].offset = kModel.planned_bytes + kModel.variable_bytes;
+    tensors_[kModel.sample].type = tflm::kInt8;
+    inputs_.resize(nodes_.size());
+    for (size_t i = 1; i < nodes_.size(); ++i) {
+      inputs_[i].assign(nodes_[i].inputs, nodes_[i].inputs + 1 + nodes_[i].inputs[0]);
+      std::replace(inputs_[i].begin() + 1, inputs_[i].end(), kModel.sample, floats);
+      nodes_[i].inputs = inputs_[i].data();
+    }
+    model_.sample_type = {0.5f, 0.25f, 0.03f, 5};
+    dequantization_ = {kOptionsVersion, 0.06f, 13};
+    inputs_[0] = {1, kModel.sample, 1, floats};
+    nodes_.insert(nodes_.begin() + 1, {RegisterDequantize, inputs_[0].data(),
+                                       inputs_[0].data() + 2, &dequantization_,
+                                       sizeof(dequantization_)});
+    model_.tensors = tensors_.data();
+    model_.tensor_count = floats + 1;
+    model_.nodes = nodes_.data();
+    model_.node_count = static_cast<int>(nodes_.size());
+    model_.variable_bytes += sizeof(float) * kInputs;
+  }
+
   // What an update of the firmware might bring.
   void ChangeWeights(float difference, bool changes_hash) {
     for (uint32_t i = 0; i < 72; ++i) factory_[i] += difference;
@@ -145,6 +173,8 @@ class TestModel {
   std::vector<TrainedLayer> layers_;
   std::vector<float> factory_;
   std::vector<StaticNode> nodes_;
+  std::vector<std::vector<int>> inputs_;  // Of nodes that read another sample.
+  QuantizationOptions dequantization_ = {};
   ControlOptions control_ = {};
   float optimizer_[kOptimizerWords] = {};
   StaticModel model_ = {};

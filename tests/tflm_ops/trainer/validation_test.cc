@@ -2,31 +2,38 @@
 
 #include "tflm_ops/trainer/validation.h"
 
+#include <string.h>
+
 #include <limits>
 #include <string>
 #include <vector>
 
 #include "gtest/gtest.h"
 #include "tflm_ops/trainer/names.h"
+#include "tflm_ops/trainer/sample.h"
 
 namespace medyate {
 namespace {
 
-constexpr uint32_t kFloats = 3;
+// Of a sample: no whole number of words.
+constexpr uint32_t kBytes = 11;
+constexpr uint32_t kWords = 3;
 
 class Ring : public ::testing::Test {
  protected:
   // Memory for so many samples, and nothing past it may be written.
   void Init(uint32_t samples, uint32_t more_words) {
-    const uint32_t words = samples * ValidationRing::EntryWords(kFloats, 1) + more_words;
+    const uint32_t words = samples * ValidationRing::EntryWords(kWords, 1) + more_words;
     memory_.assign(words + 1, 0xa5a5a5a5u);
-    ring_.Init(memory_.data(), words, kFloats, 1);
+    ring_.Init(memory_.data(), words, kBytes, 1);
+  }
+
+  static std::vector<uint8_t> SampleOf(uint32_t label) {
+    return std::vector<uint8_t>(kBytes, static_cast<uint8_t>(label + 100));
   }
 
   bool Add(uint32_t label) {
-    const float value = static_cast<float>(label);
-    const float sample[kFloats] = {value, value + 0.25f, value + 0.5f};
-    return ring_.Add(sample, &label);
+    return ring_.Add(SampleOf(label).data(), &label);
   }
 
   void SetLosses(const std::vector<float>& losses, const std::vector<float>& new_losses) {
@@ -50,9 +57,7 @@ TEST_F(Ring, TheNewestDriveOutTheOldest) {
     uint32_t sum = 0;
     for (uint32_t i = 0; i < ring_.count(); ++i) {
       const ValidationRing::Held held = ring_.held(i);
-      const float value = static_cast<float>(*held.label);
-      EXPECT_EQ(held.sample[0], value);
-      EXPECT_EQ(held.sample[2], value + 0.5f);
+      EXPECT_EQ(memcmp(held.sample, SampleOf(*held.label).data(), kBytes), 0);
       EXPECT_EQ(*held.loss, ValidationRing::kNoLoss + 0.0f);
       sum += *held.label;
     }
@@ -64,12 +69,12 @@ TEST_F(Ring, TheNewestDriveOutTheOldest) {
 }
 
 TEST_F(Ring, WithoutRoomForOneItTakesNone) {
-  Init(0, ValidationRing::EntryWords(kFloats, 1) - 1);
+  Init(0, ValidationRing::EntryWords(kWords, 1) - 1);
   EXPECT_EQ(ring_.capacity(), 0u);
   EXPECT_FALSE(Add(1));
   EXPECT_FALSE(ring_.IsWorse(0.0f));
   EXPECT_EQ(memory_.front(), 0xa5a5a5a5u);
-  ring_.Init(nullptr, 0, kFloats, 1);
+  ring_.Init(nullptr, 0, kWords, 1);
   EXPECT_FALSE(Add(1));
 }
 
@@ -180,6 +185,32 @@ TEST(Names, ACopyIsCutWhereACharacterEnds) {
     CopyName(name.c_str(), out, room);
     EXPECT_EQ(out, wanted[room - 1]) << room;
   }
+}
+
+// --- samples in 8 bits
+
+// A number is rescaled first, then rounded half away from zero and held within 8 bits.
+TEST(SampleTest, NumbersAndBytesAreKeptAlike) {
+  const SampleType type = {0.5f, -10.0f, 0.25f, 3};  // 2 * number - 40 + 3.
+  const float numbers[] = {20.0f, 20.25f, 19.75f, 20.125f, 0.0f, 100.0f, -100.0f};
+  const int8_t wanted[] = {3, 4, 2, 3, -37, 127, -128};
+  int8_t stored[7];
+  StoreSample(type, numbers, 7, stored);
+  EXPECT_EQ(memcmp(stored, wanted, 7), 0);
+  const uint8_t bytes[] = {20, 0, 100};
+  StoreSample(type, bytes, 3, stored);
+  EXPECT_EQ(stored[0], 3);
+  EXPECT_EQ(stored[1], -37);
+  EXPECT_EQ(stored[2], 127);
+  EXPECT_EQ(Stored(type, 20.25f), 4);
+}
+
+TEST(SampleTest, BytesAreForModelsOfNumbersUpTo255) {
+  EXPECT_TRUE(HoldsBytes({1.0f, 0.0f, 1.0f, -128}));
+  EXPECT_TRUE(HoldsBytes({1.0f / 127.5f, -1.0f, 1.0f / 127.5f, 0}));
+  EXPECT_TRUE(HoldsBytes({1.0f, 0.0f, 0.8f, -128})) << "calibrated with somewhat dark pictures";
+  EXPECT_FALSE(HoldsBytes({1.0f, 0.0f, 1.0f / 127.5f, 0})) << "of numbers from -1 to 1";
+  EXPECT_FALSE(HoldsBytes({1.0f, 0.0f, 1.0f / 255.0f, -128})) << "of numbers from 0 to 1";
 }
 
 }  // namespace

@@ -145,7 +145,7 @@ class FirmwarePlan:
             if self.key:
                 write_key_header(self.key, target / "examples" / arduino_export.STREAM_EXAMPLE)
             if sensor.is_imu:
-                windows = format_bytes(sensor.imu_windows_bytes)
+                windows = format_bytes(sensor.imu_windows_bytes(manifest.sample.number_bytes))
                 notes = [f"the example {arduino_export.IMU_EXAMPLE} takes {windows} of RAM besides"]
             if sensor.is_raw:
                 notes.append(

@@ -19,7 +19,7 @@ import numpy as np
 
 from tf_medyate.exporter.ir.graph import Graph
 from tf_medyate.exporter.ir.nodes import OpNode, Tensor
-from tf_medyate.exporter.ir.values import ACTIVATION, CONSTANT, OUTPUT, Quantization
+from tf_medyate.exporter.ir.values import ACTIVATION, CONSTANT, INPUT, OUTPUT, Quantization
 from tf_medyate.exporter.ops import schema as op_schema
 from tf_medyate.exporter.ops.options import CUSTOM_OPTIONS
 
@@ -163,6 +163,29 @@ class Builder:
         ]
         self.in_place = [(swap((a,))[0], swap((b,))[0]) for a, b in self.in_place]
         return new_name
+
+    def readers(self, name: str) -> list[OpNode]:
+        """The ops that read a tensor."""
+        return [op for op in self.ops if name in op.inputs]
+
+    def replace_input(self, name: str, made: str, without: Iterable[OpNode]):
+        """Makes a tensor that ops computed of an input that very input; the ops go.
+
+        Args:
+            name: The input, which keeps its name.
+            made: The tensor, which gives it its type and shape.
+            without: The ops; nothing but them reads the input, or what they make but `made`.
+        """
+        gone = list(without)
+        self._tensors[name] = dataclasses.replace(self._tensors.pop(made), name=name, kind=INPUT)
+
+        def swap(names: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(name if n == made else n for n in names)
+
+        self.ops = [
+            dataclasses.replace(op, inputs=swap(op.inputs)) for op in self.ops if op not in gone
+        ]
+        self.in_place = [swap(pair) for pair in self.in_place if pair[0] != made]
 
     def graph(self, name: str, inputs: Iterable[str], outputs: Iterable[str]) -> Graph:
         """The finished graph; tensors that no op uses are left out.

@@ -36,12 +36,14 @@ from tf_medyate.exporter.lower import (
 from tf_medyate.exporter.lower import weighted as lower_weighted
 from tf_medyate.exporter.lower.builder import Builder
 from tf_medyate.exporter.lower.geometry import Fusions
+from tf_medyate.exporter.lower.sample import int8_sample
 from tf_medyate.exporter.lower.state import Lowering
 from tf_medyate.exporter.lower.training_layout import TrainingLayout
 from tf_medyate.prepared.graph import ModelGraph, Node
 from tf_medyate.prepared.layers import ChannelMasked
 from tf_medyate.prepared.recurrent import MaskedRecurrence
 from tf_medyate.prepared.step_masks import makes_mask
+from tf_medyate.sample_type import FLOATS, SampleType
 
 _K = keras.layers
 
@@ -57,6 +59,7 @@ class Forward:
         weights: Trained or frozen layer -> its weights tensor.
         biases: Layer -> its bias tensor.
         left_out: Names of the layers that are on in Keras's training and off on the device.
+        sample: How the input tensor takes a sample.
     """
 
     output: str
@@ -65,6 +68,7 @@ class Forward:
     weights: dict[str, str]
     biases: dict[str, str]
     left_out: tuple[str, ...] = ()
+    sample: SampleType = FLOATS
 
 
 def stash_positions(graph: ModelGraph, fusions: Fusions) -> dict[str, int]:
@@ -93,7 +97,7 @@ def lower_forward(
         layout: What is trained.
         fusions: What is fused.
         builder: Where to append; holds pool, selection and command.
-        sample: Name of the input tensor.
+        sample: Name of the input tensor, float32; int8 afterwards if it is read as that alone.
         stream: Compute frozen convolutions inside the depthwise ones after them.
         ranges: As `lower_training`.
         folds: The activation at the end that the loss takes the place of, "" for none.
@@ -118,6 +122,7 @@ def lower_forward(
         elif node.name not in low.int8:
             _lower(low, node)
     builtin.fill(low)
+    kind = FLOATS if ranges is None else int8_sample(low, sample)
     output = low.tensors[graph.outputs[0]]
     return Forward(
         output,
@@ -126,6 +131,7 @@ def lower_forward(
         low.weights,
         low.biases,
         tuple(low.left_out),
+        kind,
     )
 
 

@@ -45,6 +45,7 @@ from tf_medyate.exporter.lower.training_layout import TrainingLayout, lay_out
 from tf_medyate.exporter.ops import schema as op_schema
 from tf_medyate.prepared.graph import trace
 from tf_medyate.prepared.model import PreparedModel
+from tf_medyate.sample_type import FLOATS, SampleType
 
 SAMPLE = "sample"
 LABEL = "label"
@@ -70,6 +71,7 @@ class TrainingGraph:
         ends_in: What the model's own output is of the logits: their "softmax", their "sigmoid" or,
             if this is "", they themselves.
         left_out: Names of the layers that are on in Keras's training and off on the device.
+        sample: How the graph takes a sample.
     """
 
     graph: Graph
@@ -80,6 +82,7 @@ class TrainingGraph:
     biases: dict[str, str]
     ends_in: str
     left_out: tuple[str, ...] = ()
+    sample: SampleType = FLOATS
 
 
 def lower_training(
@@ -99,7 +102,7 @@ def lower_training(
         stream: Compute frozen convolutions row by row inside the depthwise ones after them: the
             same numbers, without the map between.
         ranges: Of `measure_ranges`: layers in front of everything that is trained are computed in
-            8 bits. None: in float32.
+            8 bits, and the sample comes in 8 bits where nothing else reads it. None: in float32.
 
     Raises:
         UnsupportedLayerError: A layer cannot be exported.
@@ -131,6 +134,7 @@ def lower_training(
         forward.biases,
         forward.ends_in,
         forward.left_out,
+        forward.sample,
     )
 
 

@@ -40,6 +40,7 @@ class Counts:
         variable_bytes: What they take, aligned.
         builtin_bytes: What is kept of built-in ops besides.
         scratches: Scratch buffers that built-in ops ask for.
+        quantized: Ends that have a scale.
     """
 
     tensors: int
@@ -50,6 +51,7 @@ class Counts:
     variable_bytes: int
     builtin_bytes: int = 0
     scratches: int = 0
+    quantized: int = 0
 
     @classmethod
     def of(cls, graph: Graph) -> Counts:
@@ -66,6 +68,7 @@ class Counts:
             sum(align(tensor.size_bytes) for tensor in variables),
             sum(_record_bytes(op, graph) for op in builtin),
             sum(len(_scratch_bytes(op, graph)) for op in builtin),
+            sum(graph.tensor(n).quantization is not None for n in (*graph.inputs, *graph.outputs)),
         )
 
     @classmethod
@@ -128,6 +131,7 @@ class Records:
         requests: What precedes the planner's memory: requests for scratch buffers.
         noted: What the planner notes of each tensor.
         placed: The same of each that it places.
+        quantized: In the tail, for an end that has a scale.
     """
 
     tensor: int
@@ -138,10 +142,11 @@ class Records:
     requests: int
     noted: int
     placed: int
+    quantized: int
 
     def tail_bytes(self, counts: Counts) -> int:
         """What stays besides the variables, once all is allocated."""
-        ends = self.end * counts.ends
+        ends = self.end * counts.ends + self.quantized * counts.quantized
         # After what is not a multiple of 16 bytes the next allocation may leave a gap.
         return align(self._early(counts) + ends)
 
@@ -162,9 +167,9 @@ class Records:
         )
 
 
-HOST = Records(24, 64, 72, 8, 488, 12 * 16 + 8, 32, 40)
+HOST = Records(24, 64, 72, 8, 488, 12 * 16 + 8, 32, 40, 32)
 """On the 64-bit host that the wheel runs on."""
-BOARD = Records(12, 32, 36, 4, 144, 12 * 12 + 4, 24, 40)
+BOARD = Records(12, 32, 36, 4, 144, 12 * 12 + 4, 24, 40, 20)
 """On a 32-bit board, with TFLM's plain allocator: 0 to 32 bytes above an emulated Cortex-M4F."""
 
 

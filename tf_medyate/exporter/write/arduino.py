@@ -114,10 +114,14 @@ class SensorInput:
         """Whether a board's motion sensor can give it."""
         return not self.is_image and self.channels in _IMU_CHANNELS and self.rows > 1
 
-    @property
-    def imu_windows_bytes(self) -> int:
-        """RAM of the windows that the example `PersonalizeIMU` remembers."""
-        return _IMU_WINDOWS * (self.rows * self.channels + _IMU_WINDOW_WORDS) * FLOAT_BYTES
+    def imu_windows_bytes(self, number_bytes: int = FLOAT_BYTES) -> int:
+        """RAM of the windows that the example `PersonalizeIMU` remembers.
+
+        Args:
+            number_bytes: Of a number of a sample, as the model takes it.
+        """
+        window = self.rows * self.channels * number_bytes + _IMU_WINDOW_WORDS * FLOAT_BYTES
+        return _IMU_WINDOWS * window
 
     def header(self) -> str:
         """medyate_input.h."""

@@ -161,7 +161,7 @@ def cpp_sources(
     digest = hashlib.sha256((weights + source).encode()).digest()
     model_hash = int.from_bytes(digest[:8], "little")
     texts = {
-        HEADER_FILE: header_text(training.graph, places),
+        HEADER_FILE: header_text(training, places),
         MODEL_FILE: model_text(training, places, model_hash, device),
         WEIGHTS_FILE: weights,
     }

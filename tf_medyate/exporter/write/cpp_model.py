@@ -34,6 +34,7 @@ from tf_medyate.exporter.write.cpp_text import (
     cpp_float,
     cpp_string,
 )
+from tf_medyate.sample_type import SampleType
 from tf_medyate.spec import FLOAT_BYTES
 
 _ABSENT_INDEX = -1
@@ -226,9 +227,16 @@ def _fields(
         ("kFactory" if device.factory_copy else "nullptr", "factory weights"),
         (str(classes - device.spare_classes), "named classes"),
         ("kClassNames" if device.class_names else "nullptr", "their names"),
+        (_sample_type(training.sample), "factor, offset, scale and zero of samples in 8 bits"),
     ]
     lines = [f"    {value},  // {meaning}" for value, meaning in rows]
     return ["const medyate::StaticModel kModel = {", *lines, "};"]
+
+
+def _sample_type(kind: SampleType) -> str:
+    """A medyate::SampleType."""
+    floats = map(cpp_float, (kind.factor, kind.offset, kind.scale))
+    return f"{{{', '.join([*floats, str(kind.zero)])}}}"
 
 
 _SCORES = {

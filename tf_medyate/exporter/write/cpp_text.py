@@ -16,7 +16,7 @@ from tf_medyate.errors import OptionError
 from tf_medyate.exporter.ir.graph import Graph
 from tf_medyate.exporter.ir.nodes import Tensor
 from tf_medyate.exporter.lower.backward import IMPORTANCE
-from tf_medyate.exporter.lower.step import TrainingGraph
+from tf_medyate.exporter.lower.step import SAMPLE, TrainingGraph
 from tf_medyate.exporter.memory.placing import ALIGNMENT_BYTES, align
 from tf_medyate.spec import FLASH_PAGE_BYTES, FLOAT_BYTES
 
@@ -60,8 +60,13 @@ def importance_floats(graph: Graph) -> int:
     return next((t.size_bytes // FLOAT_BYTES for t in graph.tensors if t.name == IMPORTANCE), 0)
 
 
-def header_text(graph: Graph, places: Places) -> str:
-    """The header: the model, and how much memory it takes."""
+def header_text(training: TrainingGraph, places: Places) -> str:
+    """The header: the model, what a sample is made of, and how much memory it takes."""
+    graph, kind = training.graph, training.sample
+    words = -(-graph.tensor(SAMPLE).size_bytes // FLOAT_BYTES)
+    kept = "number"
+    if kind.is_int8:
+        kept = "medyate::Stored(kModel.sample_type, number)"
     end = places.planned_bytes + places.variable_bytes
     return f"""#ifndef MEDYATE_MODEL_H_
 #define MEDYATE_MODEL_H_
@@ -69,6 +74,7 @@ def header_text(graph: Graph, places: Places) -> str:
 {NOTICE}
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "tflm_ops/trainer/static_model.h"
 
@@ -84,6 +90,13 @@ constexpr size_t kWeightsFloats = {len(places.region)};
 constexpr size_t kImportanceFloats = {importance_floats(graph)};
 
 extern const medyate::StaticModel kModel;
+
+// What a sample is made of: {kind}. And how many words of 32 bits it takes.
+typedef {CTYPES[kind.dtype]} SampleNumber;
+constexpr uint32_t kSampleWords = {words};
+
+// A number of the model's input as a sample keeps it.
+inline SampleNumber Stored(float number) {{ return {kept}; }}
 
 }}  // namespace medyate_model
 

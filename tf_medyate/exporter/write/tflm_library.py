@@ -25,7 +25,7 @@ from tf_medyate.exporter.write.arduino_library import (
     template_folder,
     write_library,
 )
-from tf_medyate.exporter.write.cpp_text import NOTICE
+from tf_medyate.exporter.write.cpp_text import CTYPES, NOTICE, cpp_float
 from tf_medyate.private_apis import tflite_schema
 
 LIBRARY = "MeDyateTFLM"
@@ -111,6 +111,7 @@ def kernel_sources() -> list[pathlib.Path]:
     root = source_root()
     found: set[pathlib.Path] = set()
     waiting = [*(root / "tflm_ops/kernels").glob("*.cc"), *(root / "tflm_ops/kernels").glob("*.h")]
+    waiting.append(root / "tflm_ops/trainer/sample.h")
     while waiting:
         path = waiting.pop()
         if path in found:
@@ -209,16 +210,27 @@ def _lines(calls: Iterable[str]) -> str:
 
 
 def _model_header(manifest: Manifest, planning_bytes: int) -> str:
-    inputs = math.prod(manifest.input_shape)
+    inputs, kind = math.prod(manifest.input_shape), manifest.sample
+    stored = "number"
+    if kind.is_int8:
+        values = ", ".join(map(cpp_float, (kind.factor, kind.offset, kind.scale)))
+        stored = f"Stored({{{values}, {kind.zero}}}, number)"
     host_bytes = max(manifest.memory.arena_bytes, planning_bytes)
     return f"""#ifndef MEDYATE_TRAIN_MODEL_H_
 #define MEDYATE_TRAIN_MODEL_H_
 
 {NOTICE}
 
+#include "tflm_ops/trainer/sample.h"
+
 namespace medyate {{
 
-constexpr int kTrainInputFloats = {inputs};
+// What the sample is made of: {kind}.
+typedef {CTYPES[kind.dtype]} TrainNumber;
+constexpr int kTrainInputs = {inputs};
+
+// A number of the model's input as it is kept there.
+inline TrainNumber TrainStored(float number) {{ return {stored}; }}
 
 // Of TFLM's arena, with what its memory planner needs for a moment: on a board, and on a 64-bit
 // host, whose pointers are larger.

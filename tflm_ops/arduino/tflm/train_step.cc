@@ -13,12 +13,12 @@ namespace {
 
 alignas(16) uint8_t arena[medyate::kTrainArenaBytes];
 tflite::MicroMutableOpResolver<medyate::kTrainOps> resolver;
-float sample[medyate::kTrainInputFloats];
+medyate::TrainNumber sample[medyate::kTrainInputs];
 
 // One Invoke. TFLM reuses the memory of inputs, so all of them are set each time.
 bool Run(tflite::MicroInterpreter* interpreter, int label, float rate, int command) {
   TfLiteTensor* input = interpreter->input(0);
-  memcpy(input->data.f, sample, input->bytes);
+  memcpy(input->data.raw, sample, input->bytes);
   interpreter->input(1)->data.i32[0] = label;
   interpreter->input(2)->data.f[0] = rate;
   interpreter->input(3)->data.i32[0] = command;
@@ -35,7 +35,8 @@ int main() {
   // What is drawn when the state is new.
   if (!Run(&interpreter, 0, 0.0f, medyate::kCommandDiscard)) return 1;
   for (int step = 0; step < 20; ++step) {
-    for (float& value : sample) value = 0.5f;  // Your sample, and its class:
+    // Your sample, and its class:
+    for (medyate::TrainNumber& number : sample) number = medyate::TrainStored(0.5f);
     const int label = 0;
     if (!Run(&interpreter, label, 0.01f, medyate::kCommandStep)) return 1;
     MicroPrintf("loss, in thousandths: %d",

@@ -148,7 +148,7 @@ const medyate::TrainedLayer kLayers[] = {
 
 const medyate::StaticModel kModel = {
     "golden/train",  // name
-    {0xad06d9d6, 0xbfc2101a},  // hash
+    {0x2660b125, 0x6283f5e5},  // hash
     kTensors, 33,  // tensors
     kNodes, 17,  // nodes
     656, 1120,  // bytes planned, of variables
@@ -174,6 +174,7 @@ const medyate::StaticModel kModel = {
     kFactory,  // factory weights
     3,  // named classes
     nullptr,  // their names
+    {1.0f, 0.0f, 1.0f, 0},  // factor, offset, scale and zero of samples in 8 bits
 };
 
 }  // namespace medyate_model

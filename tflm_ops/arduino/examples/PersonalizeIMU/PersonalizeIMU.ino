@@ -32,6 +32,7 @@ const unsigned long kPause = 3;  // Seconds from `learn` to the recording.
 // --- the model
 
 using medyate::TrainerStatus;
+typedef medyate_model::SampleNumber Number;  // What a window is made of: float, or int8_t.
 using medyate_input::kChannels;
 using medyate_input::kRows;
 
@@ -45,10 +46,10 @@ alignas(16) static uint8_t arena[medyate_model::kArenaBytes];
 medyate::BoardFlash flash(medyate_model::kModel);
 medyate::Trainer trainer(medyate_model::kModel, arena, sizeof(arena), flash.place());
 
-static float kept[kKept][kWindow];
+static Number kept[kKept][kWindow];
 static int kept_label[kKept];
 static int kept_count = 0, kept_next = 0;
-static uint32_t exams[kExams * medyate::ValidationRing::EntryWords(kWindow, 1)];
+static uint32_t exams[kExams * medyate::ValidationRing::EntryWords(medyate_model::kSampleWords, 1)];
 static int taught = 0;
 
 medyate::LineReader line;
@@ -132,8 +133,8 @@ void ReadSensor(float* reading) {
 }
 
 // Records one window at the training rate, straight into the model's input.
-float* Record() {
-  float* window = trainer.sample();
+Number* Record() {
+  Number* window = static_cast<Number*>(trainer.sample_place());
   float reading[9];
   const unsigned long period = static_cast<unsigned long>(1000000.0f / medyate_input::kRateHz);
   const unsigned long start = micros();
@@ -143,8 +144,8 @@ float* Record() {
     }
     ReadSensor(reading);
     for (int i = 0; i < kChannels; ++i) {
-      window[row * kChannels + i] =
-          (reading[i] - medyate_input::kOffset[i]) * medyate_input::kScale[i];
+      window[row * kChannels + i] = medyate_model::Stored(
+          (reading[i] - medyate_input::kOffset[i]) * medyate_input::kScale[i]);
     }
   }
   digitalWrite(LED_BUILTIN, LOW);
@@ -154,7 +155,7 @@ float* Record() {
 // --- what it does
 
 // Remembers a window, in place of the oldest.
-void Keep(const float* window, int label) {
+void Keep(const Number* window, int label) {
   memcpy(kept[kept_next], window, sizeof(kept[0]));
   kept_label[kept_next] = label;
   kept_next = (kept_next + 1) % kKept;
@@ -183,7 +184,7 @@ void Commit() {
 }
 
 void Learn(int label) {
-  const float* window = Record();
+  const Number* window = Record();
   ++taught;
   if (kExamEvery > 0 && taught % kExamEvery == 0) {
     if (Check("exam", trainer.Hold(window, label))) Serial.println("kept as an exam");
@@ -203,7 +204,7 @@ void Learn(int label) {
 // The class that the board sees now; below 0 if it cannot say.
 int Predict() {
   static float scores[kMostClasses];
-  const float* window = Record();
+  const Number* window = Record();
   if (!Check("predict", trainer.Predict(window, scores))) return -1;
   int best = 0;
   for (int label = 1; label < trainer.classes(); ++label) {

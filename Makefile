@@ -1,6 +1,6 @@
 # make demo    watch a model learn a person inside a memory budget (under 10 minutes)
 # make device-demo  the same on an emulated board, over its serial line (a few minutes)
-# make test    lint, types, C++ tests (plain, and under sanitizers), Python tests and coverage: as CI
+# make test    lint, types, C++ tests (under sanitizers, and optimized), Python tests and coverage: as CI
 # make fuzz    the property tests with fresh random examples, ROUNDS times; for the night
 # make bench   the benchmark tables of the README and docs/ (about an hour)
 # Each target makes .venv first and installs what it needs; nothing else has to be done before.
@@ -10,7 +10,7 @@ BIN := .venv/bin
 JOBS ?= 2
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: demo device-demo test install debian-packages lint types test-python test-cpp test-bench bench fuzz rot nightly clean
+.PHONY: demo device-demo test install debian-packages lint types test-python test-cpp test-bench bench fuzz fuzz-ops rot nightly clean
 
 demo: .venv/installed
 	./tools/install_compiler
@@ -52,20 +52,22 @@ test-python: .venv/installed
 test-bench: .venv/installed
 	$(BIN)/medyate bench --suite smoke --out out/smoke
 
-# Once plain, once under Address- and UndefinedBehaviorSanitizer. Without Bazel and the right to
-# install it, the C++ tests are left out, and said to be.
+# All under Address- and UndefinedBehaviorSanitizer, then those to which optimized code matters (the
+# Python tests run such ops and trainers, too). Without Bazel and the right to install it, the C++
+# tests are left out, and said to be.
 test-cpp:
 	@./tools/install_firmware || echo "********  FIRMWARE TESTS NOT RUN: see the line above  ********"
 	@./tools/install_cpp; status=$$?; \
 	if [ $$status = 3 ]; then \
 	  echo "********  C++ TESTS NOT RUN: see the line above  ********"; exit 0; \
 	fi; \
-	[ $$status = 0 ] && bazel test //... && bazel test --config=asan //...
+	[ $$status = 0 ] && bazel test --config=asan //... && bazel test --config=optimized //...
 
-# Every bit of the weight store's flash flipped, and millions of pairs.
+# Every bit of the weight store's flash flipped, and millions of pairs; a cut at every operation.
 rot:
 	bazel test --test_env=MEDYATE_NIGHTLY=1 --test_timeout=3600 --nocache_test_results \
-	  //tests/tflm_ops/store:weight_store_rot_test
+	  //tests/tflm_ops/store:weight_store_rot_test //tests/tflm_ops/store:weight_store_cuts_test \
+	  //tests/tflm_ops/trainer:trainer_cuts_test
 
 # Each round prints its seed; SEED=... runs a round again.
 ROUNDS ?= 10
@@ -78,7 +80,12 @@ fuzz: .venv/installed
 	    || { echo "fuzz: FAILED; make fuzz ROUNDS=1 SEED=$$seed runs it again"; exit 1; }; \
 	done
 
-nightly: rot fuzz
+# Damaged calls of the ops, more of them.
+fuzz-ops:
+	bazel test --config=asan --test_env=MEDYATE_NIGHTLY=1 --test_timeout=3600 --nocache_test_results \
+	  //tests/tflm_ops/kernels:kernel_fuzz_test
+
+nightly: rot fuzz-ops fuzz
 
 bench: .venv/installed
 	$(BIN)/python benchmarks/host_speed.py

@@ -1,9 +1,8 @@
 #!/bin/sh
-# No source of tflm_ops may compile to a fused multiply-add, whatever the flags, on any target
-# whose compiler is here. The compiler is asked for assembly and the assembly searched, after
-# a check that the search finds the fused instruction of a plain a * b + c.
-#
-# VMLA and VNMUL, VMLS on ARM round twice and are not fused; VFMA, VFMS, VFNMA, VFNMS are.
+# No source of tflm_ops may compile to a fused multiply-add on the host, whatever the compiler and
+# its flags; trainer_device_test.sh looks at the board's code. The compiler is asked for assembly
+# and the assembly searched, after a check that the search finds the fused instruction of a plain
+# a * b + c.
 set -u
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
@@ -28,14 +27,12 @@ check() {
   fi
   for source in tflm_ops/math/*.cc tflm_ops/draw/*.cc tflm_ops/store/*.cc tflm_ops/kernels/*.cc \
   tflm_ops/trainer/*.cc; do
-    for level in -O2 -Os; do
-      "$@" -S "$source" -std=gnu++14 $level "$contract" -I. -fno-exceptions -fno-rtti \
-        -o "$scratch/out.s" || exit 1
-      if grep -qiE '\<(vfn?m[as]|fmadd|fmsub|fnmadd|fnmsub)' "$scratch/out.s"; then
-        echo "FAILED $name: $source is contracted at $level"
-        failures=$((failures + 1))
-      fi
-    done
+    "$@" -S "$source" -std=gnu++14 -O2 "$contract" -I. -fno-exceptions -fno-rtti \
+      -o "$scratch/out.s" || exit 1
+    if grep -qiE '\<(vfn?m[as]|fmadd|fmsub|fnmadd|fnmsub)' "$scratch/out.s"; then
+      echo "FAILED $name: $source is contracted"
+      failures=$((failures + 1))
+    fi
   done
   echo "checked $name"
 }
@@ -51,7 +48,5 @@ case $(uname -m) in
     check "clang++" on clang++
     ;;
 esac
-check "g++ for Cortex-M4F" fast arm-none-eabi-g++ -mcpu=cortex-m4 -mthumb -mfloat-abi=hard \
-  -mfpu=fpv4-sp-d16
 echo "$compilers compilers, $failures failures"
 [ "$failures" -eq 0 ]

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Compiles the trainer with everything it needs for a Cortex-M4F as the Arduino IDE does, links it
-# with nothing but the C library's string functions, and looks for what must not be in there.
+# with nothing but the C library's string functions, and looks for what must not be in there: a heap,
+# double precision, fused multiply-adds (see fp_exact.h).
 set -eu
 . tests/tflm_ops/support/arm_compiler.sh
 cat > "$scratch/main.cc" << 'END'
@@ -37,17 +38,29 @@ int main() {
 END
 sources="$scratch/main.cc tests/tflm_ops/trainer/static_model/medyate_model.cc
   tests/tflm_ops/trainer/static_model/medyate_weights.cc tflm_ops/device/nrf52840_flash.cc"
+cpu="-mcpu=cortex-m4 -mthumb -mfloat-abi=hard -mfpu=fpv4-sp-d16"
+
+# VMLA and VNMUL, VMLS round twice and are not fused; VFMA, VFMS, VFNMA, VFNMS are.
+is_fused() { arm-none-eabi-objdump -d "$1" | grep -qiE '\<vfn?m[as]'; }
+echo 'float f(float a, float b, float c) { return a * b + c; }' > "$scratch/control.cc"
+arm-none-eabi-g++ $cpu -std=gnu++14 -Os -c "$scratch/control.cc" -o "$scratch/control.o"
+is_fused "$scratch/control.o"
+
 mkdir "$scratch/objects"
 number=0
 for source in $sources tflm_ops/math/*.cc tflm_ops/draw/*.cc tflm_ops/store/*.cc tflm_ops/kernels/*.cc \
   tflm_ops/trainer/*.cc; do
   number=$((number + 1))
-  arm-none-eabi-g++ -mcpu=cortex-m4 -mthumb -mfloat-abi=hard -mfpu=fpv4-sp-d16 -std=gnu++14 -Os \
+  arm-none-eabi-g++ $cpu -std=gnu++14 -Os \
     -Wall -Wextra -Werror -Wframe-larger-than=512 -fno-exceptions -fno-rtti \
     -fno-threadsafe-statics -ffunction-sections -fdata-sections -I. -c "$source" \
     -o "$scratch/objects/$number.o"
+  if is_fused "$scratch/objects/$number.o"; then
+    echo "FAILED: fused multiply-adds in $source"
+    exit 1
+  fi
 done
-arm-none-eabi-g++ -mcpu=cortex-m4 -mthumb -mfloat-abi=hard -mfpu=fpv4-sp-d16 \
+arm-none-eabi-g++ $cpu \
   "$scratch"/objects/*.o --specs=nosys.specs -nostartfiles -Wl,--gc-sections -Wl,-e,main \
   -Wl,--no-warn-rwx-segments -o "$scratch/trainer.elf"
 arm-none-eabi-size "$scratch/trainer.elf"

@@ -10,7 +10,6 @@ import pytest
 from trainer_board import (
     Board,
     build_board,
-    build_library,
     exported,
     medyate_device,
     samples,
@@ -43,9 +42,8 @@ def keys(tmp_path_factory):
 def firmware(tmp_path_factory, keys):
     """Folder and program, with the key and without one."""
     folder = tmp_path_factory.mktemp("firmware")
-    library = build_library(tmp_path_factory.mktemp("library"))
     exports = [exported(folder / "keyed", True, key=keys[0]), exported(folder / "open", True)]
-    return [(export, build_board(export, library)) for export in exports]
+    return [(export, build_board(export)) for export in exports]
 
 
 @pytest.fixture

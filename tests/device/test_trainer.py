@@ -7,7 +7,6 @@ from trainer_board import (
     NAMES,
     Board,
     build_board,
-    build_library,
     exported,
     medyate_device,
     samples,
@@ -22,12 +21,7 @@ L = keras.layers
 
 
 @pytest.fixture(scope="module")
-def library(tmp_path_factory):
-    return build_library(tmp_path_factory.mktemp("library"))
-
-
-@pytest.fixture(scope="module")
-def firmware(tmp_path_factory, library):
+def firmware(tmp_path_factory):
     """Folders and programs: with a factory copy, without one, and of another model."""
     folder = tmp_path_factory.mktemp("firmware")
     exports = [
@@ -35,7 +29,7 @@ def firmware(tmp_path_factory, library):
         exported(folder / "bare", False),
         exported(folder / "other", True, seed=4),
     ]
-    return [(export, build_board(export, library)) for export in exports]
+    return [(export, build_board(export)) for export in exports]
 
 
 @pytest.fixture
@@ -201,7 +195,7 @@ def test_enrols_by_name_and_checks_names(firmware, data, tmp_path):
             assert client.names() == dict(enumerate([*NAMES, "turn"]))
 
 
-def test_restarts_between_any_two_draws_change_nothing(library, tmp_path):
+def test_restarts_between_any_two_draws_change_nothing(tmp_path):
     """With 900 channels to draw from: their importances are kept, too."""
     keras.utils.set_random_seed(5)
     base = keras.Sequential([L.Input((900,)), L.Dense(4, activation="relu"), L.Dense(3)])
@@ -213,7 +207,7 @@ def test_restarts_between_any_two_draws_change_nothing(library, tmp_path):
     plan = md.MeDyate("2KiB", calibration=(x, y), verbose=0)
     plan.set_model(model)
     md.export(model, tmp_path / "wide", plan, firmware=md.FirmwareOptions())
-    program = build_board(tmp_path / "wide", library)
+    program = build_board(tmp_path / "wide")
 
     def epoch(client):
         losses = [client.step(sample, label) for sample, label in zip(x, y, strict=True)]

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import pathlib
 import subprocess
 from typing import Any
 
@@ -85,33 +84,19 @@ def exported(tmp_path_factory):
     return export
 
 
-@pytest.fixture(scope="module")
-def library(tmp_path_factory):
-    """A function that compiles the ops once for a toolchain."""
-    done = {}
-
-    def build(toolchain: Toolchain) -> pathlib.Path:
-        toolchain.require()
-        if toolchain not in done:
-            done[toolchain] = toolchain.library(tmp_path_factory.mktemp("library"))
-        return done[toolchain]
-
-    return build
-
-
 # 1,000 steps, 200 with a draw between, 100
 EPOCHS = {"plain": 10, "separable": 10, "residual": 10, "targets": 2, "shares": 1, "kept": 1}
 
 
-def written(exported: Exported, library, toolchain: Toolchain, epochs: int) -> bytes:
-    program = toolchain.program(exported.cpp.folder, library(toolchain))
+def written(exported: Exported, toolchain: Toolchain, epochs: int) -> bytes:
+    program = toolchain.program(exported.cpp.folder, toolchain.library())
     return toolchain.output(program, exported.input(epochs))
 
 
 @pytest.fixture(scope="module")
-def on_host(exported, library):
+def on_host(exported):
     """A function that trains a case on the host once."""
-    return functools.cache(lambda name: written(exported(name), library, HOST, EPOCHS[name]))
+    return functools.cache(lambda name: written(exported(name), HOST, EPOCHS[name]))
 
 
 @pytest.mark.parametrize("name", EPOCHS)
@@ -126,18 +111,18 @@ def test_the_host_gives_the_bits_of_tflm(name, exported, on_host):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_random_nets_give_the_bits_of_tflm(seed, library, tmp_path):
+def test_random_nets_give_the_bits_of_tflm(seed, tmp_path):
     model, medyate, x, y = attached(random_model(seed), seed)
     model.compile(SGD(0.01), model.loss)  # small enough to stay finite
     exported = export_both(Case(model, medyate, x, y), tmp_path)
-    output = read_output(written(exported, library, HOST, 5), exported, 5)
+    output = read_output(written(exported, HOST, 5), exported, 5)
     assert_as_in_tflm(output, exported)
 
 
 @pytest.mark.parametrize("name", EPOCHS)
-def test_a_cortex_m4f_gives_the_bits_of_the_host(name, exported, library, on_host):
+def test_a_cortex_m4f_gives_the_bits_of_the_host(name, exported, on_host):
     CORTEX_M4F.require()
-    assert written(exported(name), library, CORTEX_M4F, EPOCHS[name]) == on_host(name)
+    assert written(exported(name), CORTEX_M4F, EPOCHS[name]) == on_host(name)
 
 
 def test_the_learning_rate_is_keras_own(exported, on_host):
@@ -151,17 +136,17 @@ def test_the_learning_rate_is_keras_own(exported, on_host):
     np.testing.assert_allclose(got, wanted, rtol=0, atol=2e-8)
 
 
-def test_on_a_cortex_m4f_nothing_needs_a_heap_or_the_c_library_beyond_memory(library):
+def test_on_a_cortex_m4f_nothing_needs_a_heap_or_the_c_library_beyond_memory():
     CORTEX_M4F.require()
-    needed = undefined_symbols(library(CORTEX_M4F), "arm-none-eabi-nm")
+    needed = undefined_symbols(CORTEX_M4F.library(), "arm-none-eabi-nm")
     # The compiler's own arithmetic on 64-bit integers is welcome; that on doubles is not.
     assert needed <= {"memcpy", "memset", "memmove", "__aeabi_uldivmod", "__aeabi_ul2f"}, needed
 
 
-def test_the_weights_region_is_a_section_of_whole_pages(exported, library):
+def test_the_weights_region_is_a_section_of_whole_pages(exported):
     CORTEX_M4F.require()
     what = exported("residual")
-    program = CORTEX_M4F.program(what.cpp.folder, library(CORTEX_M4F))
+    program = CORTEX_M4F.program(what.cpp.folder, CORTEX_M4F.library())
     start, size = symbol(program, "arm-none-eabi-nm", "medyate_model::kWeights")
     assert start % FLASH_PAGE_BYTES == 0
     assert size == what.cpp.weight_pages * FLASH_PAGE_BYTES
@@ -241,13 +226,13 @@ def test_what_a_device_cannot_do_is_refused(exported, tmp_path):
         ("DenseAdam", "AdamStep", ("SgdStep",)),
     ],
 )
-def test_a_board_links_only_the_ops_that_it_registers(op, linked, others, library, tmp_path):
+def test_a_board_links_only_the_ops_that_it_registers(op, linked, others, tmp_path):
     CORTEX_M4F.require()
     (tmp_path / "main.cc").write_text(
         '#include "tflm_ops/kernels/ops.h"\n'
         f"int main() {{ return medyate::Register{op}().custom_name[0]; }}\n"
     )
-    archive = library(CORTEX_M4F)
+    archive = CORTEX_M4F.library()
     CORTEX_M4F.compile(["main.cc", str(archive), *CORTEX_M4F.link, "-o", "main.elf"], tmp_path)
     listed = subprocess.run(
         ["arm-none-eabi-nm", "-C", "main.elf"], cwd=tmp_path, capture_output=True, text=True

@@ -2,10 +2,14 @@
 
 import dataclasses
 import functools
+import hashlib
+import os
 import pathlib
 import shutil
 import subprocess
+import tempfile
 import warnings
+from collections.abc import Callable
 
 import pytest
 
@@ -53,8 +57,13 @@ class Toolchain:
             warnings.warn(text, stacklevel=2)
             pytest.skip(text)
 
-    def library(self, folder: pathlib.Path) -> pathlib.Path:
-        """The ops, the runner and the trainer as a static library."""
+    def library(self) -> pathlib.Path:
+        """The ops, the runner and the trainer as a static library; skips the test as `require`."""
+        self.require()
+        version = _run([self.compiler, "--version"], ROOT)
+        return kept(f"{self} {STRICT} {RUNTIME} {version}", self._library) / "libmedyate.a"
+
+    def _library(self, folder: pathlib.Path):
         runtime = [ROOT / f"tflm_ops/{name}.cc" for name in RUNTIME]
         parts = {
             "kernels": sorted(ROOT.glob("tflm_ops/kernels/*.cc")),
@@ -67,7 +76,6 @@ class Toolchain:
             self.compile(["-c", *map(str, sources)], part)
         objects = sorted(str(path.relative_to(folder)) for path in folder.glob("*/*.o"))
         _run([self.archiver, "qcs", "libmedyate.a", *objects], folder)
-        return folder / "libmedyate.a"
 
     def program(self, model: pathlib.Path, library: pathlib.Path) -> pathlib.Path:
         """Compiles the generated sources in a folder and links the program beside them."""
@@ -112,6 +120,26 @@ CORTEX_M4F = Toolchain(
         "-semihosting-config enable=on,target=native -kernel"
     ),
 )
+
+
+def kept(what: str, make: Callable[[pathlib.Path], object]) -> pathlib.Path:
+    """The folder that `make` fills: once for this text and these sources, for all tests."""
+    digest = hashlib.sha256(what.encode())
+    for path in sorted((ROOT / "tflm_ops").glob("*/*.*")):
+        digest.update(f"{path.name} ".encode() + path.read_bytes())
+    cache = pathlib.Path(
+        os.environ.get("MEDYATE_CACHE") or pathlib.Path.home() / ".cache/tf_medyate"
+    )
+    folder = cache / f"tests-{digest.hexdigest()[:20]}"
+    if not folder.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache) as scratch:
+            made = pathlib.Path(scratch) / "made"
+            made.mkdir()
+            make(made)
+            if not folder.exists():  # else another process was quicker
+                made.rename(folder)
+    return folder
 
 
 @functools.cache

@@ -3,15 +3,14 @@
 import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import keras
 import numpy as np
+from cpp_build import ROOT, kept
 
 import tf_medyate as md
 from tf_medyate import cli
 
-ROOT = Path(__file__).resolve().parents[2]
 _FLAGS = ("-std=c++14", "-O1", "-Wall", "-Wextra", "-Werror", "-fno-exceptions", "-fno-rtti")
 _ROOMS = ("draw", "store", "trainer")
 _DEVICE = (
@@ -61,8 +60,8 @@ def medyate_device(port, *words):
     args.run(args)
 
 
-def build_library(folder):
-    """Compiles everything but the model, which takes some seconds; returns a static library."""
+def _build_library(folder):
+    """Compiles everything but the model, which takes some seconds."""
     groups = {
         "kernels": sorted(ROOT.glob("tflm_ops/kernels/*.cc")),
         "math": sorted(ROOT.glob("tflm_ops/math/*.cc")),
@@ -80,13 +79,12 @@ def build_library(folder):
 
     with ThreadPoolExecutor(2) as pool:
         objects = [path for part in pool.map(compile_group, groups) for path in part]
-    library = folder / "libmedyate.a"
-    subprocess.run(["ar", "qcs", str(library), *objects], check=True)
-    return library
+    subprocess.run(["ar", "qcs", str(folder / "libmedyate.a"), *objects], check=True)
 
 
-def build_board(export, library):
+def build_board(export):
     """The program of an exported folder."""
+    library = kept(f"board {_FLAGS} {_ROOMS} {_DEVICE}", _build_library) / "libmedyate.a"
     program = export / "board"
     sources = [
         ROOT / "tests/tflm_ops/device/trainer_host.cc",

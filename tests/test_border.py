@@ -458,6 +458,34 @@ def test_inputs_and_targets_by_name_are_measured_and_checked():
         model.fit({"a": x, "b": x * np.nan}, named[1], verbose=0)
 
 
+class FromOne(keras.losses.SparseCategoricalCrossentropy):
+    """Classes are 1, 2 and 3."""
+
+    def call(self, y_true, y_pred):
+        return super().call(y_true - 1, y_pred)
+
+
+def test_a_loss_of_ones_own_numbers_its_classes_itself():
+    model, (x, y) = tiny(), data()
+    compile_(model, loss=FromOne())
+    model.fit(x, y + 1, verbose=0)
+
+
+def test_words_are_taken_by_a_model_that_reads_them():
+    words = keras.Input((1,), dtype="string")
+    numbers = L.TextVectorization(output_sequence_length=2, vocabulary=["a", "b"])(words)
+    x = L.Dense(6)(L.Flatten()(L.Embedding(4, 3)(numbers)))
+    model = md.prepare(keras.Model(words, L.Dense(2, activation="softmax")(x)))
+    compile_(model)
+    texts, y = tf.constant([["a b"], ["b"]] * 4), np.arange(8) % 2
+    for batches in ((texts, y), (tf.data.Dataset.from_tensor_slices((texts, y)).batch(4),)):
+        medyate = md.MeDyate("512B", "medyate-calibrated", verbose=0)
+        model.fit(*batches, verbose=0, callbacks=[medyate])
+        assert medyate.plan.channel_count > 0
+    with pytest.raises(errors.DataError, match="y: expected real numbers"):
+        model.fit(texts, np.array(["u", "v"] * 4), verbose=0)
+
+
 def test_ignored_labels_are_no_classes():
     model, (x, y) = tiny(), data()
     loss = keras.losses.SparseCategoricalCrossentropy(ignore_class=255)

@@ -9,18 +9,24 @@ namespace medyate {
 namespace fake {
 namespace {
 
-template <bool kLabelled>
+// What a label is of.
+enum class Labels { kClass, kTargets, kShares };
+
+template <Labels kLabels>
 Call DrawLoss(Builder* b) {
   Random& random = b->random();
   LossOptions options = {kOptionsVersion, 0.5f, 0.1f, 0.3f};
   b->SetOptions(&options);
-  const int n = random.Int(1, 20);
+  const int n = random.Int(0, 3) ? random.Int(1, 20) : 1;
+  constexpr bool kIsClass = kLabels == Labels::kClass;
+  // A single share is of two classes.
+  const int classes = kIsClass ? n : kLabels == Labels::kShares && n == 1 ? 2 : 0;
   std::vector<int> inputs = {
-      b->Floats({n}), kLabelled ? b->Ints({random.Int(0, n - 1)}) : b->Shares(n), b->Command()};
+      b->Floats({n}), kIsClass ? b->Ints({random.Int(0, n - 1)}) : b->Shares(n), b->Command()};
   const int accumulated = b->Extreme() ? 0x7fffffff : random.Int(0, 3);
   if (random.Int(0, 1)) {
     inputs.push_back(b->Ints({1, 0, accumulated, 0, 7}));
-    if (kLabelled && random.Int(0, 1)) inputs.push_back(b->ConstantShares(n));
+    if (classes > 0 && random.Int(0, 1)) inputs.push_back(b->ConstantShares(classes));
   }
   return b->Finish(inputs, {b->Floats({1}), b->Floats({n})});
 }
@@ -120,7 +126,8 @@ Call DrawControl(Builder* b) {
   }
   const int c = plan.candidates;
   const int scratch = std::max(1, 6 * c + 8 * plan.layers + (c + 7) / 8);
-  const int sample = b->Floats({random.Int(1, 12)});
+  const int elements = random.Int(1, 12);
+  const int sample = random.Int(0, 3) ? b->Floats({elements}) : b->Int8s({elements});
   const int label = options.classes ? b->Ints({random.Int(0, 2)}) : b->Floats({3});
   const int rate = b->Rate();
   const int pool = b->Floats({std::max(plan.pool_elements, 1)});
@@ -136,11 +143,11 @@ Call DrawControl(Builder* b) {
 
 const Draws& ControlCalls() {
   static const Draws draws = {
-      {kSoftmaxCrossEntropyName, DrawLoss<true>},
-      {kSigmoidCrossEntropyName, DrawLoss<false>},
-      {kMeanSquaredErrorName, DrawLoss<false>},
-      {kMeanAbsoluteErrorName, DrawLoss<false>},
-      {kHuberName, DrawLoss<false>},
+      {kSoftmaxCrossEntropyName, DrawLoss<Labels::kClass>},
+      {kSigmoidCrossEntropyName, DrawLoss<Labels::kShares>},
+      {kMeanSquaredErrorName, DrawLoss<Labels::kTargets>},
+      {kMeanAbsoluteErrorName, DrawLoss<Labels::kTargets>},
+      {kHuberName, DrawLoss<Labels::kTargets>},
       {kControlName, DrawControl},
   };
   return draws;

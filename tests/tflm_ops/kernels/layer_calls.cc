@@ -27,11 +27,18 @@ struct State {
   int selection;
 };
 
+// Now and then more than a pass over a layer takes at a time.
+constexpr int kManyChannels = 150;
+int DrawChannelCount(Random* random) {
+  return random->Int(0, 15) > 0 ? random->Int(1, 6) : random->Int(60, kManyChannels);
+}
+
 // Draws channels and lays their run after the bias's.
 State AddState(Builder* b, const SlotPlan& plan) {
   Random& random = b->random();
-  const int capacity = Clamp(plan.capacity, 0, 64);
-  const int drawn = random.Int(0, std::min(capacity, Clamp(plan.channels, 0, 64)));
+  const int channels = Clamp(plan.channels, 0, kManyChannels);
+  const int capacity = Clamp(plan.capacity, 0, kManyChannels);
+  const int drawn = random.Int(0, std::min(capacity, channels));
   const int64_t bias_end =
       plan.bias_offset < 0 ? 0 : int64_t{plan.bias_offset} + Product({plan.outputs, plan.copies});
   const int run = Clamp(bias_end + random.Int(0, 2), 0, kMostElements);
@@ -46,9 +53,10 @@ State AddState(Builder* b, const SlotPlan& plan) {
   if (offset >= kStateWords) memcpy(&words[kStateWordGradientScale], &scale, sizeof(scale));
   words[offset] = drawn;
   words[offset + 1] = run;
-  const std::vector<uint16_t> channels = random.Channels(Clamp(plan.channels, 0, 64), drawn);
+  const std::vector<uint16_t> drawn_channels = random.Channels(channels, drawn);
   if (drawn > 0) {
-    memcpy(&words[offset + kSelectionHeaderWords], channels.data(), drawn * sizeof(uint16_t));
+    memcpy(&words[offset + kSelectionHeaderWords], drawn_channels.data(),
+           drawn * sizeof(uint16_t));
   }
   State state;
   state.pool = b->Floats({pool});
@@ -202,7 +210,7 @@ template <Role role, bool depthwise>
 Call DrawConvolution(Builder* b) {
   Random& random = b->random();
   auto options = Blank<Conv2dOptions>();
-  options.input_channels = random.Int(1, 6);
+  options.input_channels = DrawChannelCount(&random);
   options.output_channels =
       depthwise ? options.input_channels * random.Int(1, 3) : random.Int(1, 6);
   DrawConvolutionAxis(&random, 0, &options);
@@ -228,7 +236,7 @@ template <Role role>
 Call DrawDense(Builder* b) {
   Random& random = b->random();
   auto options = Blank<DenseOptions>();
-  options.inputs = random.Int(1, 9);
+  options.inputs = DrawChannelCount(&random);
   options.units = random.Int(1, 9);
   DrawTraining(&random, role, options.inputs, &options);
   if (role >= Role::kInt8Forward) options.bias_offset = kNoBiasRun;

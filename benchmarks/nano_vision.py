@@ -222,7 +222,7 @@ def main():
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--rate", type=float, default=RATE, help="learning rate of a sample")
     parser.add_argument(
-        "--board_steps", type=int, default=300, help="on the emulated board; 0: none"
+        "--board_steps", type=int, default=60, help="on the emulated board; 0: none"
     )
     parser.add_argument("--out", type=pathlib.Path, default="runs/nano_vision")
     parser.add_argument("--csv", type=pathlib.Path, default="docs/results/nano_vision.csv")

@@ -1,5 +1,6 @@
 """The sketches at work: on a host, with a scripted board (tests/tflm_ops/arduino/board.cc)."""
 
+import dataclasses
 import re
 import subprocess
 
@@ -35,9 +36,10 @@ class Board:
 
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory):
-    """Two models of the same shapes."""
+    """Two models of the same shapes, and one that takes its samples in 8 bits."""
     HOST.require()
-    return [export(tmp_path_factory.mktemp(f"bundle{seed}"), seed) for seed in (1, 2)]
+    kinds = ((1, "float32"), (2, "float32"), (1, "int8"))
+    return [export(tmp_path_factory.mktemp("bundle"), *kind) for kind in kinds]
 
 
 @pytest.fixture(scope="module")
@@ -57,13 +59,15 @@ def programs(bundles, tmp_path_factory):
         for source in (STAND_INS / "board.cc", *(library.folder / "src").glob("*.cpp")):
             sources.append(folder / source.name)
             sources[-1].write_text(source.read_text())
-        objects = [built.compile(source, *FLASH) for source in sources]
+        own = dataclasses.replace(built, src=library.folder / "src")
+        objects = [own.compile(source, *FLASH) for source in sources]
         run([HOST.compiler, *map(str, [*objects, *ours]), "-o", str(folder / name)])
         return folder / name
 
     return {
         "imu": program("PersonalizeIMU", libraries[0]),
         "other model": program("PersonalizeIMU", libraries[1]),
+        "8 bits": program("PersonalizeIMU", libraries[2]),
         "stream": program("StreamTrainer", libraries[0]),
     }
 
@@ -91,6 +95,14 @@ def classes(said: list[str]) -> list[int]:
 
 
 # --- PersonalizeIMU
+
+
+def test_it_learns_from_windows_in_8_bits(programs, tmp_path, bundles):
+    header = bundles[2].folder / "cpp/medyate_model.h"
+    assert "typedef int8_t SampleNumber;" in header.read_text()
+    said = Board(programs["8 bits"], tmp_path).answers(*teach(6, 0, 1), *PREDICT)
+    assert classes(said[-2:]) == [0, 1]
+    assert said.count("kept as an exam") == 2
 
 
 def test_it_learns_two_motions_and_still_knows_them_after_a_power_cut(board):

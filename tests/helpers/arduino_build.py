@@ -29,14 +29,17 @@ NAMES = ("rest", "shake")
 SENSOR = SensorInput(WINDOW, rate_hz=40, scale=[1, 1, 1, 1 / 90, 1 / 90, 1 / 90])
 
 
-def export(folder: pathlib.Path, seed: int) -> Bundle:
-    """A small untrained net for two motions, and one more to come."""
+def export(folder: pathlib.Path, seed: int, frozen: str = "float32") -> Bundle:
+    """A small untrained net for two motions, and one more to come.
+
+    Behind a front of 8 bits, samples are in 8 bits.
+    """
     keras.utils.set_random_seed(seed)
     base = keras.Sequential(
         [
             keras.Input(WINDOW),
             keras.layers.Conv1D(8, 5, strides=2, activation="relu"),
-            keras.layers.Conv1D(12, 3, activation="relu"),
+            keras.layers.Conv1D(12, 3, activation="relu", name="second"),
             keras.layers.GlobalAveragePooling1D(),
             keras.layers.Dense(2, activation="softmax"),
         ]
@@ -44,10 +47,11 @@ def export(folder: pathlib.Path, seed: int) -> Bundle:
     model = md.prepare(md.add_spare_classes(base, 1))
     model.compile(keras.optimizers.SGD(0.05), "sparse_categorical_crossentropy")
     x = np.random.default_rng(seed).normal(size=(40, *WINDOW)).astype(np.float32)
-    medyate = md.MeDyate("4KiB", seed=3, calibration=(x, np.arange(40) % 2))
+    layers = ["second"] if frozen == "int8" else None
+    medyate = md.MeDyate("4KiB", seed=3, calibration=(x, np.arange(40) % 2), layers=layers)
     medyate.set_model(model)
     options = md.FirmwareOptions(class_names=NAMES, spare_classes=1)
-    return md.export(model, folder, medyate, firmware=options)
+    return md.export(model, folder, medyate, None, x, firmware=options, frozen=frozen)
 
 
 @dataclasses.dataclass(frozen=True)

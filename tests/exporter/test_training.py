@@ -23,7 +23,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 def run(interpreter, training, sample, label, command):
     return interpreter.run(
-        sample[None],
+        training.sample.stored(sample[None]),
         np.array([label], np.int32),
         np.array([RATE], np.float32),
         np.array([command], np.int32),

@@ -29,6 +29,7 @@ def test_no_op_name_is_written_anywhere_else():
     quoted = [f'"{op.name}"' for op in op_schema.OPS]
     home = {
         "tf_medyate/exporter/ops/schema.py",
+        "tf_medyate/exporter/ops/adam_schema.py",
         "tf_medyate/exporter/ops/int8_schema.py",
         "tf_medyate/exporter/ops/elementwise_schema.py",
         "tf_medyate/exporter/ops/frozen_schema.py",

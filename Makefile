@@ -10,6 +10,9 @@ BIN := .venv/bin
 JOBS ?= 2
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
+GENERATED := tflm_ops/kernels/ops.h tflm_ops/schema/op_options.h tflm_ops/device/protocol.h \
+  tests/tflm_ops/trainer/static_model/*
+
 .PHONY: demo device-demo test install debian-packages lint types test-python test-cpp test-bench bench fuzz fuzz-ops rot nightly clean
 
 demo: .venv/installed
@@ -33,6 +36,7 @@ debian-packages:
 lint: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	git ls-files '*.cc' '*.h' $(GENERATED:%=':!%') | xargs $(BIN)/clang-format --dry-run -Werror
 
 types: .venv/installed
 	$(BIN)/pyright

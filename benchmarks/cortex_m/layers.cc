@@ -143,8 +143,7 @@ void Elements() {
   Measure("ours", what, "pool", n, [&] { GlobalAveragePoolForward(input, pixels, width, output); });
   Measure("ours", what, "add", n, [&] { AddForward(input, input + n, n, output); });
   const BroadcastShape scaled = {{1, pixels, width}, {0, width, 1}, {0, 0, 1}};
-  Measure("ours", what, "broadcast", n,
-          [&] { MultiplyForward(scaled, input, weights, output); });
+  Measure("ours", what, "broadcast", n, [&] { MultiplyForward(scaled, input, weights, output); });
   Measure("ours", what, "exponential", n, [&] { SigmoidForward(input, n, output); });
 }
 

@@ -36,8 +36,8 @@ class Handler {
   virtual void Report(StatusAnswer* status) = 0;
 
   // Where the next sample shall be put, [product of sample_dims] of float or of int8 as Describe
-  // says, 4-aligned, the same place until another method but Describe and Report is called. After that its content is not used again.
-  // Null if there is no model to give it to.
+  // says, 4-aligned, the same place until another method but Describe and Report is called. After
+  // that its content is not used again. Null if there is no model to give it to.
   virtual void* Sample() = 0;
 
   // Learns from one sample.

@@ -11,8 +11,8 @@
 // store's sequence number. Push, reset and enrolment are commits, which raise it in the same
 // instant in which they count, so a ticket is good for one of them, also across power cuts.
 //
-// What the counter is, the board proves: a pushed ticket whose request is kStatus is a challenge, and
-// needs no tag. Its answer is pulled, with the challenge's random number and the board's tag.
+// What the counter is, the board proves: a pushed ticket whose request is kStatus is a challenge,
+// and needs no tag. Its answer is pulled, with the challenge's random number and the board's tag.
 
 #include "tflm_ops/device/sha256.h"
 #include "tflm_ops/device/trainer_handler.h"

@@ -84,9 +84,7 @@ void TrainerHandler::Report(StatusAnswer* status) {
   status->dropped_epochs = dropped_epochs_;
 }
 
-void* TrainerHandler::Sample() {
-  return trainer_->is_ready() ? trainer_->sample_place() : nullptr;
-}
+void* TrainerHandler::Sample() { return trainer_->is_ready() ? trainer_->sample_place() : nullptr; }
 
 DeviceStatus TrainerHandler::Step(const void* sample, uint32_t label, float* loss) {
   const uint32_t classes = static_cast<uint32_t>(trainer_->model().classes);

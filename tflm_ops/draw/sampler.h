@@ -1,9 +1,9 @@
 #ifndef TFLM_OPS_DRAW_SAMPLER_H_
 #define TFLM_OPS_DRAW_SAMPLER_H_
 
-// Dynamic sampling on the device: the twin of tf_medyate/select/sampling.py, whose docstring specifies it
-// step by step. Both draw the same channels, bit for bit; tests/golden/sampler.json holds them
-// to it. No heap, no libm; needs FPSCR.FZ = 0.
+// Dynamic sampling on the device: the twin of tf_medyate/select/sampling.py, whose docstring
+// specifies it step by step. Both draw the same channels, bit for bit; tests/golden/sampler.json
+// holds them to it. No heap, no libm; needs FPSCR.FZ = 0.
 //
 // Candidates are numbered flat: the kept layers in execution order, channels rising.
 

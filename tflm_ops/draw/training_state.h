@@ -6,8 +6,8 @@
 
 #include <stdint.h>
 
-#include "tflm_ops/schema/op_options.h"
 #include "tflm_ops/draw/sampler.h"
+#include "tflm_ops/schema/op_options.h"
 
 namespace medyate {
 
@@ -49,8 +49,8 @@ struct LayoutFault {
 };
 LayoutFault CheckLayout(const TrainingState& state);
 
-// Whether every slot's channels and runs lie within layer and pool, as Draw leaves them. To be asked
-// before the functions below that follow the slots: memory may have been damaged.
+// Whether every slot's channels and runs lie within layer and pool, as Draw leaves them. To be
+// asked before the functions below that follow the slots: memory may have been damaged.
 bool CheckSlots(const TrainingState& state);
 
 enum class DrawResult : uint8_t {
@@ -59,11 +59,11 @@ enum class DrawResult : uint8_t {
   kNoRoom,         // The plan does not fit slots or pool, which a checked layout prevents.
 };
 
-// Draws channels: writes every slot, and makes accumulators 0, and what the optimizer keeps of drawn
-// layers; the weights are to be loaded then. What it keeps of the fixed part stays, and Adam's
-// count: heads and biases are trained on.
-// While no channel was ever trained the draw is uniform; once some were, the others get the largest
-// importance among these (MeDyate, arXiv 2510.20979, Algorithm 1).
+// Draws channels: writes every slot, and makes accumulators 0, and what the optimizer keeps of
+// drawn layers; the weights are to be loaded then. What it keeps of the fixed part stays, and
+// Adam's count: heads and biases are trained on. While no channel was ever trained the draw is
+// uniform; once some were, the others get the largest importance among these (MeDyate, arXiv
+// 2510.20979, Algorithm 1).
 //
 // Args:
 //   scratch: DrawScratchBytes, aligned to 8 bytes.

@@ -81,8 +81,7 @@ void Begin(Trainer* trainer) {
   trainer->SetReport(Report, nullptr);
   TrainerStatus status = trainer->Begin();
   const StoreStatus store = trainer->store_status();
-  const bool is_foreign = store == StoreStatus::kOtherModel ||
-                          store == StoreStatus::kOtherLayout ||
+  const bool is_foreign = store == StoreStatus::kOtherModel || store == StoreStatus::kOtherLayout ||
                           store == StoreStatus::kWeightsChanged ||
                           store == StoreStatus::kJournalDamaged;
   if (is_foreign) {

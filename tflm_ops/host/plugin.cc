@@ -73,8 +73,8 @@ extern "C" __attribute__((visibility("default"))) void MedyateNeed(const char* n
   needed = names;
 }
 
-// Appends every op, or those that MedyateNeed names. False if the resolver is full, has an op of that name already, or does not
-// look like the one that tflm_abi.h describes.
+// Appends every op, or those that MedyateNeed names. False if the resolver is full, has an op of
+// that name already, or does not look like the one that tflm_abi.h describes.
 extern "C" __attribute__((visibility("default"))) bool RegisterMedyateOps(void* resolver) {
   using namespace medyate;  // NOLINT
 #define MEDYATE_REGISTER(key) Register##key(),

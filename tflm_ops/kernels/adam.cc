@@ -1,7 +1,8 @@
 // What Adam does in its update ops.
 
-#include "tflm_ops/kernels/update_steps.h"
 #include "tflm_ops/math/adam.h"
+
+#include "tflm_ops/kernels/update_steps.h"
 
 namespace medyate {
 namespace {
@@ -23,12 +24,9 @@ struct Rule {
   static Part WholeOf(const Run& run, int size) { return PartOf(run, size, 0); }
 
   static math::AdamOptions OptionsOf(const float* rates, const float* optimizer) {
-    return {rates[kStepSizeRate],
-            rates[kDecayRate],
-            optimizer[kAdamWordFirstRate],
-            optimizer[kAdamWordSecondRate],
-            optimizer[kAdamWordEpsilon],
-            1.0f};
+    return {rates[kStepSizeRate],          rates[kDecayRate],
+            optimizer[kAdamWordFirstRate], optimizer[kAdamWordSecondRate],
+            optimizer[kAdamWordEpsilon],   1.0f};
   }
 
   static void Step(const math::AdamOptions& options, const float* gradient, int n,

@@ -22,9 +22,9 @@ bool RequireConstants(const OpCall& call) {
   if (!call.RequireShape(call.Input(kConstants), "optimizer", tflm::kFloat32, words)) return false;
   const float* optimizer = call.InputData<const float>(kConstants);
   return call.RequireThat(optimizer != nullptr, "the optimizer to be a constant") &&
-         call.RequireThat(IsRate(optimizer[kAdamWordFirstRate]) &&
-                              IsRate(optimizer[kAdamWordSecondRate]),
-                          "rates of the moments above 0 and at most 1");
+         call.RequireThat(
+             IsRate(optimizer[kAdamWordFirstRate]) && IsRate(optimizer[kAdamWordSecondRate]),
+             "rates of the moments above 0 and at most 1");
 }
 
 tflm::Status Prepare(tflm::Context* context, tflm::Node* node) {
@@ -35,8 +35,7 @@ tflm::Status Prepare(tflm::Context* context, tflm::Node* node) {
   MEDYATE_CHECK(call.Read(&options));
   MEDYATE_CHECK(call.Require(call.inputs() == kInputs, "inputs", kInputs, call.inputs()));
   MEDYATE_CHECK(call.Require(call.outputs() == 1, "outputs", 1, call.outputs()));
-  MEDYATE_CHECK(
-      call.RequireShape(call.Input(kLearningRate), "learning_rate", tflm::kFloat32, one));
+  MEDYATE_CHECK(call.RequireShape(call.Input(kLearningRate), "learning_rate", tflm::kFloat32, one));
   MEDYATE_CHECK(RequireCommand(call, kCommand));
   MEDYATE_CHECK(
       call.RequireAtLeast(call.Input(kSelection), "selection", tflm::kInt32, kStateWords));

@@ -1,4 +1,5 @@
-// MEDYATE_CLIPPED_RELU: a ReLU with a top, a threshold and a slope; and MEDYATE_CLIPPED_RELU_GRADIENT.
+// MEDYATE_CLIPPED_RELU: a ReLU with a top, a threshold and a slope; and
+// MEDYATE_CLIPPED_RELU_GRADIENT.
 
 #include "tflm_ops/kernels/unary.h"
 #include "tflm_ops/math/activations.h"

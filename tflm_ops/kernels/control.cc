@@ -2,13 +2,13 @@
 
 #include <string.h>
 
+#include "tflm_ops/draw/training_state.h"
 #include "tflm_ops/kernels/layer.h"
 #include "tflm_ops/kernels/op_call.h"
 #include "tflm_ops/kernels/ops.h"
 #include "tflm_ops/math/fp_exact.h"
 #include "tflm_ops/math/scalar.h"
 #include "tflm_ops/math/sgd.h"
-#include "tflm_ops/draw/training_state.h"
 
 namespace medyate {
 namespace {

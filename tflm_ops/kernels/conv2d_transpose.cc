@@ -47,8 +47,7 @@ tflm::Status Prepare(tflm::Context* context, tflm::Node* node) {
   MEDYATE_CHECK(conv.Read(call));
   MEDYATE_CHECK(RequireTensors(call, conv, kInputs, conv.small(), conv.large()));
   MEDYATE_CHECK(!call.Input(kBias) || call.RequireElements(call.Input(kBias), "bias",
-                                                           tflm::kFloat32,
-                                                           conv.shape.in_channels));
+                                                           tflm::kFloat32, conv.shape.in_channels));
   return tflm::kOk;
 }
 

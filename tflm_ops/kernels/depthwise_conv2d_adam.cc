@@ -1,4 +1,5 @@
-// MEDYATE_DEPTHWISE_CONV_2D_ADAM: the gradients of MEDYATE_DEPTHWISE_CONV_2D_UPDATE, and a step of Adam.
+// MEDYATE_DEPTHWISE_CONV_2D_ADAM: the gradients of MEDYATE_DEPTHWISE_CONV_2D_UPDATE, and a step of
+// Adam.
 
 #include "tflm_ops/kernels/depthwise_conv2d_layer.h"
 #include "tflm_ops/kernels/ops.h"

@@ -16,9 +16,7 @@ void Backward(const EluOptions& o, const float* kept, const float* dy, int n, fl
 
 }  // namespace
 
-tflm::Registration RegisterElu() {
-  return Unary<kEluName, EluOptions, Forward>::Register();
-}
+tflm::Registration RegisterElu() { return Unary<kEluName, EluOptions, Forward>::Register(); }
 
 tflm::Registration RegisterEluGradient() {
   return UnaryGradient<kEluGradientName, EluOptions, Backward>::Register();

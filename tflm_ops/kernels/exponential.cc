@@ -6,7 +6,8 @@
 namespace medyate {
 
 tflm::Registration RegisterExponential() {
-  return Unary<kExponentialName, ElementsOptions, PlainForward<math::ExponentialForward>>::Register();
+  return Unary<kExponentialName, ElementsOptions,
+               PlainForward<math::ExponentialForward>>::Register();
 }
 
 tflm::Registration RegisterExponentialGradient() {

@@ -6,9 +6,9 @@
 // bytes exceeds 2^31 - 1.
 
 #include "tflm_ops/kernels/op_call.h"
-#include "tflm_ops/schema/op_options.h"
 #include "tflm_ops/math/elementwise.h"
 #include "tflm_ops/math/pooling.h"
+#include "tflm_ops/schema/op_options.h"
 
 namespace medyate {
 

@@ -6,7 +6,8 @@
 namespace medyate {
 
 tflm::Registration RegisterHardSigmoid() {
-  return Unary<kHardSigmoidName, ElementsOptions, PlainForward<math::HardSigmoidForward>>::Register();
+  return Unary<kHardSigmoidName, ElementsOptions,
+               PlainForward<math::HardSigmoidForward>>::Register();
 }
 
 tflm::Registration RegisterHardSigmoidGradient() {

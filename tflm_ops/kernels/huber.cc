@@ -1,4 +1,5 @@
-// MEDYATE_HUBER: Huber's loss: squares of small differences, the size of large ones, and its gradient.
+// MEDYATE_HUBER: Huber's loss: squares of small differences, the size of large ones, and its
+// gradient.
 
 #include "tflm_ops/kernels/loss.h"
 

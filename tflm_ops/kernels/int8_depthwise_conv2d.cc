@@ -1,9 +1,10 @@
 // MEDYATE_INT8_DEPTHWISE_CONV_2D: a frozen depthwise convolution on int8 values.
 
+#include "tflm_ops/math/int8_depthwise_conv2d.h"
+
 #include "tflm_ops/kernels/int8_layer.h"
 #include "tflm_ops/kernels/op_call.h"
 #include "tflm_ops/kernels/ops.h"
-#include "tflm_ops/math/int8_depthwise_conv2d.h"
 
 namespace medyate {
 namespace {

@@ -19,8 +19,7 @@ tflm::Status Prepare(const OpCall& call) {
   MEDYATE_CHECK(ReadInt8Pool(call, &pool));
   MEDYATE_CHECK(call.Require(call.inputs() == 1, "inputs", 1, call.inputs()));
   MEDYATE_CHECK(call.Require(call.outputs() == 1, "outputs", 1, call.outputs()));
-  MEDYATE_CHECK(
-      call.RequireElements(call.Input(0), "input", tflm::kInt8, pool.input_elements));
+  MEDYATE_CHECK(call.RequireElements(call.Input(0), "input", tflm::kInt8, pool.input_elements));
   return call.RequireElements(call.Output(0), "output", tflm::kInt8, pool.output_elements)
              ? tflm::kOk
              : tflm::kError;
@@ -47,8 +46,7 @@ tflm::Status EvalMax(tflm::Context* context, tflm::Node* node) {
   const OpCall call(kInt8MaxPool2dName, context, node);
   PoolGeometry pool;
   MEDYATE_CHECK(ReadInt8Pool(call, &pool));
-  math::Int8MaxPoolForward(pool.shape, call.InputData<const int8_t>(0),
-                           call.OutputData<int8_t>(0));
+  math::Int8MaxPoolForward(pool.shape, call.InputData<const int8_t>(0), call.OutputData<int8_t>(0));
   return tflm::kOk;
 }
 

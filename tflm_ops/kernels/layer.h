@@ -7,9 +7,9 @@
 #include <stdint.h>
 
 #include "tflm_ops/kernels/op_call.h"
-#include "tflm_ops/schema/op_options.h"
 #include "tflm_ops/math/shape.h"
 #include "tflm_ops/math/weights.h"
+#include "tflm_ops/schema/op_options.h"
 
 namespace medyate {
 

@@ -36,7 +36,8 @@ struct Targets {
 // A loss op.
 //
 // Args:
-//   Kind: ClassLabel or Targets with a function Compute(options, outputs, label, n, gradient), which
+//   Kind: ClassLabel or Targets with a function Compute(options, outputs, label, n, gradient),
+//   which
 //     returns the loss of n outputs and overwrites its gradient.
 template <const char* kName, typename Kind>
 struct LossOp {

@@ -14,6 +14,8 @@ struct Kind : Targets {
 
 }  // namespace
 
-tflm::Registration RegisterMeanAbsoluteError() { return LossOp<kMeanAbsoluteErrorName, Kind>::Register(); }
+tflm::Registration RegisterMeanAbsoluteError() {
+  return LossOp<kMeanAbsoluteErrorName, Kind>::Register();
+}
 
 }  // namespace medyate

@@ -14,6 +14,8 @@ struct Kind : Targets {
 
 }  // namespace
 
-tflm::Registration RegisterMeanSquaredError() { return LossOp<kMeanSquaredErrorName, Kind>::Register(); }
+tflm::Registration RegisterMeanSquaredError() {
+  return LossOp<kMeanSquaredErrorName, Kind>::Register();
+}
 
 }  // namespace medyate

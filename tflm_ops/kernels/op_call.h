@@ -9,8 +9,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "tflm_ops/schema/op_options.h"
 #include "tflm_ops/kernels/tflm_abi.h"
+#include "tflm_ops/schema/op_options.h"
 
 // Returns from the function that uses it unless `expression` is true. The check has reported why.
 #define MEDYATE_CHECK(expression) \

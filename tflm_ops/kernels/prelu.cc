@@ -4,9 +4,7 @@
 
 namespace medyate {
 
-tflm::Registration RegisterPRelu() {
-  return Binary<kPReluName, math::PReluForward>::Register();
-}
+tflm::Registration RegisterPRelu() { return Binary<kPReluName, math::PReluForward>::Register(); }
 
 tflm::Registration RegisterPReluGradient() {
   return BinaryGradient<kPReluGradientName, true, math::PReluBackward>::Register();

@@ -1,4 +1,5 @@
-// MEDYATE_SIGMOID_CROSS_ENTROPY: the loss of targets from 0 to 1, after a sigmoid of the outputs, and its gradient.
+// MEDYATE_SIGMOID_CROSS_ENTROPY: the loss of targets from 0 to 1, after a sigmoid of the outputs,
+// and its gradient.
 
 #include "tflm_ops/kernels/loss.h"
 
@@ -26,6 +27,8 @@ struct Kind : Targets {
 
 }  // namespace
 
-tflm::Registration RegisterSigmoidCrossEntropy() { return LossOp<kSigmoidCrossEntropyName, Kind>::Register(); }
+tflm::Registration RegisterSigmoidCrossEntropy() {
+  return LossOp<kSigmoidCrossEntropyName, Kind>::Register();
+}
 
 }  // namespace medyate

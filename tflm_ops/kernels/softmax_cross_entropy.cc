@@ -1,4 +1,5 @@
-// MEDYATE_SOFTMAX_CROSS_ENTROPY: the loss of a class, after a softmax of the outputs, and its gradient.
+// MEDYATE_SOFTMAX_CROSS_ENTROPY: the loss of a class, after a softmax of the outputs, and its
+// gradient.
 
 #include "tflm_ops/kernels/loss.h"
 
@@ -14,6 +15,8 @@ struct Kind : ClassLabel {
 
 }  // namespace
 
-tflm::Registration RegisterSoftmaxCrossEntropy() { return LossOp<kSoftmaxCrossEntropyName, Kind>::Register(); }
+tflm::Registration RegisterSoftmaxCrossEntropy() {
+  return LossOp<kSoftmaxCrossEntropyName, Kind>::Register();
+}
 
 }  // namespace medyate

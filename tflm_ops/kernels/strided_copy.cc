@@ -51,8 +51,7 @@ tflm::Status Prepare(tflm::Context* context, tflm::Node* node) {
   MEDYATE_CHECK(ReadCopy(call, &shape, &outputs));
   MEDYATE_CHECK(call.Require(call.inputs() == 1, "inputs", 1, call.inputs()));
   MEDYATE_CHECK(call.Require(call.outputs() == 1, "outputs", 1, call.outputs()));
-  MEDYATE_CHECK(
-      call.RequireElements(call.Input(0), "input", tflm::kFloat32, shape.input_elements));
+  MEDYATE_CHECK(call.RequireElements(call.Input(0), "input", tflm::kFloat32, shape.input_elements));
   MEDYATE_CHECK(call.RequireElements(call.Output(0), "output", tflm::kFloat32, outputs));
   return tflm::kOk;
 }
@@ -77,8 +76,8 @@ tflm::Status PrepareGradient(tflm::Context* context, tflm::Node* node) {
   MEDYATE_CHECK(call.Require(call.outputs() == 1, "outputs", 1, call.outputs()));
   MEDYATE_CHECK(
       call.RequireElements(call.Input(kGradient), "output_gradient", tflm::kFloat32, outputs));
-  MEDYATE_CHECK(call.RequireElements(call.Output(0), "input_gradient", tflm::kFloat32,
-                                     shape.input_elements));
+  MEDYATE_CHECK(
+      call.RequireElements(call.Output(0), "input_gradient", tflm::kFloat32, shape.input_elements));
   MEDYATE_CHECK(RequireCommand(call, kCommand));
   return tflm::kOk;
 }

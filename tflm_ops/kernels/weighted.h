@@ -60,8 +60,8 @@ tflm::Status PrepareInputGradient(tflm::Context* context, tflm::Node* node) {
   Layer layer;
   MEDYATE_CHECK(layer.Read(call));
   MEDYATE_CHECK(RequireInputGradient(call, layer.slot));
-  MEDYATE_CHECK(call.RequireElements(call.Input(kOutputGradient), "output_gradient",
-                                     tflm::kFloat32, layer.output_elements()));
+  MEDYATE_CHECK(call.RequireElements(call.Input(kOutputGradient), "output_gradient", tflm::kFloat32,
+                                     layer.output_elements()));
   MEDYATE_CHECK(RequireWeights(call, layer));
   MEDYATE_CHECK(call.RequireElements(call.Output(0), "input_gradient", tflm::kFloat32,
                                      layer.input_elements()));
@@ -86,8 +86,8 @@ tflm::Status PrepareUpdate(tflm::Context* context, tflm::Node* node) {
   const OpCall call(Layer::kUpdateName, context, node);
   Layer layer;
   MEDYATE_CHECK(layer.Read(call));
-  MEDYATE_CHECK(RequireUpdate(call, layer.slot, layer.output_elements(),
-                              layer.options.importance_offset));
+  MEDYATE_CHECK(
+      RequireUpdate(call, layer.slot, layer.output_elements(), layer.options.importance_offset));
   MEDYATE_CHECK(Optimizer::Require(call, layer.slot));
   return tflm::kOk;
 }

@@ -15,8 +15,8 @@ struct BroadcastShape {
   int b[3];
 };
 
-// y = a + b, a - b, a * b, max(a, b), min(a, b). All overwrite y, which may be the same memory as an
-// operand that is not repeated.
+// y = a + b, a - b, a * b, max(a, b), min(a, b). All overwrite y, which may be the same memory as
+// an operand that is not repeated.
 void BroadcastAddForward(const BroadcastShape& shape, const float* a, const float* b, float* y);
 void SubtractForward(const BroadcastShape& shape, const float* a, const float* b, float* y);
 void MultiplyForward(const BroadcastShape& shape, const float* a, const float* b, float* y);

@@ -124,7 +124,7 @@ void ForwardPass(const Pass& pass) {
       const float* x = pass.in + strip.read * s.in_channels;
       float* y = pass.out + strip.first * pass.out_step;
       done = pass.block->weights ? PointwiseForward<true>(pass, x, y)
-                                       : PointwiseForward<false>(pass, x, y);
+                                 : PointwiseForward<false>(pass, x, y);
     }
     if (done < s.out_channels) ForwardStrip(pass, strip, done);
   });

@@ -323,8 +323,8 @@ void DepthwiseConv2dForwardPart(const ConvShape& shape, int n, const float* x, c
   Blocks blocks(w, n, shape.h.kernel * shape.w.kernel * multiplier, false);
   while (blocks.Next(&block)) {
     const int first = block.first * multiplier;
-    ForwardPass({&shape, &block, multiplier, x + block.first, bias ? bias + first : nullptr,
-                 y + first});
+    ForwardPass(
+        {&shape, &block, multiplier, x + block.first, bias ? bias + first : nullptr, y + first});
   }
 }
 
@@ -339,8 +339,8 @@ void DepthwiseConv2dInputGradientPart(const ConvShape& shape, int n, const float
   Block block;
   Blocks blocks(w, n, shape.h.kernel * shape.w.kernel * multiplier, false);
   while (blocks.Next(&block)) {
-    InputGradientPass({&shape, &block, multiplier, dy + block.first * multiplier, nullptr,
-                       dx + block.first});
+    InputGradientPass(
+        {&shape, &block, multiplier, dy + block.first * multiplier, nullptr, dx + block.first});
   }
 }
 

@@ -31,7 +31,7 @@ MEDYATE_ALWAYS_INLINE void AddTap(const int8_t* x, const int8_t* w, uint32_t off
 
 // Four channels of one position: `columns` taps of every row, `step` apart in x and w alike.
 MEDYATE_ALWAYS_INLINE void SumTaps(const Rows& rows, const int8_t* x_row, const int8_t* w_row,
-                               int columns, int step, uint32_t offset, FourSums* sums) {
+                                   int columns, int step, uint32_t offset, FourSums* sums) {
   FourSums s = *sums;
   const int x_next = rows.x_row;
   const int w_next = rows.w_row;
@@ -57,7 +57,7 @@ MEDYATE_ALWAYS_INLINE void SumTaps(const Rows& rows, const int8_t* x_row, const 
 
 // Channels c to c + 3 of an output row; as many outputs as inputs, taps side by side.
 MEDYATE_NO_INLINE void FourChannels(const ConvShape& s, const Rows& rows, int c, uint32_t offset,
-                  const Requantization& to, int8_t* y) {
+                                    const Requantization& to, int8_t* y) {
   const int step = s.in_channels;
   const FourSums bias = {to.bias[c], to.bias[c + 1], to.bias[c + 2], to.bias[c + 3]};
   const int32_t m0 = to.multiplier[c], m1 = to.multiplier[c + 1];
@@ -96,8 +96,7 @@ void OneChannel(const ConvShape& s, const Rows& rows, int c, int o, int x_zero,
         w += s.out_channels;
       }
     }
-    y[ow * s.out_channels + o] =
-        Saturated(Scaled(sum, to.multiplier[o], to.shift[o]) + to.zero);
+    y[ow * s.out_channels + o] = Saturated(Scaled(sum, to.multiplier[o], to.shift[o]) + to.zero);
   }
 }
 

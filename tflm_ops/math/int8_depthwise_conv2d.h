@@ -11,7 +11,8 @@
 namespace medyate {
 namespace math {
 
-// y = requantized(bias + (x - x_zero) * w) of each channel. Overwrites y; out_channels is a multiple of in_channels.
+// y = requantized(bias + (x - x_zero) * w) of each channel. Overwrites y; out_channels is a
+// multiple of in_channels.
 void Int8DepthwiseConv2dForward(const ConvShape& shape, const int8_t* x, int x_zero,
                                 const int8_t* w, const Requantization& to, int8_t* y);
 

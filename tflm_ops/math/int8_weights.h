@@ -27,9 +27,7 @@ struct Int8Block {
 };
 
 // Weights of an output channel of a convolution; of an input channel of any layer.
-inline int WeightsOfOutput(const ConvShape& s) {
-  return s.in_channels * s.h.kernel * s.w.kernel;
-}
+inline int WeightsOfOutput(const ConvShape& s) { return s.in_channels * s.h.kernel * s.w.kernel; }
 inline int WeightsOfInput(const ConvShape& s, int fan_out) {
   return s.h.kernel * s.w.kernel * fan_out;
 }
@@ -43,9 +41,8 @@ void Int8WeightsConv2dInputGradient(const ConvShape& shape, const float* dy, con
                                     const Int8Block& block, float* dx);
 
 // As DepthwiseConv2dForward and its gradient. The block holds WeightsOfInput(M) floats or more.
-void Int8WeightsDepthwiseConv2dForward(const ConvShape& shape, const float* x,
-                                       const Int8Weights& w, const float* bias,
-                                       const Int8Block& block, float* y);
+void Int8WeightsDepthwiseConv2dForward(const ConvShape& shape, const float* x, const Int8Weights& w,
+                                       const float* bias, const Int8Block& block, float* y);
 void Int8WeightsDepthwiseConv2dInputGradient(const ConvShape& shape, const float* dy,
                                              const Int8Weights& w, const Int8Block& block,
                                              float* dx);

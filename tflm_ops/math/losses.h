@@ -14,8 +14,8 @@ namespace math {
 //   probabilities: [classes], each in 0 .. 1.
 void Softmax(const float* logits, int classes, float* probabilities);
 
-// The losses below return the loss, at least 0, and overwrite the gradient with respect to what they
-// read first. The gradient lies in memory of its own.
+// The losses below return the loss, at least 0, and overwrite the gradient with respect to what
+// they read first. The gradient lies in memory of its own.
 
 // Softmax cross-entropy -sum(y * log(softmax(logits))), in nats, where y is 1 for the label and 0
 // for all others, and with label smoothing y * (1 - smoothing) + smoothing / classes.

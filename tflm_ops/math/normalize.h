@@ -26,12 +26,12 @@ struct NormShape {
 };
 
 // Overwrites y, which may be the same memory as x.
-void NormalizeForward(const NormShape& shape, const float* x, const float* gamma,
-                      const float* beta, float* y);
+void NormalizeForward(const NormShape& shape, const float* x, const float* gamma, const float* beta,
+                      float* y);
 
 // Overwrites dx, which may be the same memory as dy.
-void NormalizeBackward(const NormShape& shape, const float* x, const float* gamma,
-                       const float* dy, float* dx);
+void NormalizeBackward(const NormShape& shape, const float* x, const float* gamma, const float* dy,
+                       float* dx);
 
 }  // namespace math
 }  // namespace medyate

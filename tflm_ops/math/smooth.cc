@@ -35,8 +35,8 @@ float Tanh(float x) {
 }
 
 // The normal distribution at x, and its density. With z = |x| / sqrt(2), its tail is half of
-// exp(-z^2) R(z), and R(z) = t times a polynomial in t = 1 / (1 + z / 2), fitted for z up to 10.5 to
-// 4e-8 of its value.
+// exp(-z^2) R(z), and R(z) = t times a polynomial in t = 1 / (1 + z / 2), fitted for z up to 10.5
+// to 4e-8 of its value.
 float Normal(float x, float* density) {
   const float z = (x < 0.0f ? -x : x) * 0.70710678f;
   const float power = Exp(-z * z);

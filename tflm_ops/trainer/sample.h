@@ -41,10 +41,10 @@ class SampleRef {
   enum class Kind : uint8_t { kFloats, kBytes, kStored };
 
   // Implicit: whatever takes a sample takes any of these.
-  SampleRef(const float* data) : data_(data), kind_(Kind::kFloats) {}          // NOLINT
-  SampleRef(const uint8_t* data) : data_(data), kind_(Kind::kBytes) {}         // NOLINT
-  SampleRef(const int8_t* data) : data_(data), kind_(Kind::kStored) {}         // NOLINT
-  SampleRef(decltype(nullptr)) : data_(nullptr), kind_(Kind::kFloats) {}       // NOLINT
+  SampleRef(const float* data) : data_(data), kind_(Kind::kFloats) {}     // NOLINT
+  SampleRef(const uint8_t* data) : data_(data), kind_(Kind::kBytes) {}    // NOLINT
+  SampleRef(const int8_t* data) : data_(data), kind_(Kind::kStored) {}    // NOLINT
+  SampleRef(decltype(nullptr)) : data_(nullptr), kind_(Kind::kFloats) {}  // NOLINT
 
   const void* data() const { return data_; }
   Kind kind() const { return kind_; }

@@ -2,9 +2,9 @@
 
 #include <string.h>
 
-#include "tflm_ops/schema/op_options.h"
 #include "tflm_ops/math/fp_exact.h"
 #include "tflm_ops/math/scalar.h"
+#include "tflm_ops/schema/op_options.h"
 
 namespace medyate {
 namespace {
@@ -231,9 +231,7 @@ TrainerStatus StepTrainer::Run(int command, int nodes) {
 TrainerStatus StepTrainer::RunControl(int command) { return Run(command, 1); }
 
 // For a command without a sample: nothing in it is slow or infinite then.
-void StepTrainer::ClearSample() {
-  memset(sample_place(), 0, sample_bytes());
-}
+void StepTrainer::ClearSample() { memset(sample_place(), 0, sample_bytes()); }
 
 TrainerStatus StepTrainer::Apply() {
   ClearSample();

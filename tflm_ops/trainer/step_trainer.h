@@ -17,9 +17,9 @@
 #include <stdint.h>
 
 #include "tflm_ops/draw/schedule.h"
+#include "tflm_ops/store/weight_runs.h"
 #include "tflm_ops/trainer/static_model.h"
 #include "tflm_ops/trainer/static_runner.h"
-#include "tflm_ops/store/weight_runs.h"
 
 namespace medyate {
 
@@ -215,9 +215,7 @@ class StepTrainer {
 
   // Where a sample may be put to save its own memory; only until the next call of any method that
   // takes a sample. Null before Init, and if the model takes int8.
-  float* sample() const {
-    return model_ && !TakesInt8(*model_) ? Floats(model_->sample) : nullptr;
-  }
+  float* sample() const { return model_ && !TakesInt8(*model_) ? Floats(model_->sample) : nullptr; }
 
   // The same place whatever the model takes: floats, or int8 as SampleType says.
   void* sample_place() const { return model_ ? runner_.Data(model_->sample) : nullptr; }
@@ -229,11 +227,9 @@ class StepTrainer {
   // A copy of what lay there.
   SampleRef Kept(const void* sample) const;
 
-  // What a schedule goes by: samples learned from, where a batch that came up short counts as a full
-  // one.
-  uint32_t schedule_step() const {
-    return model_ ? updates_ * model_->batch_size + pending_ : 0;
-  }
+  // What a schedule goes by: samples learned from, where a batch that came up short counts as a
+  // full one.
+  uint32_t schedule_step() const { return model_ ? updates_ * model_->batch_size + pending_ : 0; }
 
   uint32_t samples() const { return samples_; }
   uint32_t updates() const { return updates_; }

@@ -79,8 +79,7 @@ Status Trainer::SetGuard(const Guard& guard) {
 void Trainer::EmptyRing() {
   const uint32_t label_words =
       model_.classes > 0 ? 1 : static_cast<uint32_t>(step_.runner().Elements(model_.label));
-  ring_.Init(guard_.memory, guard_.words,
-             step_.sample_bytes(), label_words);
+  ring_.Init(guard_.memory, guard_.words, step_.sample_bytes(), label_words);
   seen_ = 0;
 }
 

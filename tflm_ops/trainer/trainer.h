@@ -150,7 +150,7 @@ class Trainer {
   // The weights region as it was last committed, [model().weights_floats].
   const float* weights() const { return sink_.weights(); }
   const StepTrainer& step() const { return step_; }
-  float* sample() const { return step_.sample(); }              // See StepTrainer.
+  float* sample() const { return step_.sample(); }             // See StepTrainer.
   void* sample_place() const { return step_.sample_place(); }  // Likewise.
   // See WeightStore; after a change there, call Begin.
   FlashSink& sink() { return sink_; }

@@ -72,8 +72,7 @@ TEST(Sha256Test, AnyLengthInAnyPartsIsHashlibs) {
       const Bytes digest = Digest(Series(n, n, 7), part);
       all.insert(all.end(), digest.begin(), digest.end());
     }
-    EXPECT_EQ(Hex(Digest(all)),
-              "d5238871a46ac4a1a75ac3fb19d645b0b3b9e5f35f5f720e2b240d605c6b694e")
+    EXPECT_EQ(Hex(Digest(all)), "d5238871a46ac4a1a75ac3fb19d645b0b3b9e5f35f5f720e2b240d605c6b694e")
         << part;
   }
 }
@@ -89,11 +88,15 @@ TEST(HmacSha256Test, VectorsOfRfc4231) {
             "82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b");
   EXPECT_EQ(Hex(Tag(Bytes(20, 0x0c), BytesOf("Test With Truncation"))),
             "a3b6167473100ee06e0c796c2955552bfa6f7c0a6a8aef8b93f860aab0cd20c5");
-  EXPECT_EQ(Hex(Tag(Bytes(131, 0xaa), BytesOf("Test Using Larger Than Block-Size Key - Hash Key First"))),
-            "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
-  EXPECT_EQ(Hex(Tag(Bytes(131, 0xaa), BytesOf("This is a test using a larger than block-size key and a larger than block-size "
-                    "data. The key needs to be hashed before being used by the HMAC algorithm."))),
-            "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2");
+  EXPECT_EQ(
+      Hex(Tag(Bytes(131, 0xaa), BytesOf("Test Using Larger Than Block-Size Key - Hash Key First"))),
+      "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
+  EXPECT_EQ(
+      Hex(Tag(
+          Bytes(131, 0xaa),
+          BytesOf("This is a test using a larger than block-size key and a larger than block-size "
+                  "data. The key needs to be hashed before being used by the HMAC algorithm."))),
+      "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2");
 }
 
 TEST(HmacSha256Test, AnyKeyIsPythons) {
@@ -102,8 +105,7 @@ TEST(HmacSha256Test, AnyKeyIsPythons) {
     const Bytes tag = Tag(Series(n, n, 3), Series(2 * n, n, 7));
     all.insert(all.end(), tag.begin(), tag.end());
   }
-  EXPECT_EQ(Hex(Digest(all)),
-            "bcdf49bb25132451e4ad238491f3f12f3e17608f45ac384d9151c886e75be608");
+  EXPECT_EQ(Hex(Digest(all)), "bcdf49bb25132451e4ad238491f3f12f3e17608f45ac384d9151c886e75be608");
 }
 
 TEST(TagTest, EveryBitCounts) {

@@ -169,8 +169,8 @@ TEST(SamplerTest, ImportancesAreRefreshedAsInGolden) {
 }
 
 TEST(SamplerTest, RefusesToFillBesideBadImportances) {
-  for (float bad : {-0.5f, std::numeric_limits<float>::quiet_NaN(),
-                    std::numeric_limits<float>::infinity()}) {
+  for (float bad :
+       {-0.5f, std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
     float importance[] = {1.0f, kUnseen, bad};
     EXPECT_EQ(FillUnseen(importance, 3), Seen::kBad);
     EXPECT_EQ(importance[1], kUnseen);

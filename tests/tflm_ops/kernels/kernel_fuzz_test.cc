@@ -320,8 +320,8 @@ TEST_F(KernelFuzzTest, RefusesALayoutOfTooManyChannels) {
   g_call = DrawCall(kControlName, &random, false);
   std::vector<int32_t> words;
   for (int i = 0; i < kRows; ++i) {
-    const int32_t row[kLayoutWords] = {kMaxChannels, 1, 1, 1, kStateWords + 2 * i, 0, kDrawnAnew,
-                                       kNoBiasRun, 0};
+    const int32_t row[kLayoutWords] = {kMaxChannels, 1,          1, 1, kStateWords + 2 * i, 0,
+                                       kDrawnAnew,   kNoBiasRun, 0};
     words.insert(words.end(), row, row + kLayoutWords);
   }
   SetLayout(words, &g_call);

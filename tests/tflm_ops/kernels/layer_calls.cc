@@ -55,8 +55,7 @@ State AddState(Builder* b, const SlotPlan& plan) {
   words[offset + 1] = run;
   const std::vector<uint16_t> drawn_channels = random.Channels(channels, drawn);
   if (drawn > 0) {
-    memcpy(&words[offset + kSelectionHeaderWords], drawn_channels.data(),
-           drawn * sizeof(uint16_t));
+    memcpy(&words[offset + kSelectionHeaderWords], drawn_channels.data(), drawn * sizeof(uint16_t));
   }
   State state;
   state.pool = b->Floats({pool});
@@ -133,9 +132,9 @@ Call DrawUpdate(Builder* b, Role role, const LayerPlan& plan) {
   const int room = Clamp(int64_t{least} + random.Int(0, 20), 1, kMostElements);
   const OptimizerTensors optimizer = DrawOptimizer(b, role, plan);
   const int command = b->Command();
-  return b->Finish({dy, state.pool, state.selection, optimizer.rates, command, importance,
-                    optimizer.constants},
-                   {b->Floats({room})});
+  return b->Finish(
+      {dy, state.pool, state.selection, optimizer.rates, command, importance, optimizer.constants},
+      {b->Floats({room})});
 }
 
 // The same layers with int8 weights, of which some channels at a time become floats.

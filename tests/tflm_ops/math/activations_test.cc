@@ -92,14 +92,14 @@ TEST(GatesTest, PassNanOnButNothingThroughAClosedGate) {
   EXPECT_EQ(y, 0.0f);
 }
 
-// Numbers at which a comparison of bits could differ from one of numbers, eight at a time and alone.
+// Numbers at which a comparison of bits could differ from one of numbers, eight at a time and
+// alone.
 TEST(GatesTest, TreatZerosInfinitiesAndNanOfEitherSignAsNumbersDo) {
   const float infinity = std::numeric_limits<float>::infinity();
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const float least = std::numeric_limits<float>::denorm_min();
-  const std::vector<float> x = {0.0f,  -0.0f,     infinity, -infinity, nan,    -nan,
-                                least, -least,    6.0f,     -6.0f,     5.875f, 6.125f,
-                                3e38f, -3e38f, 1e-38f};
+  const std::vector<float> x = {0.0f, -0.0f, infinity, -infinity, nan,   -nan,   least, -least,
+                                6.0f, -6.0f, 5.875f,   6.125f,    3e38f, -3e38f, 1e-38f};
   const int n = static_cast<int>(x.size());
   for (bool is_relu6 : {false, true}) {
     std::vector<float> y(n), without(n);

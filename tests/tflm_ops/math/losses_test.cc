@@ -34,8 +34,7 @@ TEST(SoftmaxCrossEntropyTest, EqualsItsDefinition) {
     const auto logits = Logits(&random, classes);
     std::vector<float> probabilities = logits, gradient(classes);
     Softmax(logits.data(), classes, probabilities.data());
-    const float loss =
-        SoftmaxCrossEntropy(logits.data(), classes, label, 0.0f, gradient.data());
+    const float loss = SoftmaxCrossEntropy(logits.data(), classes, label, 0.0f, gradient.data());
     const double exact = ExactLoss(logits, label);
     // Logits up to 10 in size: their differences are rounded at 20, which the exponentials (2 ulp)
     // and the logarithm (2 ulp of at most log 30) pass on.

@@ -116,8 +116,9 @@ uint64_t OperationsOf(World world, const Work& work) {
   return world.flash.operations() - before;
 }
 
-// Every other operation of each commit is cut once, of commits in turn the even and the odd ones (by
-// night all); in three of four cases the recovery is cut, too, up to three times. A cut in the first half leaves the old epoch, so that both outcomes are frequent.
+// Every other operation of each commit is cut once, of commits in turn the even and the odd ones
+// (by night all); in three of four cases the recovery is cut, too, up to three times. A cut in the
+// first half leaves the old epoch, so that both outcomes are frequent.
 TEST(WeightStoreCutsTest, AnywhereInACommitLeavesOldOrNew) {
   const uint64_t stride = getenv("MEDYATE_NIGHTLY") ? 1 : 2;
   int cuts = 0, old = 0, fresh = 0;

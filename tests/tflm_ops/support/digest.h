@@ -162,10 +162,14 @@ class Digest {
       Forward forward;
       Backward backward;
     } kinds[] = {
-        {SigmoidForward, SigmoidBackward},         {TanhForward, TanhBackward},
-        {ExponentialForward, ExponentialBackward}, {SoftplusForward, SoftplusBackward},
-        {SoftsignForward, SoftsignBackward},       {SiluForward, SiluBackward},
-        {GeluForward, GeluBackward},               {GeluTanhForward, GeluTanhBackward},
+        {SigmoidForward, SigmoidBackward},
+        {TanhForward, TanhBackward},
+        {ExponentialForward, ExponentialBackward},
+        {SoftplusForward, SoftplusBackward},
+        {SoftsignForward, SoftsignBackward},
+        {SiluForward, SiluBackward},
+        {GeluForward, GeluBackward},
+        {GeluTanhForward, GeluTanhBackward},
         {HardSigmoidForward, HardSigmoidBackward},
     };
     for (const auto& kind : kinds) {

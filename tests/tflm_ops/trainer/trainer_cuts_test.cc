@@ -56,10 +56,10 @@ class TrainerCuts : public ::testing::Test {
     device->Steps(100, 5);
   }
 
-  // Cuts the power at every fifth flash operation (by night at every one) of the act, and starts again: the state is that
-  // from before or that from after, and goes on as it does without a cut (every fourth is tried).
-  // weight_store_cuts_test cuts at all of a commit; here, what a trainer writes must be one commit:
-  // between two there are hundreds of operations.
+  // Cuts the power at every fifth flash operation (by night at every one) of the act, and starts
+  // again: the state is that from before or that from after, and goes on as it does without a cut
+  // (every fourth is tried). weight_store_cuts_test cuts at all of a commit; here, what a trainer
+  // writes must be one commit: between two there are hundreds of operations.
   void CutAllAlong(const char* name, const Act& act) {
     const State before = StateOf(model_, flash_);
     MappedFlash whole = flash_;
@@ -130,7 +130,7 @@ TEST_F(TrainerCuts, EndOfEpoch) {
 
 TEST_F(TrainerCuts, Enrolment) {
   CutAllAlong("Enrol",
-                [](TestDevice* device) { return device->trainer.Enrol("new one", nullptr); });
+              [](TestDevice* device) { return device->trainer.Enrol("new one", nullptr); });
 }
 
 TEST_F(TrainerCuts, Reset) {

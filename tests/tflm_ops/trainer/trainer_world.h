@@ -99,9 +99,8 @@ class TestModel {
     model_.sample_type = {0.5f, 0.25f, 0.03f, 5};
     dequantization_ = {kOptionsVersion, 0.06f, 13};
     inputs_[0] = {1, kModel.sample, 1, floats};
-    nodes_.insert(nodes_.begin() + 1, {RegisterDequantize, inputs_[0].data(),
-                                       inputs_[0].data() + 2, &dequantization_,
-                                       sizeof(dequantization_)});
+    nodes_.insert(nodes_.begin() + 1, {RegisterDequantize, inputs_[0].data(), inputs_[0].data() + 2,
+                                       &dequantization_, sizeof(dequantization_)});
     model_.tensors = tensors_.data();
     model_.tensor_count = floats + 1;
     model_.nodes = nodes_.data();
@@ -335,7 +334,7 @@ class TestDevice {
     for (uint32_t i = 0; i < runs.count(); ++i) {
       const WeightRun run = runs.run(i);
       trained.insert(trained.end(), pool.begin() + run.pool_offset,
-                    pool.begin() + run.pool_offset + run.length);
+                     pool.begin() + run.pool_offset + run.length);
     }
     return trained;
   }

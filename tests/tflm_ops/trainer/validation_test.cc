@@ -32,9 +32,7 @@ class Ring : public ::testing::Test {
     return std::vector<uint8_t>(kBytes, static_cast<uint8_t>(label + 100));
   }
 
-  bool Add(uint32_t label) {
-    return ring_.Add(SampleOf(label).data(), &label);
-  }
+  bool Add(uint32_t label) { return ring_.Add(SampleOf(label).data(), &label); }
 
   void SetLosses(const std::vector<float>& losses, const std::vector<float>& new_losses) {
     for (uint32_t i = 0; i < ring_.count(); ++i) {

@@ -63,9 +63,8 @@ def main(args: argparse.Namespace) -> int:
     """Runs one command; a mistake of the user's ends with its explanation, not a traceback."""
     try:
         _import_tensorflow_quietly()
-        logging.getLogger("tensorflow").setLevel(
-            logging.ERROR
-        )  # its retracing hints say nothing here
+        # TensorFlow's hints about retracing say nothing here.
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
         with _plain_warnings():
             args.run(args)
     except BrokenPipeError:  # the reader of the output has seen enough

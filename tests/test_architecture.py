@@ -1,5 +1,7 @@
 """Imports go one way; the picture of them is the one that they make."""
 
+import re
+
 from tools import imports
 
 MODULES = imports.read_modules()
@@ -50,3 +52,12 @@ def test_every_folder_is_on_the_page():
         for folder in (path for path in base.iterdir() if path.is_dir()):
             if any(file.suffix in (".py", ".cc", ".h") for file in folder.glob("*")):
                 assert f"`{folder.name}/`" in page, folder
+
+
+def test_every_single_file_is_on_the_page_and_no_other():
+    page = (imports.ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    row = next(line for line in page.splitlines() if line.startswith("| `errors`"))
+    graph = imports.room_graph(MODULES)
+    singles = graph.keys() - imports.with_values(graph).keys()
+    public = {name for name in singles if not name.startswith("_")}
+    assert set(re.findall(r"`(\w+)`", row.split("|")[1])) == public

@@ -1,4 +1,4 @@
-"""A vision net with ImageNet weights learns inside a Nano 33 BLE: the flagship's table.
+"""Vision nets with ImageNet weights learn within a Nano 33 BLE's RAM and flash.
 
     python benchmarks/nano_vision.py --data_dir DATA --weights_dir WEIGHTS [--out runs/nano_vision]
 
@@ -6,7 +6,7 @@ MobileNetV2 0.35 and MCUNet-in1 learn sign digits of students that they never sa
 fold of suite imagenet, 1,100 pictures of 96 x 96). The layers are the best ones whose training
 fits the board, RAM and flash; what is never trained is computed in 8 bits. Each seed
 
-- draws layers' channels and trains sample by sample in the TFLM interpreter, on the graph that the
+- draws channels and trains sample by sample in the TFLM interpreter, on the graph that the
   board has;
 - does the same with all weights in float32, for what 8 bits cost;
 - is compared with the head alone and with everything trained, both in Keras.
@@ -190,8 +190,8 @@ def _losses(learner: Any, lesson: Lesson, steps: int) -> list[float]:
 def table(rows: Sequence[dict]) -> str:
     """Each net's means over seeds, in Markdown."""
     lines = [
-        "| net | layers (from) | head | **on the board** | the same in float | full, in Keras "
-        "| arena, KiB | flash, KiB | step, ms | mJ |",
+        "| net | layers (from) | head | **on the board's graph** | the same in float "
+        "| full, in Keras | arena, KiB | flash, KiB | step, ms (estimate) | mJ |",
         "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for network in dict.fromkeys(row["network"] for row in rows):

@@ -3,7 +3,7 @@
 Example:
     >>> sensor = SensorInput((100, 6), rate_hz=50, offset=mean, scale=1 / std)
     >>> print(write_arduino("out/cpp", "out/arduino/MeDyate", sensor))
-    Arduino library MeDyate in out/arduino/MeDyate: 128 files, examples PersonalizeIMU, Stream...
+    Arduino library MeDyate in out/arduino/MeDyate: ... files, examples PersonalizeIMU, StreamT...
 """
 
 from __future__ import annotations

@@ -30,6 +30,7 @@ from tf_medyate.bench.plan.grid import FIRST_LAYER, Run, grid
 from tf_medyate.bench.plan.suites import Case, Suite, get_suite
 from tf_medyate.bench.run.runner import run_here, use_one_thread
 from tf_medyate.bench.run.store import Store
+from tf_medyate.commands.bench import folder_flags, set_folders
 from tf_medyate.select.frontier import FrontierPoint
 
 STARTS = (0, 6, 12, 18, 24, 30, 36, 42)
@@ -193,8 +194,7 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data_dir", default="", help="else MEDYATE_DATA")
-    parser.add_argument("--weights_dir", default="", help="else MEDYATE_WEIGHTS")
+    folder_flags(parser)
     parser.add_argument("--networks", default="mobilenet_v2_035_folded,mcunet_in1_folded")
     parser.add_argument("--starts", default=",".join(map(str, STARTS)), help="first layers")
     parser.add_argument("--seeds", default="0,1,2")
@@ -202,9 +202,7 @@ def main():
     parser.add_argument("--csv", type=pathlib.Path, default="docs/results/frontier.csv")
     parser.add_argument("--picture", type=pathlib.Path, default="docs/img/frontier.png")
     args = parser.parse_args()
-    for variable, folder in (("DATA", args.data_dir), ("WEIGHTS", args.weights_dir)):
-        if folder:
-            os.environ[f"MEDYATE_{variable}"] = str(pathlib.Path(folder).resolve())
+    set_folders(args)
     use_one_thread()
     starts, seeds = (
         [int(part) for part in text.split(",") if part] for text in (args.starts, args.seeds)

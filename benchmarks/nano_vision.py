@@ -39,6 +39,7 @@ from tf_medyate.bench.plan.suites import Case, Suite, get_suite
 from tf_medyate.bench.run.execute import Executor, callback, prepare
 from tf_medyate.bench.run.material import LOSS, first_net, task_of
 from tf_medyate.bench.run.runner import use_one_thread
+from tf_medyate.commands.bench import folder_flags, set_folders
 from tf_medyate.data.registry import Task
 from tf_medyate.device import DeviceClient
 from tf_medyate.emulator import EmulatedBoard, build_image
@@ -216,8 +217,7 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data_dir", default="", help="else MEDYATE_DATA")
-    parser.add_argument("--weights_dir", default="", help="else MEDYATE_WEIGHTS")
+    folder_flags(parser)
     parser.add_argument("--networks", default=",".join(NETWORKS))
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--rate", type=float, default=RATE, help="learning rate of a sample")
@@ -227,9 +227,7 @@ def main():
     parser.add_argument("--out", type=pathlib.Path, default="runs/nano_vision")
     parser.add_argument("--csv", type=pathlib.Path, default="docs/results/nano_vision.csv")
     args = parser.parse_args()
-    for variable, folder in (("DATA", args.data_dir), ("WEIGHTS", args.weights_dir)):
-        if folder:
-            os.environ[f"MEDYATE_{variable}"] = str(pathlib.Path(folder).resolve())
+    set_folders(args)
     use_one_thread()
     rows = []
     for network in args.networks.split(","):

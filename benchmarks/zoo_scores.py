@@ -33,6 +33,7 @@ from tf_medyate.bench.analyse.statistics import spearman
 from tf_medyate.bench.plan.grid import Run, grid
 from tf_medyate.bench.plan.suites import SUITES, Case, Suite
 from tf_medyate.bench.run.material import LOSS, first_net, sample, task_of
+from tf_medyate.commands.bench import folder_flags, set_folders
 from tf_medyate.data.registry import Task
 from tf_medyate.select.ranking_file import load_ranking
 from tf_medyate.spec import LayerSpec
@@ -114,15 +115,12 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data_dir", help="folder of data sets; else MEDYATE_DATA")
-    parser.add_argument("--weights_dir", help="folder of trained weights; else MEDYATE_WEIGHTS")
+    folder_flags(parser)
     parser.add_argument("--compare", action="store_true", help="measure nothing")
     parser.add_argument("--calibration", action="store_true", help="compare with calibrations")
     parser.add_argument("--networks", default="", help="only these, comma-separated")
     args = parser.parse_args()
-    for name, value in (("DATA", args.data_dir), ("WEIGHTS", args.weights_dir)):
-        if value:
-            os.environ[f"MEDYATE_{name}"] = value
+    set_folders(args)
     found = cases()
     known = list(dict.fromkeys(network for network, _ in found))
     wanted = args.networks.split(",") if args.networks else known

@@ -68,6 +68,7 @@ def add(commands):
 
 def add_flags(parser: argparse.ArgumentParser):
     """Defines the flags of the command."""
+    whole, share = common.within(0), common.within(0, kind=float)
     add = parser.add_argument_group("what is compared").add_argument
     add("--suite", default="tiny", help="paper, imagenet, tiny, watch, smoke or own; see below")
     add("--strategies", default="", help="comma-separated, see below; else the suite's own")
@@ -75,18 +76,11 @@ def add_flags(parser: argparse.ArgumentParser):
         "the suite's own")  # fmt: skip
     add("--networks", default="", help="only these of the suite's nets, comma-separated")
     add("--datasets", default="", help="only these of the suite's data sets, comma-separated")
-    add(
-        "--folds",
-        type=common.within(0),
-        default=0,
-        help="only so many folds of each data set; else all",
-    )
+    add("--folds", type=whole, default=0, help="only so many folds of each data set; else all")
     add("--recipe", default="", help='changes of the training: "epochs=20,learning_rate=0.05"')
     add("--budgets", default="", help='instead of the suite\'s: "5%%,64KiB,27946 elements"; a '
         "share is one of full fine-tuning's memory")  # fmt: skip
-    add = parser.add_argument_group("what it is compared on").add_argument
-    for flag, (variable, text) in FOLDERS.items():
-        add(f"--{flag}", default="", metavar="FOLDER", help=f"{text}; else {variable}")
+    folder_flags(parser.add_argument_group("what it is compared on"))
     add = parser.add_argument_group("what comes out").add_argument
     add("--out", default="runs", help="folder of results and report; start again to resume")
     add("--reference", default="medyate", help="the strategy that the others are tested against")
@@ -102,36 +96,19 @@ def add_flags(parser: argparse.ArgumentParser):
     add("--share", default="", help="only a part of the runs, 1/2 or 2/2: for machines that do not "
         "see each other, or one process for each core")  # fmt: skip
     add("--address", default="", help="of a Ray cluster, or auto; else one on this machine")
-    add(
-        "--cpus",
-        type=common.within(0),
-        default=0,
-        help="cores of the cluster on this machine; else all",
-    )
-    add(
-        "--cpus_per_run",
-        type=common.within(0, kind=float),
-        default=1.0,
-        help="cores that Ray gives to a run",
-    )
-    add(
-        "--memory_per_run_mib",
-        type=common.within(0),
-        default=2048,
-        help="memory that Ray sets aside for a run",
-    )
-    add(
-        "--gpus_per_run",
-        type=common.within(0, kind=float),
-        default=0.0,
-        help="graphics cards that Ray gives to a run",
-    )
-    add(
-        "--retries",
-        type=common.within(-1),
-        default=3,
-        help="how often a run whose worker died is begun again",
-    )
+    add("--cpus", type=whole, default=0, help="cores of the cluster on this machine; else all")
+    add("--cpus_per_run", type=share, default=1.0, help="cores that Ray gives to a run")
+    add("--memory_per_run_mib", type=whole, default=2048, help="memory that Ray gives to a run")
+    add("--gpus_per_run", type=share, default=0.0, help="graphics cards that Ray gives to a run")
+    text = "how often a run whose worker died is begun again"
+    add("--retries", type=common.within(-1), default=3, help=text)
+
+
+def folder_flags(parser):
+    """The flags of FOLDERS, which `set_folders` reads."""
+    for flag, (variable, text) in FOLDERS.items():
+        help_text = f"{text}; else {variable}"
+        parser.add_argument(f"--{flag}", default="", metavar="FOLDER", help=help_text)
 
 
 def run(args: argparse.Namespace):
@@ -141,7 +118,7 @@ def run(args: argparse.Namespace):
         MedyateError: A flag is wrong, or something is not installed.
         SystemExit: Some runs failed; why was printed.
     """
-    _set_folders(args)
+    set_folders(args)
     suite = choose(args.suite, _names(args.networks), _names(args.datasets))
     suite = changed(suite, args.recipe, args.budgets, args.folds)
     names = split_strategies(args.strategies) if args.strategies else list(suite.strategies)
@@ -170,7 +147,12 @@ def run(args: argparse.Namespace):
         raise SystemExit(1)
 
 
-def _set_folders(args: argparse.Namespace):
+def set_folders(args: argparse.Namespace):
+    """Makes the folders that were given known to this process and its workers.
+
+    Raises:
+        OptionError: One is no folder.
+    """
     for flag, (variable, _) in FOLDERS.items():
         folder = getattr(args, flag)
         if folder and not pathlib.Path(folder).expanduser().is_dir():

@@ -29,9 +29,11 @@ def pytest_collection_finish():
     gc.freeze()
 
 
-@pytest.fixture
-def quick_export(monkeypatch):
-    """Leaves the inference files out, for tests that are about train.tflite."""
+@pytest.fixture(scope="module")
+def quick_export():
+    """Leaves the inference files out, for files that are about the training step."""
     from tf_medyate.exporter import bundle
 
-    monkeypatch.setattr(bundle, "write_plain", lambda _, path, *a, **k: path.touch())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bundle, "write_plain", lambda _, path, *a, **k: path.touch())
+        yield

@@ -32,6 +32,8 @@ from tf_medyate.device import (
 from tf_medyate.device.applying import region_of
 from tf_medyate.errors import PlanError
 
+pytestmark = pytest.mark.usefixtures("quick_export")
+
 HASH = 0xFEDCBA9876543210
 small = st.floats(-1e6, 1e6, width=32)
 

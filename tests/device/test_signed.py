@@ -23,6 +23,8 @@ from tf_medyate.device_key import KEY_HEADER, read_key
 from tf_medyate.errors import OptionError
 from tf_medyate.exporter.board.firmware import is_firmware
 
+pytestmark = pytest.mark.usefixtures("quick_export")
+
 
 def key_file(folder, name, seed):
     path = folder / name

@@ -17,6 +17,8 @@ from tf_medyate.device import DeltaError, DeviceClient, DeviceError, Region
 from tf_medyate.device.applying import region_of
 from tf_medyate.errors import OptionError
 
+pytestmark = pytest.mark.usefixtures("quick_export")
+
 L = keras.layers
 
 

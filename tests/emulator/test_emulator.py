@@ -25,6 +25,8 @@ from tf_medyate.emulator.image import FLASH_BYTES, RAM_BYTES
 from tf_medyate.simulate import TFLMTrainer
 from tf_medyate.spec import FLASH_PAGE_BYTES
 
+pytestmark = pytest.mark.usefixtures("quick_export")
+
 GOLDEN = ROOT / "tests/tflm_ops/trainer/static_model"
 SAMPLES = 24
 

@@ -13,6 +13,8 @@ from cpp_build import HOST
 from tf_medyate.device import DeviceClient, Region
 from tf_medyate.exporter.write.arduino import write_arduino
 
+pytestmark = pytest.mark.usefixtures("quick_export")
+
 FLASH = ("-DMEDYATE_BOARD_FLASH_H=<board_flash.h>",)
 
 

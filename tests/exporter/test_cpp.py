@@ -23,6 +23,8 @@ from tf_medyate.exporter.write.cpp import write_cpp
 from tf_medyate.exporter.write.cpp_text import cpp_float
 from tf_medyate.spec import FLASH_PAGE_BYTES
 
+pytestmark = pytest.mark.usefixtures("quick_export")
+
 SAMPLES = 100
 
 

@@ -18,6 +18,8 @@ from tf_medyate.exporter.board.fit import BoardError
 from tf_medyate.exporter.write.cpp_text import cpp_string
 from tf_medyate.prepared.spare_classes import SPARE_BIAS
 
+pytestmark = pytest.mark.usefixtures("quick_export")
+
 L = keras.layers
 
 

@@ -14,6 +14,8 @@ from tf_medyate.errors import OptionError, UnsupportedLayerError
 from tf_medyate.exporter.fitting import NothingFitsError
 from tf_medyate.report import TrainingReport
 
+pytestmark = pytest.mark.usefixtures("quick_export")
+
 KIB = 1024
 
 

@@ -10,6 +10,8 @@ from cases import make_case
 import tf_medyate as md
 from tf_medyate.errors import OptionError, PlanError
 
+pytestmark = pytest.mark.usefixtures("quick_export")
+
 STEPS = 12
 BIASED = md.strategy("su-like", train_bias=True)
 

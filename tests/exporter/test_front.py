@@ -8,6 +8,8 @@ import tf_medyate as md
 from tf_medyate.errors import UnsupportedLayerError
 from tf_medyate.exporter.write.tflm_library import builtin_of
 
+pytestmark = pytest.mark.usefixtures("quick_export")
+
 L = keras.layers
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 RNG = np.random.default_rng(0)

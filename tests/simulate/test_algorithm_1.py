@@ -17,6 +17,8 @@ from tf_medyate.exporter.ops.schema import UNSEEN, Command, ImportanceRule
 from tf_medyate.exporter.write.tflite import to_tflite
 from tf_medyate.simulate import Interpreter
 
+pytestmark = pytest.mark.usefixtures("quick_export")
+
 SELECTION, IMPORTANCE = 2, 4
 DRAWS, STEPS = 4, 3
 

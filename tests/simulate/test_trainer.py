@@ -19,6 +19,8 @@ from tf_medyate.exporter.manifest import BundleError
 from tf_medyate.select.strategies import strategy
 from tf_medyate.simulate import TFLMTrainer
 
+pytestmark = pytest.mark.usefixtures("quick_export")
+
 L = keras.layers
 Adam, AdamW = keras.optimizers.Adam, keras.optimizers.AdamW
 

@@ -5,37 +5,12 @@
 #include "tflm_ops/kernels/layer.h"
 #include "tflm_ops/kernels/op_call.h"
 #include "tflm_ops/kernels/ops.h"
-#include "tflm_ops/math/bits.h"
 #include "tflm_ops/math/pooling.h"
 
 namespace medyate {
 namespace {
 
 enum Input { kChoices, kGradient, kCommand, kInputs };
-
-bool Holds(const math::Taps& taps, int tap) {
-  return tap >= taps.first && tap < taps.first + taps.count;
-}
-
-// Whether every choice is an input position of its window. Choices are data, and the gradient is
-// written where they point.
-bool AreInside(const math::PoolShape& shape, const uint8_t* choices) {
-  const int bits = math::MaxPoolChoiceBits(shape);
-  math::BitReader reader(choices);
-  bool inside = true;
-  for (int oh = 0; oh < shape.h.out; ++oh) {
-    const math::Taps th = math::TapsOfOutput(shape.h, oh);
-    for (int ow = 0; ow < shape.w.out; ++ow) {
-      const math::Taps tw = math::TapsOfOutput(shape.w, ow);
-      for (int c = 0; c < shape.channels; ++c) {
-        const int choice = static_cast<int>(reader.Get(bits));
-        const int down = choice / shape.w.kernel;
-        inside = inside && Holds(th, down) && Holds(tw, choice - down * shape.w.kernel);
-      }
-    }
-  }
-  return inside;
-}
 
 tflm::Status Prepare(tflm::Context* context, tflm::Node* node) {
   const OpCall call(kMaxPool2dGradientName, context, node);
@@ -65,11 +40,10 @@ tflm::Status Eval(tflm::Context* context, tflm::Node* node) {
   PoolGeometry geometry;
   int choice_bytes;
   MEDYATE_CHECK(call.Read(&options) && ReadMaxPool(call, options, &geometry, &choice_bytes));
-  const uint8_t* choices = call.InputData<const uint8_t>(kChoices);
-  MEDYATE_CHECK(
-      call.RequireThat(AreInside(geometry.shape, choices), "choices inside their windows"));
-  math::MaxPoolBackward(geometry.shape, choices, call.InputData<const float>(kGradient),
-                        call.OutputData<float>(0));
+  const bool inside =
+      math::MaxPoolBackward(geometry.shape, call.InputData<const uint8_t>(kChoices),
+                            call.InputData<const float>(kGradient), call.OutputData<float>(0));
+  MEDYATE_CHECK(call.RequireThat(inside, "choices inside their windows"));
   return tflm::kOk;
 }
 

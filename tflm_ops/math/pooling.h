@@ -37,7 +37,11 @@ int MaxPoolChoiceBytes(const PoolShape& shape);
 void MaxPoolForward(const PoolShape& shape, const float* x, float* y, uint8_t* choices);
 
 // dx = dy at the chosen positions, added up where windows overlap, 0 elsewhere. Overwrites dx.
-void MaxPoolBackward(const PoolShape& shape, const uint8_t* choices, const float* dy, float* dx);
+//
+// Returns:
+//   Whether every choice is an input position of its window. Choices are data: none is followed
+//   out of its window, and after a wrong one dx is not complete.
+bool MaxPoolBackward(const PoolShape& shape, const uint8_t* choices, const float* dy, float* dx);
 
 // y = mean of the window. Overwrites y.
 void AveragePoolForward(const PoolShape& shape, const float* x, float* y);

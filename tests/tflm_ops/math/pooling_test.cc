@@ -64,7 +64,7 @@ TEST(MaxPoolTest, ForwardAndBackwardFollowTheLargest) {
     ASSERT_EQ(choices.back(), 0xA5);
     std::vector<float> expected(x.size(), 0.0f), dx = random.Floats(x.size());
     for (int o = 0; o < outputs; ++o) expected[from[o]] += dy[o];
-    MaxPoolBackward(s, choices.data(), dy.data(), dx.data());
+    ASSERT_TRUE(MaxPoolBackward(s, choices.data(), dy.data(), dx.data()));
     ASSERT_TRUE(SameBits(expected, dx));
   }
 }
@@ -75,6 +75,21 @@ TEST(MaxPoolTest, ChoicesTakeTheLogarithmOfTheWindow) {
   EXPECT_EQ(MaxPoolChoiceBits({ValidAxis(4, 3, 1, 1), ValidAxis(4, 3, 1, 1), 1}), 4);
   EXPECT_EQ(MaxPoolChoiceBits({UnitAxis(4), UnitAxis(4), 1}), 0);
   EXPECT_EQ(MaxPoolChoiceBytes({ValidAxis(4, 2, 2, 1), ValidAxis(4, 2, 2, 1), 3}), 3);
+}
+
+TEST(MaxPoolTest, FollowsNoChoiceOutOfItsWindow) {
+  // Windows of three over two positions, padded: of the first, tap 0 is not there, of the second
+  // tap 2; three is no tap.
+  const PoolShape s = {UnitAxis(1), {2, 2, 3, 1, 1, 1}, 1};
+  const float dy[] = {1.0f, 1.0f};
+  float dx[3] = {0.0f, 0.0f, -7.0f};
+  for (int choices = 0; choices < 16; ++choices) {
+    const uint8_t packed = static_cast<uint8_t>(choices);
+    const int first = choices & 3, second = choices >> 2;
+    const bool inside = (first == 1 || first == 2) && (second == 0 || second == 1);
+    EXPECT_EQ(MaxPoolBackward(s, &packed, dy, dx), inside) << choices;
+    EXPECT_EQ(dx[2], -7.0f);
+  }
 }
 
 TEST(MaxPoolTest, PassesNanOn) {

@@ -11,29 +11,32 @@ from cpp_training import assert_same_bits_everywhere
 
 import tf_medyate as md
 from tf_medyate.exporter.lower.int8_weights import int8_kernel
+from tf_medyate.exporter.memory.planner import plan_memory
 from tf_medyate.kernel_order import as_keras, channel_first
 from tf_medyate.simulate import TFLMTrainer
 from tf_medyate.spec import LayerDraw
 
 pytestmark = pytest.mark.usefixtures("quick_export")
 L = keras.layers
-FROZEN = ("expand", "depthwise", "project", "grouped", "hidden")
+FROZEN = ("expand", "depthwise", "project", "widen", "shrink", "grouped", "hidden")
 
 
 @pytest.fixture
 def case():
     keras.utils.set_random_seed(1)
-    inputs = keras.Input((8, 8, 3))
-    x = L.Conv2D(8, 3, strides=2, padding="same", activation="relu", name="stem")(inputs)
+    inputs = keras.Input((12, 12, 3))
+    x = L.Conv2D(8, 3, padding="same", activation="relu", name="stem")(inputs)
     y = L.Conv2D(40, 1, activation="relu6", name="expand")(x)
     y = L.DepthwiseConv2D(3, padding="same", activation="leaky_relu", name="depthwise")(y)
     x = L.Add()([x, L.Conv2D(8, 1, use_bias=False, name="project")(y)])
+    x = L.Conv2D(24, 1, activation="relu", name="widen")(x)
+    x = L.DepthwiseConv2D(3, strides=2, padding="same", activation="relu6", name="shrink")(x)
     x = L.Conv2D(6, 3, groups=2, activation="relu", name="grouped")(x)
     x = L.Dense(10, activation="relu", name="hidden")(L.Flatten()(x))
     model = md.prepare(keras.Model(inputs, L.Dense(3, activation="softmax", name="head")(x)))
     model.compile(keras.optimizers.SGD(0.05), "sparse_categorical_crossentropy")
-    plan = md.UpdatePlan(0, 0, md.MemoryBudget(1 << 20), 172, 1088, (LayerDraw("stem", (0, 2)),))
-    x = np.random.default_rng(0).normal(size=(12, 8, 8, 3)).astype(np.float32)
+    plan = md.UpdatePlan(0, 0, md.MemoryBudget(1 << 20), 172, 1728, (LayerDraw("stem", (0, 2)),))
+    x = np.random.default_rng(0).normal(size=(12, 12, 12, 3)).astype(np.float32)
     return Case(model, plan, x, np.arange(12) % 3)
 
 
@@ -91,5 +94,12 @@ def test_the_gradient_is_that_of_keras_with_those_weights(case, tmp_path):
 def test_tflm_the_static_runner_and_a_cortex_m4f_give_the_same_bits(case, tmp_path):
     exported = assert_same_bits_everywhere(case, tmp_path, "int8")
     kinds = {op.kind for op in exported.training.graph.ops}
+    training = exported.training
+    forward = {("depthwise", "expand"), ("shrink", "widen")}
+    backward = {
+        ("expand/gradient", "depthwise/gradient_2"),
+        ("widen/gradient", "shrink/gradient_4"),
+    }
+    assert forward | backward <= set(plan_memory(training.graph, training.in_place).in_place)
     for layer in ("CONV_2D", "DEPTHWISE_CONV_2D", "DENSE"):
         assert {f"MEDYATE_INT8_WEIGHTS_{layer}{end}" for end in ("", "_INPUT_GRADIENT")} <= kinds

@@ -132,9 +132,20 @@ def test_an_op_in_place_needs_no_second_buffer():
     assert_sound(graph, plan)
 
 
+def test_an_output_may_outgrow_the_input_in_whose_place_it_lies():
+    graph = chain(32, 64, 64)
+    plan = plan_memory(graph, [("t1", "t0")])
+    assert plan.in_place == (("t1", "t0"),)
+    assert plan.arena_bytes == plan.lower_bound_bytes == 128  # t1 and t2
+    assert_sound(graph, plan)
+    # Here t1 takes t0's place better not: t0 would need room for it while z is still there.
+    late = chain(64, 32, 64)
+    plan = plan_memory(late, [("t2", "t1")])
+    assert (plan.in_place, plan.arena_bytes) == ((), 96)
+
+
 def test_pairs_that_cannot_share_are_left_alone():
-    graph = chain(32, 64, 64)  # t1 is larger than t0
-    assert plan_memory(graph, [("t1", "t0")]).in_place == ()
+    graph = chain(32, 64, 64)
     tensors = (*graph.tensors, Tensor("z", (1,), "int8", "output"))
     longer = Graph("g", tensors, (*graph.ops, OpNode("MEDYATE_X", ("t0", "t1"), ("z",))))
     assert plan_memory(longer, [("t2", "t1")]).in_place == ()  # t1 lives on

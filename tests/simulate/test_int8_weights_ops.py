@@ -2,10 +2,13 @@
 may differ, however few channels a block holds.
 """
 
+import itertools
+
 import hypothesis
 import hypothesis.strategies as st
 import numpy as np
 import pytest
+from op_calls import call
 from simulate_graph import Graph
 
 from tf_medyate.exporter.lower.int8_weights import INT8_TWINS, block_elements
@@ -97,6 +100,22 @@ def test_forward_and_gradient_are_those_of_the_float_layer_bit_for_bit(kind, see
         outputs = [(shape, np.float32), ((block,), np.float32)]
         got = run(twin, options, inputs, [*ours, layer.scales], outputs)
         np.testing.assert_array_equal(got, wanted)
+
+
+def test_in_place_a_depthwise_layer_wants_room_for_a_channel_and_the_others_refuse():
+    def run_in_place(kind, room):
+        layers = (Layer(seed, kind) for seed in itertools.count())
+        layer = next(layer for layer in layers if layer.x == layer.y)
+        op = INT8_TWINS[LAYERS[kind][0]]
+        options, inputs = op.options.pack(**layer.options), [layer.floats(layer.x)]
+        given = [layer.stored, layer.bias, layer.scales]
+        outputs = [layer.x, (room(layer),)]
+        return call(op, options, [*inputs, *given], outputs, in_place=[(0, 0)])
+
+    with pytest.raises(InterpreterError, match="block in place"):
+        run_in_place("depthwise", lambda layer: layer.stored[0].size)
+    with pytest.raises(InterpreterError, match="an output apart from the input"):
+        run_in_place("conv", lambda layer: layer.stored.size)
 
 
 def test_a_block_holds_four_channels_or_all_and_no_less_than_one():

@@ -6,6 +6,8 @@
 //
 //   weights_of_output()    what a block of the forward pass needs at least.
 //   weights_of_input()     the same of the input gradient.
+//   kInPlace               whether the output may lie where the input does, if there are as many
+//                          channels: then the block takes some of the input's channels, too.
 //   Forward(x, w, bias, block, y), InputGradient(dy, w, block, dx)
 
 #include "tflm_ops/kernels/layer.h"
@@ -44,6 +46,17 @@ inline math::Int8Block Int8BlockOf(const OpCall& call) {
   return {call.OutputData<float>(last), Elements(*call.Output(last))};
 }
 
+// Checks, if the output lies where the input does, that it may, and that the block has room for a
+// channel with `weights` and `positions`.
+template <typename Layer>
+bool RequirePlace(const OpCall& call, const Layer& layer, int weights, int positions) {
+  if (call.InputData<const float>(0) != call.OutputData<const float>(0)) return true;
+  return call.RequireThat(Layer::kInPlace && layer.slot.channels == layer.slot.outputs,
+                          "an output apart from the input") &&
+         call.RequireRange("block in place", Int8BlockOf(call).size, int64_t{weights} + positions,
+                           0x7fffffff);
+}
+
 template <typename Layer>
 tflm::Status PrepareInt8WeightsForward(tflm::Context* context, tflm::Node* node) {
   const OpCall call(Layer::kForwardName, context, node);
@@ -72,6 +85,7 @@ tflm::Status EvalInt8WeightsForward(tflm::Context* context, tflm::Node* node) {
   Layer layer;
   Fused fused;
   MEDYATE_CHECK(layer.Read(call) && ReadFused(call, layer.options, &fused));
+  MEDYATE_CHECK(RequirePlace(call, layer, layer.weights_of_output(), layer.slot.stash_elements));
   layer.Forward(call.InputData<const float>(0), Int8WeightsOf(call),
                 call.InputData<const float>(kInt8WeightsBias), Int8BlockOf(call),
                 call.OutputData<float>(0));
@@ -99,6 +113,7 @@ tflm::Status EvalInt8WeightsInputGradient(tflm::Context* context, tflm::Node* no
   if (!IsTraining(call, kInt8WeightsCommand)) return tflm::kOk;
   Layer layer;
   MEDYATE_CHECK(layer.Read(call));
+  MEDYATE_CHECK(RequirePlace(call, layer, layer.weights_of_input(), layer.pixels()));
   layer.InputGradient(call.InputData<const float>(0), Int8WeightsOf(call), Int8BlockOf(call),
                       call.OutputData<float>(0));
   return tflm::kOk;

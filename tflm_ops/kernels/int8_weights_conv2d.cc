@@ -11,6 +11,7 @@ namespace {
 struct Layer : Conv2dLayer {
   static constexpr const char* kForwardName = kInt8WeightsConv2dName;
   static constexpr const char* kInputGradientName = kInt8WeightsConv2dInputGradientName;
+  static constexpr bool kInPlace = false;
 
   int weights_of_output() const { return math::WeightsOfOutput(shape); }
   int weights_of_input() const { return math::WeightsOfInput(shape, shape.out_channels); }

@@ -11,6 +11,7 @@ namespace {
 struct Layer : DenseLayer {
   static constexpr const char* kForwardName = kInt8WeightsDenseName;
   static constexpr const char* kInputGradientName = kInt8WeightsDenseInputGradientName;
+  static constexpr bool kInPlace = false;
 
   int weights_of_output() const { return options.inputs; }
   int weights_of_input() const { return options.units; }

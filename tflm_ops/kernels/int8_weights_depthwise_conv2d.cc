@@ -11,6 +11,7 @@ namespace {
 struct Layer : DepthwiseConv2dLayer {
   static constexpr const char* kForwardName = kInt8WeightsDepthwiseConv2dName;
   static constexpr const char* kInputGradientName = kInt8WeightsDepthwiseConv2dInputGradientName;
+  static constexpr bool kInPlace = true;
 
   int weights_of_output() const { return weights_of_input(); }
   int weights_of_input() const {

@@ -15,6 +15,7 @@ struct Pass {
   const ConvShape* shape;
   const Block* block;
   int multiplier;     // M.
+  int pitch;          // From a position of `in` to the next, if M = 1.
   const float* in;    // x or dy, from the block's first channel on.
   const float* bias;  // Forward only, likewise; may be null.
   float* out;         // y or dx, likewise.
@@ -60,19 +61,19 @@ MEDYATE_NO_INLINE int AddStrip(const Pass& pass, const Strip& strip, int columns
   const ConvShape& s = *pass.shape;
   const Taps& th = strip.th;
   const Taps& tw = strip.tw;
-  const int in_step = strip.read_step * s.in_channels;
+  const int in_step = strip.read_step * pass.pitch;
   const int out_step = strip.step * s.in_channels;
-  const int in_row = th.at_step * columns * s.in_channels;
+  const int in_row = th.at_step * columns * pass.pitch;
   const int w_row = th.step * s.w.kernel;
   // A single column of taps is walked like a row.
   const bool column = tw.count == 1;
   const int rows = column ? 1 : th.count;
   const int taps = column ? th.count : tw.count;
-  const int in_tap = column ? in_row : tw.at_step * s.in_channels;
+  const int in_tap = column ? in_row : tw.at_step * pass.pitch;
   const int w_tap = column ? w_row : tw.step;
   const int first_tap = th.first * s.w.kernel + tw.first;
   float* const outs = pass.out + strip.first * s.in_channels;
-  const float* const ins = pass.in + strip.read * s.in_channels;
+  const float* const ins = pass.in + strip.read * pass.pitch;
   const float* const bias = pass.bias;
   const float* const* const runs = pass.block->runs;
   const int last = pass.block->count - Q;
@@ -177,6 +178,30 @@ void InputGradientPass(const Pass& pass) {
         InputGradientPixelMultiplied(pass, th, tw, k, dx);
       }
     }
+  }
+}
+
+// Both passes over `n` channels, block by block.
+void ForwardBlocks(const ConvShape& shape, int n, const float* x, int pitch, const Weights& w,
+                   const float* bias, float* y) {
+  const int multiplier = shape.out_channels / shape.in_channels;
+  Block block;
+  Blocks blocks(w, n, shape.h.kernel * shape.w.kernel * multiplier, false);
+  while (blocks.Next(&block)) {
+    const int first = block.first * multiplier;
+    ForwardPass({&shape, &block, multiplier, pitch, x + block.first, bias ? bias + first : nullptr,
+                 y + first});
+  }
+}
+
+void InputGradientBlocks(const ConvShape& shape, int n, const float* dy, int pitch,
+                         const Weights& w, float* dx) {
+  const int multiplier = shape.out_channels / shape.in_channels;
+  Block block;
+  Blocks blocks(w, n, shape.h.kernel * shape.w.kernel * multiplier, false);
+  while (blocks.Next(&block)) {
+    InputGradientPass({&shape, &block, multiplier, pitch, dy + block.first * multiplier, nullptr,
+                       dx + block.first});
   }
 }
 
@@ -318,14 +343,12 @@ void DepthwiseConv2dForward(const ConvShape& shape, const float* x, const Weight
 
 void DepthwiseConv2dForwardPart(const ConvShape& shape, int n, const float* x, const Weights& w,
                                 const float* bias, float* y) {
-  const int multiplier = shape.out_channels / shape.in_channels;
-  Block block;
-  Blocks blocks(w, n, shape.h.kernel * shape.w.kernel * multiplier, false);
-  while (blocks.Next(&block)) {
-    const int first = block.first * multiplier;
-    ForwardPass(
-        {&shape, &block, multiplier, x + block.first, bias ? bias + first : nullptr, y + first});
-  }
+  ForwardBlocks(shape, n, x, shape.in_channels, w, bias, y);
+}
+
+void DepthwiseConv2dForwardPlanes(const ConvShape& shape, int n, const float* x, const Weights& w,
+                                  const float* bias, float* y) {
+  ForwardBlocks(shape, n, x, n, w, bias, y);
 }
 
 void DepthwiseConv2dInputGradient(const ConvShape& shape, const float* dy, const Weights& w,
@@ -335,13 +358,12 @@ void DepthwiseConv2dInputGradient(const ConvShape& shape, const float* dy, const
 
 void DepthwiseConv2dInputGradientPart(const ConvShape& shape, int n, const float* dy,
                                       const Weights& w, float* dx) {
-  const int multiplier = shape.out_channels / shape.in_channels;
-  Block block;
-  Blocks blocks(w, n, shape.h.kernel * shape.w.kernel * multiplier, false);
-  while (blocks.Next(&block)) {
-    InputGradientPass(
-        {&shape, &block, multiplier, dy + block.first * multiplier, nullptr, dx + block.first});
-  }
+  InputGradientBlocks(shape, n, dy, shape.out_channels, w, dx);
+}
+
+void DepthwiseConv2dInputGradientPlanes(const ConvShape& shape, int n, const float* dy,
+                                        const Weights& w, float* dx) {
+  InputGradientBlocks(shape, n, dy, n, w, dx);
 }
 
 void DepthwiseConv2dWeightGradientSelected(const ConvShape& shape, const float* stash,

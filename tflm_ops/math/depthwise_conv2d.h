@@ -38,6 +38,10 @@ void DepthwiseConv2dForward(const ConvShape& shape, const float* x, const Weight
 void DepthwiseConv2dForwardPart(const ConvShape& shape, int n, const float* x, const Weights& w,
                                 const float* bias, float* y);
 
+// The same (M = 1), and x has these channels alone, [H][W][n].
+void DepthwiseConv2dForwardPlanes(const ConvShape& shape, int n, const float* x, const Weights& w,
+                                  const float* bias, float* y);
+
 // dx = dy * w transposed. Overwrites all of dx, with 0 where no output read the input.
 //
 // Sums run over KH, KW, M in this order.
@@ -47,6 +51,10 @@ void DepthwiseConv2dInputGradient(const ConvShape& shape, const float* dy, const
 // The same of `n` channels: w [n][KH][KW][M]; dy and dx begin with the first of them.
 void DepthwiseConv2dInputGradientPart(const ConvShape& shape, int n, const float* dy,
                                       const Weights& w, float* dx);
+
+// The same (M = 1), and dy has these channels alone, [OH][OW][n].
+void DepthwiseConv2dInputGradientPlanes(const ConvShape& shape, int n, const float* dy,
+                                        const Weights& w, float* dx);
 
 // dw += stash * dy of the drawn channels. Accumulates into dw.
 //

@@ -52,6 +52,16 @@ MEDYATE_NO_INLINE void ScaleRuns(const int8_t* q, const float* scale, int n, int
   }
 }
 
+// n channels of a map, of which `map` is the first: their values at each position, side by side.
+MEDYATE_NO_INLINE void CopyPlanes(const float* map, int positions, int channels, int n,
+                                  float* planes) {
+  for (; positions > 0; --positions) {
+    for (int k = 0; k < n; ++k) planes[k] = map[k];
+    map += channels;
+    planes += n;
+  }
+}
+
 }  // namespace
 
 void Int8WeightsConv2dForward(const ConvShape& s, const float* x, const Int8Weights& w,
@@ -81,12 +91,20 @@ void Int8WeightsDepthwiseConv2dForward(const ConvShape& s, const float* x, const
                                        const float* bias, const Int8Block& block, float* y) {
   const int multiplier = s.out_channels / s.in_channels;
   const int taps = s.h.kernel * s.w.kernel;
-  const int room = RoomFor(block, taps * multiplier, s.in_channels);
+  const int plane = x == y ? s.h.in * s.w.in : 0;
+  const int room = RoomFor(block, taps * multiplier + plane, s.in_channels);
   for (int i = 0; i < s.in_channels; i += room) {
     const int n = s.in_channels - i < room ? s.in_channels - i : room;
     const int o = i * multiplier;
+    const float* const b = bias ? bias + o : nullptr;
     ScaleRuns(w.q + o * taps, w.scale + o, n, taps, multiplier, block.data);
-    DepthwiseConv2dForwardPart(s, n, x + i, Frozen(block.data), bias ? bias + o : nullptr, y + o);
+    if (plane == 0) {
+      DepthwiseConv2dForwardPart(s, n, x + i, Frozen(block.data), b, y + o);
+      continue;
+    }
+    float* const planes = block.data + n * taps;
+    CopyPlanes(x + i, plane, s.in_channels, n, planes);
+    DepthwiseConv2dForwardPlanes(s, n, planes, Frozen(block.data), b, y + o);
   }
 }
 
@@ -95,12 +113,19 @@ void Int8WeightsDepthwiseConv2dInputGradient(const ConvShape& s, const float* dy
                                              float* dx) {
   const int multiplier = s.out_channels / s.in_channels;
   const int taps = s.h.kernel * s.w.kernel;
-  const int room = RoomFor(block, taps * multiplier, s.in_channels);
+  const int plane = dx == dy ? s.h.out * s.w.out : 0;
+  const int room = RoomFor(block, taps * multiplier + plane, s.in_channels);
   for (int i = 0; i < s.in_channels; i += room) {
     const int n = s.in_channels - i < room ? s.in_channels - i : room;
     const int o = i * multiplier;
     ScaleRuns(w.q + o * taps, w.scale + o, n, taps, multiplier, block.data);
-    DepthwiseConv2dInputGradientPart(s, n, dy + o, Frozen(block.data), dx + i);
+    if (plane == 0) {
+      DepthwiseConv2dInputGradientPart(s, n, dy + o, Frozen(block.data), dx + i);
+      continue;
+    }
+    float* const planes = block.data + n * taps;
+    CopyPlanes(dy + o, plane, s.out_channels, n, planes);
+    DepthwiseConv2dInputGradientPlanes(s, n, planes, Frozen(block.data), dx + i);
   }
 }
 

@@ -41,6 +41,10 @@ void Int8WeightsConv2dInputGradient(const ConvShape& shape, const float* dy, con
                                     const Int8Block& block, float* dx);
 
 // As DepthwiseConv2dForward and its gradient. The block holds WeightsOfInput(M) floats or more.
+//
+// With M = 1, y may be x, and dx may be dy, where there is room for the larger of both. Some
+// channels at a time are copied into the block, which holds WeightsOfInput(1) and the positions of
+// x, or of dy, or more.
 void Int8WeightsDepthwiseConv2dForward(const ConvShape& shape, const float* x, const Int8Weights& w,
                                        const float* bias, const Int8Block& block, float* y);
 void Int8WeightsDepthwiseConv2dInputGradient(const ConvShape& shape, const float* dy,

@@ -74,6 +74,7 @@ struct LayerPlan {
   int importance_offset;
   int optimizer_slots;
   int weights_of_output;  // What a forward block of int8 weights must hold; see int8_weights.h.
+  bool may_share;         // Output and input may be one tensor then.
 };
 
 Call DrawForward(Builder* b, const LayerPlan& plan) {
@@ -140,7 +141,9 @@ Call DrawUpdate(Builder* b, Role role, const LayerPlan& plan) {
 // The same layers with int8 weights, of which some channels at a time become floats.
 Call DrawInt8Weights(Builder* b, bool is_forward, const LayerPlan& plan) {
   const int least = is_forward ? plan.weights_of_output : plan.slot.channel_weights;
-  const int block = Clamp(int64_t{least} * b->random().Int(1, 6), 1, kMostElements);
+  const bool shares = plan.may_share && b->random().Int(0, 1);
+  const int each = least + (shares ? plan.slot.stash_elements : 0);
+  const int block = Clamp(int64_t{each} * b->random().Int(1, 6), 1, kMostElements);
   const int from = b->Floats({is_forward ? plan.input_elements : plan.output_elements});
   const int weights = b->ConstantInt8s(plan.weights);
   int third = tflm::kOptionalTensor;
@@ -150,7 +153,8 @@ Call DrawInt8Weights(Builder* b, bool is_forward, const LayerPlan& plan) {
     third = b->Constants({plan.slot.outputs});
   }
   const int scales = b->Constants({plan.slot.outputs});
-  std::vector<int> outputs = {b->Floats({is_forward ? plan.output_elements : plan.input_elements})};
+  const int to = is_forward ? plan.output_elements : plan.input_elements;
+  std::vector<int> outputs = {shares ? from : b->Floats({to})};
   if (is_forward && plan.keeps_gates) {
     outputs.push_back(b->Bytes((int64_t{plan.output_elements} + 7) / 8));
   }
@@ -228,6 +232,7 @@ Call DrawConvolution(Builder* b) {
   plan.weights = {channels, kernel[0], kernel[1], fan_out};
   plan.weights_of_output = Product({kernel[0], kernel[1], depthwise ? fan_out : channels});
   plan.output_elements = MapElements(options.output_size, outputs);
+  plan.may_share = depthwise && fan_out == 1 && plan.input_elements == plan.output_elements;
   return DrawLayer(b, role, plan);
 }
 
@@ -244,6 +249,7 @@ Call DrawDense(Builder* b) {
   plan.weights = {options.inputs, options.units};
   plan.weights_of_output = options.inputs;
   plan.output_elements = options.units;
+  plan.may_share = false;
   return DrawLayer(b, role, plan);
 }
 

@@ -6,6 +6,7 @@
 #include "tests/tflm_ops/support/test_util.h"
 #include "tflm_ops/math/conv2d.h"
 #include "tflm_ops/math/depthwise_conv2d_reference.h"
+#include "tflm_ops/math/int8_weights.h"
 
 namespace medyate {
 namespace math {
@@ -65,6 +66,41 @@ TEST(DepthwiseConv2dTest, InputGradientEqualsReference) {
     DepthwiseConv2dInputGradient(s, dy.data(), split.weights(), dx.data());
     reference::DepthwiseConv2dInputGradient(s, dy.data(), w.data(), expected.data());
     ASSERT_TRUE(SameBits(expected, dx));
+  }
+}
+
+// Strides and padding make the output the smaller one of both maps, or the larger one.
+TEST(DepthwiseConv2dTest, Int8WeightsGiveTheSameInPlace) {
+  Random random(25);
+  for (int round = 0; round < kShapes; ++round) {
+    ConvShape s = DrawAnyDepthwise(&random);
+    s.out_channels = s.in_channels;
+    const int taps = RunOf(s);
+    const auto weights = random.Floats(s.in_channels * taps);
+    std::vector<int8_t> q(weights.size());
+    for (size_t i = 0; i < q.size(); ++i) q[i] = static_cast<int8_t>(50.0f * weights[i]);
+    const auto scale = random.Floats(s.in_channels);
+    const auto bias = random.Floats(s.out_channels);
+    const Int8Weights w = {q.data(), scale.data()};
+    const int x = InputElements(s), y = OutputElements(s);
+    const int channels = random.Int(1, s.in_channels);
+    std::vector<float> memory(channels * (taps + (x > y ? x : y) / s.in_channels));
+    const Int8Block block = {memory.data(), static_cast<int>(memory.size())};
+    SCOPED_TRACE(::testing::Message() << s << " channels " << channels);
+
+    auto map = random.Floats(x > y ? x : y);
+    std::vector<float> expected(y);
+    Int8WeightsDepthwiseConv2dForward(s, map.data(), w, bias.data(), block, expected.data());
+    Int8WeightsDepthwiseConv2dForward(s, map.data(), w, bias.data(), block, map.data());
+    map.resize(y);
+    ASSERT_TRUE(SameBits(expected, map));
+
+    map = random.Floats(x > y ? x : y);
+    expected.resize(x);
+    Int8WeightsDepthwiseConv2dInputGradient(s, map.data(), w, block, expected.data());
+    Int8WeightsDepthwiseConv2dInputGradient(s, map.data(), w, block, map.data());
+    map.resize(x);
+    ASSERT_TRUE(SameBits(expected, map));
   }
 }
 

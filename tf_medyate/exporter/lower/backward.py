@@ -19,7 +19,7 @@ from tf_medyate.errors import UnsupportedLayerError
 from tf_medyate.exporter.ir.nodes import OpNode
 from tf_medyate.exporter.ir.values import ABSENT, SCRATCH
 from tf_medyate.exporter.lower.builder import Builder
-from tf_medyate.exporter.lower.int8_weights import INT8_TWINS, block_elements
+from tf_medyate.exporter.lower.int8_weights import INT8_TWINS, block_elements, plane_in_place
 from tf_medyate.exporter.lower.state import COMMAND, POOL, SELECTION
 from tf_medyate.exporter.ops import frozen_schema
 from tf_medyate.exporter.ops import schema as op_schema
@@ -177,10 +177,12 @@ def _int8_weights(
         if fields["keeps_gates"]:
             gradient = _through_gate(reverse, op, gradient, op.outputs[1], fields)
         dx, builder = reverse.new(x), reverse.builder
-        elements = block_elements(gradient_kind, builder.shape(weights))
+        plane = plane_in_place(gradient_kind, builder.shape(weights), fields)
+        elements = block_elements(gradient_kind, builder.shape(weights), plane)
         block = builder.tensor(f"{dx}/block", (elements,), kind=SCRATCH)
         inputs = [gradient, weights, COMMAND, scales]
-        builder.op(gradient_kind, inputs, [dx], _options(op), scratch=[block])
+        pairs = [(dx, gradient)] if plane else []
+        builder.op(gradient_kind, inputs, [dx], _options(op), scratch=[block], in_place=pairs)
         reverse.give(x, dx)
 
     return rule

@@ -107,8 +107,11 @@ def _linear(
     """A convolution with a kernel [height, width, inputs, fan-out]."""
     y = low.derived(node.name, (1, *options["output_size"], options["output_channels"]), [x])
     weights = np.ascontiguousarray(kernel.transpose(2, 0, 1, 3))
-    op, inputs, scratch = frozen_layer(low, kind, node.name, (x, _bias(low, node, bias)), weights)
-    low.builder.op(op, inputs, [y], options, scratch=scratch)
+    op, inputs, scratch, in_place = frozen_layer(
+        low, kind, node.name, (x, _bias(low, node, bias)), weights, options
+    )
+    pairs = [(y, x)] if in_place else []
+    low.builder.op(op, inputs, [y], options, scratch=scratch, in_place=pairs)
     return y
 
 

@@ -12,6 +12,8 @@ Example:
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -53,9 +55,14 @@ def int8_kernel(kernel: np.ndarray, depthwise: bool) -> tuple[np.ndarray, np.nda
 
 
 def frozen_layer(
-    low: Lowering, op: op_schema.OpSpec, name: str, tensors: tuple[str, str], kernel: np.ndarray
-) -> tuple[op_schema.OpSpec, list[str], list[str]]:
-    """Op, inputs and scratch of a layer that is never trained: with int8 weights if it shall.
+    low: Lowering,
+    op: op_schema.OpSpec,
+    name: str,
+    tensors: tuple[str, str],
+    kernel: np.ndarray,
+    options: Mapping[str, Any],
+) -> tuple[op_schema.OpSpec, list[str], list[str], bool]:
+    """The op of a layer that is never trained: with int8 weights if it shall.
 
     Args:
         low: The lowering; takes the constants.
@@ -63,26 +70,62 @@ def frozen_layer(
         name: The layer's.
         tensors: Input and bias.
         kernel: As `int8_kernel`.
+        options: Of the op.
+
+    Returns:
+        The op, its inputs, its scratch, and whether its output may lie where its input does.
     """
     x, bias = tensors
     if low.ranges is None:
-        return op, [x, low.builder.constant(f"{name}/weights", kernel), bias], []
+        return op, [x, low.builder.constant(f"{name}/weights", kernel), bias], [], False
     stored, scales = int8_kernel(kernel, op is _S.DEPTHWISE_CONV_2D)
     twin = INT8_TWINS[op]
     weights = low.builder.constant(f"{name}/weights", stored)
     inputs = [x, weights, bias, low.builder.constant(f"{name}/scales", scales)]
-    block = (block_elements(twin, stored.shape),)
-    return twin, inputs, [low.builder.tensor(f"{name}/block", block, kind=SCRATCH)]
+    plane = plane_in_place(twin, stored.shape, options)
+    block = (block_elements(twin, stored.shape, plane),)
+    return twin, inputs, [low.builder.tensor(f"{name}/block", block, kind=SCRATCH)], plane > 0
 
 
-def block_elements(op: op_schema.OpSpec, weights: tuple[int, ...]) -> int:
+def block_elements(op: op_schema.OpSpec, weights: tuple[int, ...], plane: int = 0) -> int:
     """Floats of the block of an op with int8 weights of a shape.
 
     A convolution or dense layer makes floats of some output channels' weights at a time; a
     depthwise one, and every gradient, of some input channels'.
+
+    Args:
+        op: The op.
+        weights: Shape of its weights.
+        plane: Positions of its input, if the output may lie there; 0 if not.
     """
     channels = weights[-1] if op in _BY_OUTPUT else weights[0]
-    return int8_schema.int8_block_elements(channels, math.prod(weights) // channels)
+    return int8_schema.int8_block_elements(channels, math.prod(weights) // channels + plane)
 
 
+def plane_in_place(
+    op: op_schema.OpSpec, weights: tuple[int, ...], options: Mapping[str, Any]
+) -> int:
+    """Positions of each channel that an op copies if its output lies where its input does.
+
+    Args:
+        op: The op.
+        weights: Shape of its weights.
+        options: Of the op, or of the one that it is the gradient of.
+
+    Returns:
+        Positions of its input; 0 if it cannot work in place, or saves nothing by that.
+    """
+    if op not in _IN_PLACE or weights[-1] != 1:
+        return 0
+    read, made = (math.prod(options[size]) for size in ("input_size", "output_size"))
+    if op is _I.INT8_WEIGHTS_DEPTHWISE_CONV_2D_INPUT_GRADIENT:
+        read, made = made, read
+    more = block_elements(op, weights, read) - block_elements(op, weights)
+    return read if more < weights[0] * min(read, made) else 0
+
+
+_IN_PLACE = (
+    _I.INT8_WEIGHTS_DEPTHWISE_CONV_2D,
+    _I.INT8_WEIGHTS_DEPTHWISE_CONV_2D_INPUT_GRADIENT,
+)
 _BY_OUTPUT = (_I.INT8_WEIGHTS_CONV_2D, _I.INT8_WEIGHTS_DENSE)

@@ -76,15 +76,18 @@ def _linear(low: Lowering, node: Node, places: TrainedLayer | None, x: str) -> s
     op, bias, kernel = _op_of(node), _bias(low, node), _kernel(node)
     outputs: list[str] = [y]
     scratch: list[str] = []
+    in_place = False
     if options["keeps_gates"]:
         bytes_ = (builder.elements(y) + 7) // 8
         outputs.append(builder.tensor(f"{y}/gates", (bytes_,), "uint8"))
     if places is None:
-        op, inputs, scratch = frozen_layer(low, op, node.name, (x, bias), kernel)
+        frozen = frozen_layer(low, op, node.name, (x, bias), kernel, options)
+        op, inputs, scratch, in_place = frozen
     else:
         inputs = [x, builder.constant(f"{node.name}/weights", kernel), bias, POOL, SELECTION]
     low.weights[node.name] = inputs[1]
-    builder.op(op, inputs, outputs, options, scratch=scratch)
+    pairs = [(y, x)] if in_place else []
+    builder.op(op, inputs, outputs, options, scratch=scratch, in_place=pairs)
     return y
 
 

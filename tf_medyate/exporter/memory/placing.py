@@ -23,8 +23,8 @@ def align(size_bytes: int) -> int:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Block:
-    """Tensors that share their start; one tensor, or a chain of in-place ops."""
+class Block:
+    """Tensors that share their place; one tensor, or a chain of in-place ops."""
 
     names: tuple[str, ...]
     size: int
@@ -35,20 +35,21 @@ class _Block:
 def place(
     lives: Mapping[str, tuple[int, int]], sizes: Mapping[str, int], pairs: Pairs
 ) -> tuple[dict[str, int], Pairs]:
-    """Finds an offset for each tensor, trying several orders with and without the pairs.
+    """Finds an offset for each tensor, trying several orders, with and without the pairs.
 
     Args:
         lives: First and last op of each tensor, inclusive.
         sizes: Size of each tensor in bytes.
-        pairs: (output, input) names that may share their start; the output is not the larger,
-            and the input dies where the output is born.
+        pairs: (output, input) names that may share their place, which is as large as the larger
+            one, all the time; the input dies where the output is born.
 
     Returns:
         The aligned offsets in bytes of the smallest arena found, and the pairs that it shares.
     """
     best: tuple[int, dict[str, int], Pairs] | None = None
-    for chosen in dict.fromkeys((pairs, ())):
-        blocks = list(_blocks(lives, sizes, chosen))
+    shrinking = tuple((new, old) for new, old in pairs if sizes[new] <= sizes[old])
+    for chosen in dict.fromkeys((pairs, shrinking, ())):
+        blocks = list(blocks_of(lives, sizes, chosen))
         for order in _ORDERS:
             offsets = _best_fit(sorted(blocks, key=order))
             arena = max((offsets[b] + b.size for b in blocks), default=0)
@@ -59,7 +60,7 @@ def place(
     return best[1], best[2]
 
 
-_ORDERS: tuple[Callable[[_Block], tuple], ...] = (
+_ORDERS: tuple[Callable[[Block], tuple], ...] = (
     lambda b: (-b.size, b.first, b.names),
     lambda b: (-(b.last - b.first + 1), -b.size, b.names),
     lambda b: (-b.size * (b.last - b.first + 1), b.first, b.names),
@@ -68,7 +69,10 @@ _ORDERS: tuple[Callable[[_Block], tuple], ...] = (
 )
 
 
-def _blocks(lives, sizes, pairs) -> Iterator[_Block]:
+def blocks_of(
+    lives: Mapping[str, tuple[int, int]], sizes: Mapping[str, int], pairs: Pairs
+) -> Iterator[Block]:
+    """The tensors, each with those that follow in its place; arguments as `place`."""
     follower = {source: output for output, source in pairs}
     followers = set(follower.values())
     for name in lives:
@@ -77,10 +81,11 @@ def _blocks(lives, sizes, pairs) -> Iterator[_Block]:
         chain = [name]
         while chain[-1] in follower:
             chain.append(follower[chain[-1]])
-        yield _Block(tuple(chain), align(sizes[name]), lives[name][0], lives[chain[-1]][1])
+        size = align(max(sizes[link] for link in chain))
+        yield Block(tuple(chain), size, lives[name][0], lives[chain[-1]][1])
 
 
-def _best_fit(blocks: list[_Block]) -> dict[_Block, int]:
+def _best_fit(blocks: list[Block]) -> dict[Block, int]:
     """Places blocks in the given order, each into the smallest gap that holds it."""
     placed = np.empty((len(blocks), 4), np.int64)  # first op, last op, offset, end
     offsets = {}

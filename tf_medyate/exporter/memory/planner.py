@@ -22,7 +22,7 @@ import numpy as np
 from tf_medyate.errors import PlanError
 from tf_medyate.exporter.ir.graph import Graph
 from tf_medyate.exporter.ir.values import CONSTANT, VARIABLE, FrozenMap
-from tf_medyate.exporter.memory.placing import ALIGNMENT_BYTES, align, place
+from tf_medyate.exporter.memory.placing import ALIGNMENT_BYTES, align, blocks_of, place
 from tf_medyate.spec import BYTES, MemoryBudget, format_bytes
 
 UNPLANNED = -1
@@ -82,7 +82,7 @@ class MemoryPlan:
         in_place: (output, input) pairs that share their start.
         arena_bytes: Size of the planned part of the arena. The runtime adds variables and its
             own records.
-        lower_bound_bytes: No plan with these lifetimes and pairs is smaller.
+        lower_bound_bytes: No plan with these lifetimes is smaller where these pairs share a place.
         variable_bytes: Bytes of the variables, which the runtime places.
         peak: Index of the op during which most bytes are alive.
         peak_op: That op's kind.
@@ -149,8 +149,8 @@ def plan_memory(
     Args:
         graph: The graph, its ops in execution order.
         in_place: (output, input) pairs of one op each: the op may write the output where the
-            input lies. Pairs whose input lives on, or is smaller, are ignored, and so are
-            second pairs of a tensor.
+            input lies. Pairs whose input lives on are ignored, and so are second pairs of a
+            tensor.
         arena_limit: Largest planned arena plus variables, in bytes ("64KiB"); None for no limit.
 
     Returns:
@@ -167,7 +167,7 @@ def plan_memory(
     sizes = {name: graph.tensor(name).size_bytes for name in lives}
     offsets, used = place(lives, sizes, pairs)
     placements = tuple(TensorPlacement(n, sizes[n], offsets[n], *lives[n]) for n in lives)
-    live_bytes = _live_bytes(graph, lives, sizes, pairs)
+    live_bytes = _live_bytes(graph, lives, sizes, used)
     peak = int(np.argmax(live_bytes))
     everything = {tensor.name: offsets.get(tensor.name, UNPLANNED) for tensor in graph.tensors}
     plan = MemoryPlan(
@@ -212,7 +212,7 @@ def _too_large(graph: Graph, plan: MemoryPlan, limit: int) -> ArenaLimitError:
 
 
 def _usable_pairs(graph: Graph, in_place, lives) -> tuple[tuple[str, str], ...]:
-    """The pairs whose input dies in the op that makes the output and is large enough."""
+    """The pairs whose input dies in the op that makes the output."""
     taken: set[tuple[str, str]] = set()
     usable = []
     for output, source in in_place:
@@ -226,24 +226,20 @@ def _usable_pairs(graph: Graph, in_place, lives) -> tuple[tuple[str, str], ...]:
             )
         kinds = {graph.tensor(output).kind, graph.tensor(source).kind}
         dies = not kinds & {CONSTANT, VARIABLE} and lives[source][1] == made_by
-        fits = graph.tensor(output).size_bytes <= graph.tensor(source).size_bytes
         new = {("output", output), ("input", source)}
-        if dies and fits and not new & taken:
+        if dies and not new & taken:
             taken |= new
             usable.append((output, source))
     return tuple(usable)
 
 
 def _live_bytes(graph: Graph, lives, sizes, pairs) -> np.ndarray:
-    """Aligned bytes alive during each op, [ops]; a pair counts once, as its input."""
+    """Aligned bytes alive during each op, [ops]."""
     change = np.zeros(len(graph.ops) + 1, np.int64)
-    for name, (first, last) in lives.items():
-        change[first] += align(sizes[name])
-        change[last + 1] -= align(sizes[name])
-    live = np.cumsum(change)[:-1]
-    for output, _ in pairs:
-        live[graph.producers[output]] -= align(sizes[output])
-    return live
+    for block in blocks_of(lives, sizes, pairs):
+        change[block.first] += block.size
+        change[block.last + 1] -= block.size
+    return np.cumsum(change)[:-1]
 
 
 def _overlaps(

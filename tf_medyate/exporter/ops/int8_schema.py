@@ -154,7 +154,9 @@ INT8_MAX_POOL_2D = OpSpec(
 )
 
 
-def _int8_weights(key: str, name: str, options: OptionsStruct, shape: str) -> tuple[OpSpec, OpSpec]:
+def _int8_weights(
+    key: str, name: str, options: OptionsStruct, shape: str, in_place: str = ""
+) -> tuple[OpSpec, OpSpec]:
     """A layer of floats that is never trained, with int8 weights; and its gradient."""
     forward = OpSpec(
         f"Int8Weights{key}",
@@ -163,7 +165,8 @@ def _int8_weights(key: str, name: str, options: OptionsStruct, shape: str) -> tu
         ("input", "weights", "bias or -1", "scales"),
         ("output", "[gates]", "block"),
         f"Weights {shape} (int8), scales [outputs]: the float layer, its weights scale * stored. "
-        "The block (scratch) takes the floats of some output channels: int8_block_elements().",
+        "The block (scratch) takes the floats of some output channels: int8_block_elements()."
+        + in_place,
     )
     gradient = OpSpec(
         f"Int8Weights{key}InputGradient",
@@ -171,7 +174,7 @@ def _int8_weights(key: str, name: str, options: OptionsStruct, shape: str) -> tu
         options,
         ("output_gradient", "weights", "command", "scales"),
         ("input_gradient", "block"),
-        "The block (scratch) takes the floats of some input channels.",
+        f"The block (scratch) takes the floats of some input channels.{in_place}",
     )
     return forward, gradient
 
@@ -180,7 +183,11 @@ INT8_WEIGHTS_CONV_2D, INT8_WEIGHTS_CONV_2D_INPUT_GRADIENT = _int8_weights(
     "Conv2d", "CONV_2D", CONV_2D_OPTIONS, "[I][KH][KW][O]"
 )
 INT8_WEIGHTS_DEPTHWISE_CONV_2D, INT8_WEIGHTS_DEPTHWISE_CONV_2D_INPUT_GRADIENT = _int8_weights(
-    "DepthwiseConv2d", "DEPTHWISE_CONV_2D", CONV_2D_OPTIONS, "[I][KH][KW][M]"
+    "DepthwiseConv2d",
+    "DEPTHWISE_CONV_2D",
+    CONV_2D_OPTIONS,
+    "[I][KH][KW][M]",
+    " If M is 1, the output may lie where the input does: the block takes channels of it, too.",
 )
 INT8_WEIGHTS_DENSE, INT8_WEIGHTS_DENSE_INPUT_GRADIENT = _int8_weights(
     "Dense", "DENSE", DENSE_OPTIONS, "[I][O]"

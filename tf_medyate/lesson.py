@@ -7,30 +7,70 @@ Example:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from tf_medyate.ends import End, in_order
 from tf_medyate.errors import DataError, LabelError, NonFiniteDataError
 
 
-def check_sample(sample: Any, shape: Sequence[int]) -> np.ndarray:
-    """A sample [...] or [1, ...] as float32 of a shape.
+def check_sample(sample: Any, shape: Sequence[int], argument: str = "sample") -> np.ndarray:
+    """A sample [...] or [1, ...] as float32 of a shape; `argument` is named in errors.
 
     Raises:
         DataError: Another shape, or no numbers; NonFiniteDataError: NaN or infinity.
     """
     shape = tuple(shape)
-    x = np.asarray(sample)
+    try:
+        x = np.asarray(sample)
+        received = f"{x.dtype} of shape {x.shape}"
+    except ValueError:  # arrays of several shapes
+        x, received = np.zeros(0, object), f"{len(sample)} arrays of different shapes"
     if x.shape not in (shape, (1, *shape)) or x.dtype.kind not in "biuf":
-        raise DataError(
-            "sample",
-            f"numbers of shape {shape}",
-            f"{x.dtype} of shape {x.shape}",
-            "Pass one sample, preprocessed as the model's training data were.",
-        )
-    return _finite("sample", x).reshape(shape)
+        remedy = "Pass one sample, preprocessed as the model's training data were."
+        raise DataError(argument, f"numbers of shape {shape}", received, remedy)
+    return _finite(argument, x).reshape(shape)
+
+
+def join_sample(sample: Any, inputs: Sequence[End]) -> np.ndarray:
+    """A sample for all inputs of a model, as its training graph takes it.
+
+    Args:
+        sample: A list or a dict, as Keras takes them; of a single input also itself, of several
+            also what this function returns.
+        inputs: The inputs.
+
+    Returns:
+        float32, of the single input's shape; of several inputs [n], one after the other.
+
+    Raises:
+        DataError, NonFiniteDataError: As `check_sample`; or an input is missing.
+    """
+    if len(inputs) == 1:
+        return check_sample(in_order("sample", sample, inputs)[0], inputs[0].shape)
+    total = sum(math.prod(end.shape) for end in inputs)
+    if isinstance(sample, np.ndarray) and sample.shape in ((total,), (1, total)):
+        return check_sample(sample, (total,))
+    parts = zip(in_order("sample", sample, inputs), inputs, strict=True)
+    arrays = [check_sample(part, end.shape, f"sample {end.name!r}") for part, end in parts]
+    return np.concatenate([array.reshape(-1) for array in arrays])
+
+
+def samples_of(x: Any, inputs: Sequence[End]) -> Iterable[Any]:
+    """Data sample by sample, each as `join_sample` takes it.
+
+    Args:
+        x: Samples; of several inputs an array [n, ...] each, in a list or a dict, as in Keras.
+        inputs: The inputs.
+    """
+    is_list = isinstance(x, list | tuple) and len(x) == len(inputs) > 1
+    if not isinstance(x, Mapping) and not (is_list and all(hasattr(a, "shape") for a in x)):
+        return x
+    arrays = in_order("x", x, inputs)
+    return zip(*arrays, strict=True) if len(inputs) > 1 else arrays[0]
 
 
 def check_label(

@@ -19,6 +19,7 @@ import numpy as np
 from tf_medyate import files, notebook
 from tf_medyate._version import __version__
 from tf_medyate.callback import MeDyate
+from tf_medyate.ends import inputs_of
 from tf_medyate.exporter.board.firmware import Firmware, FirmwareOptions, is_firmware
 from tf_medyate.exporter.check import FLOAT32, frozen_ranges, plan_export
 from tf_medyate.exporter.lower.loss import Loss
@@ -212,7 +213,8 @@ def _manifest(
         versions={"tf_medyate": __version__, **versions},
         op_schema_version=op_schema.VERSION,
         files=files,
-        input_shape=list(model.inputs[0].shape[1:]),
+        input_shape=list(training.sample_shape),
+        inputs=inputs_of(model),
         output_shape=list(model.outputs[0].shape[1:]),
         loss=_loss_entry(recipe.loss),
         ends_in=training.ends_in,

@@ -121,9 +121,7 @@ def frozen_ranges(
     if frozen == FLOAT32:
         return None
     samples = calibration_samples(model, representative_data, "frozen='int8'")
-    if len(samples) > 1:
-        return None  # Lowering refuses such a model, and says why.
-    return measure_ranges(model, samples[0])
+    return measure_ranges(model, samples)
 
 
 def plan_export(
@@ -150,7 +148,7 @@ def plan_export(
     training, memory, arena = lowered(model, recipe, limit, ranges)
     if arena.needed_bytes > limit:
         raise _too_large(memory, arena, int(limit))
-    shape = [int(side) for side in model.inputs[0].shape[1:]]
+    shape = training.sample_shape
     planned = plan_firmware(training, memory, shape, folder, firmware) if firmware else None
     return ExportPlan(training, memory, arena, planned, is_ranked)
 

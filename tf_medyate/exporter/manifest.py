@@ -14,10 +14,14 @@ import json
 import pathlib
 from typing import Any, NoReturn
 
+import numpy as np
+
+from tf_medyate.ends import End
 from tf_medyate.errors import MedyateError
 from tf_medyate.exporter.ir.values import SIGMOID_CROSS_ENTROPY, SOFTMAX_CROSS_ENTROPY
 from tf_medyate.exporter.ops import schema as op_schema
 from tf_medyate.json_values import JsonError, build, read_object, require
+from tf_medyate.lesson import join_sample
 from tf_medyate.sample_type import FLOATS, SampleType
 
 FORMAT = "tf_medyate plan"
@@ -162,12 +166,14 @@ class Manifest:
         versions: Package -> version that wrote the bundle.
         op_schema_version: Version of the ops' options.
         files: File name -> entry.
-        input_shape: Shape of a sample, without the batch.
+        input_shape: Shape of a sample, without the batch; of several inputs [n], one after the
+            other.
         output_shape: Shape of the model's output, without the batch.
         ends_in: What the model's output is of train.tflite's logits: their "softmax", their
             "sigmoid" or, if this is "", they themselves.
         loss, optimizer, sampler, layers, memory: See there.
         sample: How train.tflite takes a sample.
+        inputs: The model's inputs; none in plans of earlier versions, which knew of a single one.
     """
 
     model: str
@@ -183,6 +189,7 @@ class Manifest:
     layers: list[LayerEntry]
     memory: MemoryEntry
     sample: SampleType = FLOATS
+    inputs: tuple[End, ...] = ()
 
     @property
     def takes_class(self) -> bool:
@@ -193,6 +200,15 @@ class Manifest:
     def takes_shares(self) -> bool:
         """Each number of a target lies between 0, for no, and 1, for yes."""
         return self.loss.kind == SIGMOID_CROSS_ENTROPY
+
+    @property
+    def inputs_by_name(self) -> tuple[End, ...]:
+        """The model's inputs, in older plans, too."""
+        return self.inputs or (End("sample", tuple(self.input_shape)),)
+
+    def joined(self, sample: Any) -> np.ndarray:
+        """A sample for all inputs as train.tflite, or a board, takes it; see `join_sample`."""
+        return join_sample(sample, self.inputs_by_name)
 
     def layer(self, name: str) -> LayerEntry | None:
         """The layer of that name."""

@@ -24,6 +24,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_medyate.cost import check_count
+from tf_medyate.ends import in_order, inputs_of
 from tf_medyate.errors import (
     DataError,
     EmptyDataError,
@@ -188,14 +189,28 @@ def check_batch(model: keras.Model, batch: Batch):
     if y is None:
         remedy = "Pass calibration=(x, y), a tuple, or batches of (x, y)."
         raise DataError("calibration", "inputs and targets", "inputs alone", remedy)
-    x_arrays = _arrays(x)
-    wanted = tuple(model.inputs[0].shape[1:])
-    if len(model.inputs) == 1 and x_arrays and _sides(x_arrays[0].shape[1:]) != _sides(wanted):
-        expected = f"inputs of shape {('batch', *wanted)}".replace("'", "")
-        remedy = "Cut the data to the model's inputs; a tf.data.Dataset needs .batch(32)."
-        raise DataError("calibration", expected, f"shape {x_arrays[0].shape}", remedy)
+    x_arrays = _of_inputs(model, x)
+    for end, array in zip(inputs_of(model), x_arrays, strict=False):
+        if _sides(array.shape[1:]) != _sides(end.shape):
+            shape = f"shape {('batch', *end.shape)}".replace("'", "")
+            expected = f"inputs of {shape}" if len(x_arrays) == 1 else f"{end.name!r} of {shape}"
+            remedy = "Cut the data to the model's inputs; a tf.data.Dataset needs .batch(32)."
+            raise DataError("calibration", expected, f"shape {array.shape}", remedy)
     _check_lengths([*x_arrays, *_arrays(y)])
     check_data(model, x, y, "calibration")
+
+
+def _of_inputs(model: keras.Model, x) -> list[np.ndarray]:
+    """The arrays for a model's inputs, in their order, as Keras finds it out.
+
+    Raises:
+        DataError: There are too few, or too many.
+    """
+    ends, arrays = inputs_of(model), _arrays(x)
+    by_name = isinstance(x, Mapping) and not any(map(keras.tree.is_nested, x.values()))
+    if len(ends) > 1 and (by_name or len(arrays) != len(ends)):
+        return _arrays(in_order("calibration", x if by_name else arrays, ends))
+    return arrays
 
 
 def _check_lengths(arrays: Sequence[Any]):

@@ -48,7 +48,7 @@ class VelocityProbe:
     def __init__(self, model: keras.Model, x, momentum: float = MOMENTUM):
         layers = masked_layers(require_prepared(model))
         self._names = [layer.name for layer in layers]
-        tapped = keras.Model(model.inputs, [layer.output for layer in layers])
+        tapped = keras.Model(model.input, [layer.output for layer in layers])
         self._tap = TracedOnce(lambda batch: tapped(batch, training=False))
         self._x = keras.tree.map_structure(tf.convert_to_tensor, x)
         self._model = model

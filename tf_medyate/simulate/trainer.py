@@ -37,7 +37,7 @@ from tf_medyate.exporter.ops import schema as op_schema
 from tf_medyate.exporter.ops.schema import Command, StateWord
 from tf_medyate.files import check_file, replacing
 from tf_medyate.kernel_order import as_keras
-from tf_medyate.lesson import check_label, check_sample
+from tf_medyate.lesson import check_label, samples_of
 from tf_medyate.select.strategies import ALL
 from tf_medyate.simulate.interpreter import (
     ArenaUse,
@@ -109,7 +109,8 @@ class TFLMTrainer:
         With a batch size above 1 the gradient is accumulated, and applied when the batch is full.
 
         Args:
-            sample: [...] or [1, ...], the shape of the model's input; any number dtype.
+            sample: [...] or [1, ...], the shape of the model's input; any number dtype. Of several
+                inputs a list, or a dict by name, as Keras takes them.
             label: The class, as a number or a one-hot row; or what each output should be, [n], for
                 a loss of targets: 0 to 1 for a binary cross-entropy.
 
@@ -327,7 +328,7 @@ class TFLMTrainer:
     # --- looking
 
     def predict(self, sample: Any) -> np.ndarray:
-        """The model's output for one sample, [classes] or [n].
+        """The model's output for one sample, as `step` takes it: [classes] or [n].
 
         Probabilities, if the model ends in a softmax or a sigmoid.
         """
@@ -351,7 +352,7 @@ class TFLMTrainer:
         return self._loss(Command.EVALUATE, self._sample(sample), self._label(label))
 
     def accuracy(self, x: Iterable[Any], y: Iterable[Any]) -> float:
-        """Share of samples whose class is predicted.
+        """Share of samples whose class is predicted; several inputs are given as to `model.fit`.
 
         The class of a target is the largest of its numbers. After a sigmoid cross-entropy it is the
         share of the outputs that are on the right side of one half, as Keras's BinaryAccuracy.
@@ -365,7 +366,7 @@ class TFLMTrainer:
             raise OptionError("accuracy", "a model of classes", "one with a single number", remedy)
         half = 0.5 if manifest.ends_in == SIGMOID else 0.0
         right = []
-        for sample, label in zip(x, y, strict=True):
+        for sample, label in zip(samples_of(x, manifest.inputs_by_name), y, strict=True):
             wanted, scores = self._label(label), self.predict(sample)
             if manifest.takes_shares:
                 right.append(np.mean((scores.reshape(-1) > half) == (wanted > 0.5)))
@@ -477,8 +478,7 @@ class TFLMTrainer:
         return x, y, rate, np.array([command], np.int32)
 
     def _sample(self, sample: Any) -> np.ndarray:
-        x = check_sample(sample, self.manifest.input_shape)
-        return self.manifest.sample.stored(x)[None]
+        return self.manifest.sample.stored(self.manifest.joined(sample))[None]
 
     def _label(self, label: Any) -> np.ndarray:
         """As the graph takes it: int32 [1], or float32 [n]."""

@@ -8,7 +8,7 @@ Example:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import keras
 import numpy as np
@@ -21,22 +21,25 @@ from tf_medyate.prepared.model import PreparedModel
 _BATCH = 16
 
 
-def measure_ranges(model: PreparedModel, samples: np.ndarray) -> Mapping[str, Quantization]:
+def measure_ranges(
+    model: PreparedModel, samples: np.ndarray | Sequence[np.ndarray]
+) -> Mapping[str, Quantization]:
     """The smallest and largest value of every node's output, as TensorFlow Lite calibrates.
 
     Args:
-        model: A prepared model with one input, committed.
-        samples: [n, ...] float32, at least one.
+        model: A prepared model, committed.
+        samples: [n, ...] float32, at least one; of several inputs one such array each.
 
     Returns:
-        Node -> how its output lies in 8 bits; the input is a node, too.
+        Node -> how its output lies in 8 bits; the inputs are nodes, too.
     """
     graph = trace(model)
     tensors = {node.name: node.layer.output for node in graph.nodes if node.inputs}
-    probe = keras.Model(model.inputs[0], list(tensors.values()))
+    arrays = [samples] if isinstance(samples, np.ndarray) else list(samples)
+    probe = keras.Model(model.inputs, list(tensors.values()))
     lowest, highest = np.full(len(tensors), np.inf), np.full(len(tensors), -np.inf)
-    for start in range(0, len(samples), _BATCH):
-        found = probe(samples[start : start + _BATCH], training=False)
+    for start in range(0, len(arrays[0]), _BATCH):
+        found = probe([a[start : start + _BATCH] for a in arrays], training=False)
         outputs = [np.asarray(y) for y in keras.tree.flatten(found)]
         lowest = np.minimum(lowest, [y.min() for y in outputs])
         highest = np.maximum(highest, [y.max() for y in outputs])
@@ -44,5 +47,5 @@ def measure_ranges(model: PreparedModel, samples: np.ndarray) -> Mapping[str, Qu
         name: activation_range(low, high)
         for name, low, high in zip(tensors, lowest, highest, strict=True)
     }
-    [source] = graph.inputs
-    return ranges | {source: activation_range(samples.min(), samples.max())}
+    pairs = zip(graph.inputs, arrays, strict=True)
+    return ranges | {name: activation_range(a.min(), a.max()) for name, a in pairs}

@@ -36,6 +36,7 @@ from tf_medyate.exporter.lower import (
 from tf_medyate.exporter.lower import weighted as lower_weighted
 from tf_medyate.exporter.lower.builder import Builder
 from tf_medyate.exporter.lower.geometry import Fusions
+from tf_medyate.exporter.lower.inputs import cut_sample
 from tf_medyate.exporter.lower.sample import int8_sample
 from tf_medyate.exporter.lower.state import Lowering
 from tf_medyate.exporter.lower.training_layout import TrainingLayout
@@ -93,11 +94,12 @@ def lower_forward(
     """Appends the forward pass of a model to a graph.
 
     Args:
-        graph: A prepared model's graph, with one input and one output.
+        graph: A prepared model's graph, with one output.
         layout: What is trained.
         fusions: What is fused.
         builder: Where to append; holds pool, selection and command.
-        sample: Name of the input tensor, float32; int8 afterwards if it is read as that alone.
+        sample: Name of the input tensor, float32, of `sample_shape`; int8 afterwards if it is read
+            as that alone.
         stream: Compute frozen convolutions inside the depthwise ones after them.
         ranges: As `lower_training`.
         folds: The activation at the end that the loss takes the place of, "" for none.
@@ -108,14 +110,14 @@ def lower_forward(
     """
     _check_ends(graph)
     low = Lowering(graph, layout, fusions, builder, stream, ranges, folds)
+    cut_sample(low, sample)
     for node in graph.nodes:
+        if isinstance(node.layer, _K.InputLayer):
+            continue
         if getattr(node.layer, "activity_regularizer", None) is not None:
             low.left_out.append(node.name)
         _check_layout(low, node)
         _check_calls(low, node)
-        if isinstance(node.layer, _K.InputLayer):
-            low.tensors[node.name] = sample
-            continue
         _check_precision(low, node)
         if node.name in fusions.absorbed:
             _pass_on(low, node)
@@ -136,14 +138,13 @@ def lower_forward(
 
 
 def _check_ends(graph: ModelGraph):
-    for what, names in (("input", graph.inputs), ("output", graph.outputs)):
-        if len(names) != 1:
-            raise UnsupportedLayerError(
-                f"model '{graph.name}'",
-                f"one {what}",
-                f"{len(names)}: {', '.join(names)}",
-                f"Export a model with a single {what}.",
-            )
+    if len(graph.outputs) != 1:
+        raise UnsupportedLayerError(
+            f"model '{graph.name}'",
+            "one output",
+            f"{len(graph.outputs)}: {', '.join(graph.outputs)}",
+            "Export a model with a single output.",
+        )
 
 
 def _pass_on(low: Lowering, node: Node):

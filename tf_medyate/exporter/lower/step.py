@@ -6,7 +6,8 @@
     backward   down to the shallowest layer that is trained
     updates    of weights, biases and importances, each right after its layer's gradient
 
-Inputs are sample, label, learning_rate and command, outputs logits and loss. After them the state
+Inputs are sample (of several inputs one after the other), label, learning_rate and command, outputs
+logits and loss. After them the state
 is an output too (selection, pool, importance), so that a host can read it; it takes no memory.
 
 Example:
@@ -37,6 +38,7 @@ from tf_medyate.exporter.lower import geometry
 from tf_medyate.exporter.lower.backward import IMPORTANCE, LEARNING_RATE, OPTIMIZER, append_backward
 from tf_medyate.exporter.lower.builder import Builder
 from tf_medyate.exporter.lower.forward import Forward, lower_forward, stash_positions
+from tf_medyate.exporter.lower.inputs import sample_shape
 from tf_medyate.exporter.lower.loss import OPS as LOSS_OPS
 from tf_medyate.exporter.lower.loss import Loss
 from tf_medyate.exporter.lower.recipe import TrainingRecipe
@@ -83,6 +85,11 @@ class TrainingGraph:
     ends_in: str
     left_out: tuple[str, ...] = ()
     sample: SampleType = FLOATS
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """Shape of a sample, without the batch."""
+        return self.graph.tensor(SAMPLE).shape[1:]
 
 
 def lower_training(
@@ -142,7 +149,7 @@ def _declare_inputs(
     builder: Builder, model: PreparedModel, recipe: TrainingRecipe
 ) -> tuple[str, ...]:
     outputs = int(np.prod(model.outputs[0].shape[1:]))
-    builder.tensor(SAMPLE, (1, *model.inputs[0].shape[1:]), kind=INPUT)
+    builder.tensor(SAMPLE, (1, *sample_shape(model)), kind=INPUT)
     if recipe.loss.takes_class:
         builder.tensor(LABEL, (1,), "int32", INPUT)
     else:

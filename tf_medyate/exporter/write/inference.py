@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import itertools
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tf_medyate.ends import in_order, inputs_of
 from tf_medyate.errors import (
     DataError,
     EmptyDataError,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 # TFLM's int8 softmax takes input_scale * 2**26 for at least 1, and aborts the process otherwise.
 _SMALLEST_SOFTMAX_SCALE = 2.0**-26
+_ARGUMENT = "representative_data"
 _MOST_SAMPLES = 1000  # of a data set that may have no end
 
 
@@ -48,9 +50,9 @@ def write_inference(
         path: The file to write. Its inputs are named "serving_default_input_0:0" and so on in the
             order of `model.inputs`; they may stand in another order in the file.
         representative_data: Samples [n, ...] that the ranges of int8 activations are measured on,
-            one array for each input of the model; some hundreds are enough. Or a tf.data.Dataset
-            of samples or batches, or a function that gives samples one after the other: their
-            first 1,000 items. Unused in float32.
+            one array for each input of the model, in a list or a dict; some hundreds are enough.
+            Or a tf.data.Dataset of samples or batches, or a function that gives samples one after
+            the other: their first 1,000 items. Unused in float32.
         int8: Quantize weights and activations, inputs and outputs to int8.
 
     Returns:
@@ -115,14 +117,19 @@ def _arrays(model: keras.Model, data: Any) -> list[np.ndarray]:
     """
     import tensorflow as tf
 
+    ends = inputs_of(model)
     if not callable(data) and not isinstance(data, tf.data.Dataset):
-        return [np.asarray(a) for a in (data if isinstance(data, list | tuple) else [data])]
-    wanted = [tuple(tensor.shape[1:]) for tensor in model.inputs]
+        several = data if isinstance(data, list | tuple) else [data]
+        given = in_order(_ARGUMENT, data, ends) if isinstance(data, Mapping) else several
+        return [np.asarray(array) for array in given]
+    wanted = [end.shape for end in ends]
     found: list[list[np.ndarray]] = [[] for _ in wanted]
     items: Any = data() if callable(data) else data
     for item in itertools.islice(items, _MOST_SAMPLES):
         with_labels = isinstance(item, tuple) and isinstance(data, tf.data.Dataset)
-        parts = tf.nest.flatten(item[0] if with_labels else item)
+        given = item[0] if with_labels else item
+        by_name = isinstance(given, Mapping)
+        parts = in_order(_ARGUMENT, given, ends) if by_name else tf.nest.flatten(given)
         if len(parts) != len(wanted):
             received = f"{len(parts)} arrays a sample"
             remedy = "Give one array for each input of the model."
@@ -206,6 +213,7 @@ def _check_softmax(data: bytes) -> None:
 
 def _one_sample(model: keras.Model) -> Any:
     """The model's inference as a traced function of inputs [1, ...] in the order of the model."""
+    import keras
     import tensorflow as tf
 
     specs = [
@@ -213,11 +221,9 @@ def _one_sample(model: keras.Model) -> Any:
         for index, tensor in enumerate(model.inputs)
     ]
 
-    several = len(specs) > 1
-
     @tf.function(input_signature=specs)
     def infer(*inputs):
-        return model(list(inputs) if several else inputs[0], training=False)
+        return model(keras.tree.pack_sequence_as(model.input, inputs), training=False)
 
     return infer.get_concrete_function()
 

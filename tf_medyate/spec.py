@@ -146,7 +146,8 @@ class LayerSpec:
 
     Attributes:
         name: Name of the layer in the prepared model.
-        kind: "conv2d", "conv1d", "depthwise_conv2d", "dense" or "recurrent".
+        kind: "conv2d", "conv1d", "depthwise_conv2d", "conv2d_transpose", "conv1d_transpose",
+            "dense" or "recurrent".
         index: Position among the weighted layers in execution order, from 0 at the input.
         channels: Input channels: the units that are drawn; of a recurrent kernel, hidden units.
         outputs: Output channels (depthwise: channels * multiplier), units or recurrent columns.

@@ -64,7 +64,7 @@ CASES = {
         ),
         "budget": "16KiB",
     },
-    "kept": {"net": kept_net, "optimizer": lambda: SGD(0.01)},
+    "kept": {"net": kept_net, "optimizer": lambda: SGD(0.01), "strategy": "d-full-random"},
 }
 
 

@@ -118,6 +118,7 @@ NETS: dict[str, Net] = {
             _layer("Conv2D", 4, 3, padding="same", activation="relu"),
             _layer("DepthwiseConv2D", 3, strides=2, padding="same"),
             _layer("BatchNormalization"),
+            _layer("Conv2DTranspose", 4, 3, activation="relu"),
             _layer("SeparableConv2D", 5, 3, padding="same"),
             _as("`Conv2D` in groups", lambda: L.Conv2D(5, 1, groups=5, activation="relu")),
             _as("`BatchNormalization` along another axis", lambda: L.BatchNormalization(axis=1)),
@@ -150,7 +151,6 @@ NETS: dict[str, Net] = {
         WEIGHTS,
         _MAP,
         (
-            _layer("Conv2DTranspose", 4, 3, activation="tanh"),
             _layer("LayerNormalization"),
             _layer("GroupNormalization", 2),
             _layer("RMSNormalization"),

@@ -79,7 +79,7 @@ def norms():
 FROZEN = {
     series: (),
     maps: ("grouped", "lone", "rows"),
-    transposed: ("group", "larger", "longer", "each"),
+    transposed: ("group", "each"),
     norms: ("layer", "whole", "rms"),
 }
 

@@ -60,7 +60,11 @@ def random_axis(rng):
 
 @dataclasses.dataclass(frozen=True)
 class Layer:
-    """A conv2d or depthwise conv2d; a dense layer is a conv2d of a single pixel."""
+    """A conv2d of some kind; a dense layer is one of a single pixel.
+
+    Of a transposed one, size and out of its axes are those of the layer, not of the convolution
+    that it transposes.
+    """
 
     kind: str
     h: Axis
@@ -179,10 +183,13 @@ def random_layer(rng, kind="conv"):
     capacity = int(rng.integers(0, channels + 1))
     drawn = rng.choice(channels, int(rng.integers(0, capacity + 1)), replace=False)
     activation = Activation(int(rng.integers(0, 4)))
+    h, w = (unit if dense else random_axis(rng) for _ in range(2))
+    if kind == "transposed":
+        h, w = (dataclasses.replace(a, size=a.out, out=a.size) for a in (h, w))
     return Layer(
         kind=kind,
-        h=unit if dense else random_axis(rng),
-        w=unit if dense else random_axis(rng),
+        h=h,
+        w=w,
         channels=channels,
         outputs=outputs,
         activation=activation,
@@ -210,6 +217,11 @@ def random_optimizer(rng):
 
 FORWARD_GRADIENT_UPDATE = {
     "conv": (op_schema.CONV_2D, op_schema.CONV_2D_INPUT_GRADIENT, op_schema.CONV_2D_UPDATE),
+    "transposed": (
+        op_schema.CONV_2D_TRANSPOSE,
+        op_schema.CONV_2D_TRANSPOSE_INPUT_GRADIENT,
+        op_schema.CONV_2D_TRANSPOSE_UPDATE,
+    ),
     "dense": (op_schema.DENSE, op_schema.DENSE_INPUT_GRADIENT, op_schema.DENSE_UPDATE),
     "depthwise": (
         op_schema.DEPTHWISE_CONV_2D,
@@ -292,9 +304,20 @@ def convolve(layer, x, w):
         w = tf.einsum("ihwm,ij->ihwjm", w, np.eye(layer.channels))
         w = tf.reshape(w, [*layer.w_shape[:3], layer.outputs])
     taps = tf.einsum("ah,bw,ihwo->abio", spread(layer.h), spread(layer.w), w)
+    if layer.kind == "transposed":
+        return convolve_back(layer, x, tf.transpose(taps, [0, 1, 3, 2]))
     pads = [[0, 0], *([a.pad, a.pad_after] for a in (layer.h, layer.w)), [0, 0]]
     y = tf.nn.conv2d(tf.pad(x, pads), taps, [layer.h.stride, layer.w.stride], "VALID")
     return y[:, : layer.h.out, : layer.w.out]
+
+
+def convolve_back(layer, x, taps):
+    axes = layer.h, layer.w
+    whole = [(a.size - 1) * a.stride + a.extent for a in axes]  # with what padding cuts off
+    strides = [a.stride for a in axes]
+    y = tf.nn.conv2d_transpose(x, taps, [1, *whole, layer.outputs], strides, "VALID")
+    y = tf.pad(y, [[0, 0], *([0, a.pad + a.out] for a in axes), [0, 0]])
+    return y[:, layer.h.pad :, layer.w.pad :][:, : layer.h.out, : layer.w.out]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -463,12 +486,18 @@ def test_depthwise_conv2d_forward_stash_gradients_and_update(seed):
 
 
 @hypothesis.given(seeds)
+@hypothesis.settings(max_examples=60)
+def test_conv2d_transpose_forward_stash_gradients_and_update(seed):
+    check_layer(seed, "transposed")
+
+
+@hypothesis.given(seeds)
 @hypothesis.settings(max_examples=40)
 def test_dense_forward_stash_gradients_and_update(seed):
     check_layer(seed, "dense")
 
 
-@pytest.mark.parametrize("kind", ["conv", "depthwise"])
+@pytest.mark.parametrize("kind", ["conv", "depthwise", "transposed"])
 @hypothesis.given(seeds)
 @hypothesis.settings(max_examples=20)
 def test_frozen_convolution_without_bias(kind, seed):

@@ -387,49 +387,6 @@ def test_normalize_and_its_gradient(seed, centered, in_place, now):
     assert_within(dx, want_dx, bound * np.abs(dy).max())
 
 
-@hypothesis.given(seeds, st.sampled_from(TRAINING))
-@hypothesis.settings(max_examples=30)
-def test_conv2d_transpose_and_its_gradient(seed, now):
-    rng = np.random.default_rng(seed)
-    padding = rng.choice(["SAME", "VALID"])
-    h, w = (random_side(rng, padding) for _ in range(2))
-    filters, channels = (int(n) for n in rng.integers(1, 6, 2))
-    x, dy = normal(rng, (1, h.out, w.out, channels)), normal(rng, (1, h.size, w.size, filters))
-    kernel, bias = normal(rng, (h.window, w.window, filters, channels)), normal(rng, (filters,))
-    options = pack_any(
-        frozen_schema.CONV_2D_TRANSPOSE,
-        input_channels=filters,
-        output_channels=channels,
-        input_size=(h.size, w.size),
-        output_size=(h.out, w.out),
-        kernel_size=(h.window, w.window),
-        stride=(h.stride, w.stride),
-        dilation=(1, 1),
-        padding=(h.pad, w.pad),
-        selection_offset=op_schema.STATE_WORDS,
-    )
-
-    def reference(v, kernel=kernel, bias=bias):
-        kernel, bias = tf.constant(kernel, v.dtype), tf.constant(bias, v.dtype)
-        strides = [h.stride, w.stride]
-        return tf.nn.conv2d_transpose(v, kernel, dy.shape, strides, padding) + bias
-
-    want, want_dx = gradient(reference, x, dy)
-    size, size_dx = gradient(
-        lambda v: reference(v, np.abs(kernel), np.abs(bias)), np.abs(x), np.abs(dy)
-    )
-    weights = np.ascontiguousarray(kernel.transpose(2, 0, 1, 3))
-    has_bias = [bias] if rng.random() < 0.7 else []
-    op, given = frozen_schema.CONV_2D_TRANSPOSE, [0, 1, 2 if has_bias else -1]
-    (y,) = call(op, options, [x, weights, *has_bias], [dy.shape], (), given)
-    # (products + 1) roundings, as in test_ops.py.
-    bound = (h.window * w.window * max(filters, channels) + 4) * ROUNDING
-    assert_within(y, want if has_bias else want - bias, bound * size)
-    op = frozen_schema.CONV_2D_TRANSPOSE_INPUT_GRADIENT
-    (dx,) = call(op, options, [dy, weights, command(now)], [x.shape])
-    assert_within(dx, want_dx, bound * size_dx)
-
-
 # Losses
 
 
@@ -528,17 +485,6 @@ PART = {"blocks": 2, "block": 3, "total": 7}
 PADDED = {"channels": 2, "input_size": (3, 4), "before": (1, 0), "after": (0, 2)}
 COPIED = {"sides": (1, 2, 3, 1, 2), "strides": (0, 0, 2, 0, 1), "offset": 1, "input_elements": 8}
 NORMED = {"rows": 2, "positions": 1, "groups": 2, "width": 3, "epsilon": 0.1}
-WIDENED = {
-    "input_channels": 2,
-    "output_channels": 3,
-    "input_size": (4, 3),
-    "output_size": (2, 2),
-    "kernel_size": (2, 2),
-    "stride": (2, 1),
-    "dilation": (1, 1),
-    "padding": (0, 0),
-    "selection_offset": op_schema.STATE_WORDS,
-}
 GOOD = {
     good.op: good
     for good in (
@@ -556,13 +502,6 @@ GOOD = {
         Good(op_schema.PAD_GRADIENT, PADDED, [[48], NOW], [[24]]),
         Good(frozen_schema.NORMALIZE, NORMED, [[12], [6], [6]], [[12]]),
         Good(frozen_schema.NORMALIZE_GRADIENT, NORMED, [[12], [6], [12], NOW], [[12]]),
-        Good(frozen_schema.CONV_2D_TRANSPOSE, WIDENED, [[12], [2, 2, 2, 3], [2]], [[24]]),
-        Good(
-            frozen_schema.CONV_2D_TRANSPOSE_INPUT_GRADIENT,
-            WIDENED,
-            [[24], [2, 2, 2, 3], NOW],
-            [[12]],
-        ),
         Good(op_schema.STRIDED_COPY, COPIED, [[8]], [[12]]),
         Good(op_schema.STRIDED_COPY_GRADIENT, COPIED, [[12], NOW], [[8]]),
         Good(op_schema.SOFTMAX_CROSS_ENTROPY, {}, [[4], NOW, NOW, STATE], [[1], [4]]),
@@ -720,12 +659,6 @@ WRONG = {
         ({"epsilon": float("nan")}, "expected a finite epsilon, 0 or more"),
         ({"epsilon": -1.0}, "expected a finite epsilon, 0 or more"),
         ({"groups": 1, "width": 6, "rows": 1}, "input: expected 6, received 12"),
-    ],
-    frozen_schema.CONV_2D_TRANSPOSE: [
-        ({"activation": 1}, "activation: expected 0, received 1"),
-        ({"keeps_gates": 1}, "keeps_gates: expected 0, received 1"),
-        ({"output_size": (3, 2)}, "last position read: expected -65535 to 3, received 4"),
-        ({"output_channels": 2}, ": expected"),
     ],
     op_schema.STRIDED_COPY: WRONG_COPY,
     op_schema.STRIDED_COPY_GRADIENT: WRONG_COPY,

@@ -21,6 +21,7 @@ import numpy as np
 from tf_medyate.prepared.graph import Node
 from tf_medyate.prepared.layers import MaskedConv2D, MaskedDepthwiseConv2D
 from tf_medyate.prepared.supported import SEPARABLE, SERIES, TWINS, known_activation
+from tf_medyate.prepared.transposed import as_stored
 
 _K = keras.layers
 
@@ -75,8 +76,8 @@ def _twin(node: Node, affine, weights: list) -> Any:
     config = {k: v for k, v in config.items() if k not in _DROPPED}
     config |= {"use_bias": layer.use_bias or affine is not None}
     masked = TWINS[kind].from_config(config)
-    bias = layer.bias.numpy() if layer.use_bias else None
-    weights.append((masked, *_fold(layer.kernel.numpy(), bias, affine, kind)))
+    kernel, bias = layer.kernel.numpy(), layer.bias.numpy() if layer.use_bias else None
+    weights.append((masked, *_fold(as_stored(masked, kernel), bias, affine, kind)))
     return masked
 
 

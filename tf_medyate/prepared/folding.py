@@ -41,6 +41,7 @@ from tf_medyate.prepared.supported import (
     is_maskable,
     known_activation,
 )
+from tf_medyate.prepared.transposed import as_stored
 from tf_medyate.prepared.weighted import specs_of
 from tf_medyate.spec import LayerSpec
 
@@ -241,7 +242,7 @@ def strip(model: keras.Model) -> keras.Model:
     stripped = rebuild(model, graph, convert)
     copies.give_weights()
     for plain, masked in pairs:
-        plain.kernel.assign(masked.kernel)
+        plain.kernel.assign(as_stored(masked, masked.kernel.numpy()))
         if masked.bias is not None:
             plain.bias.assign(masked.bias)
     for layer, values in joined:

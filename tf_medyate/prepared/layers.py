@@ -147,8 +147,7 @@ class ChannelMasked(keras.layers.Layer):
 
     def _turn(self, kernel: Any) -> Any:
         """[..., channels, outputs] -> [..., outputs, channels]."""
-        turn: Any = np.swapaxes if isinstance(kernel, np.ndarray) else _swap
-        return turn(kernel, -2, -1)
+        return swap_channels(kernel)
 
     def _turn_back(self, units: Any) -> Any:
         return self._turn(units)
@@ -456,7 +455,10 @@ class MaskedDense(ChannelMasked, keras.layers.Dense):
         return self.linear(x, kernel), backward
 
 
-def _swap(kernel, *_):
+def swap_channels(kernel: Any) -> Any:
+    """A kernel, array or tensor, with its last two axes swapped."""
+    if isinstance(kernel, np.ndarray):
+        return np.swapaxes(kernel, -2, -1)
     return tf.linalg.matrix_transpose(kernel)
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _K = keras.layers
 _PADDINGS = (_K.ZeroPadding1D, _K.ZeroPadding2D)
+_OTHERS = (_K.Dense, _K.Conv1DTranspose, _K.Conv2DTranspose)
 
 
 def fused_padding(graph: ModelGraph, node: Node) -> Node | None:
@@ -76,7 +77,7 @@ def pair(value) -> tuple[int, int]:
 
 def _can_pad(node: Node, pad: Node) -> bool:
     layer = node.layer
-    if isinstance(layer, _K.Dense) or layer.padding != "valid":
+    if isinstance(layer, _OTHERS) or layer.padding != "valid":
         return False
     height, width, _ = plane(layer.input.shape)
     out_height, out_width, _ = plane(layer.output.shape)

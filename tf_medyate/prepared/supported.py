@@ -23,6 +23,7 @@ from tf_medyate.prepared.layers import (
     MaskedDense,
     MaskedDepthwiseConv2D,
 )
+from tf_medyate.prepared.transposed import MaskedConv1DTranspose, MaskedConv2DTranspose
 
 _K = keras.layers
 
@@ -30,6 +31,8 @@ _K = keras.layers
 TWINS: dict[type, type[ChannelMasked]] = {
     _K.Conv2D: MaskedConv2D,
     _K.Conv1D: MaskedConv1D,
+    _K.Conv2DTranspose: MaskedConv2DTranspose,
+    _K.Conv1DTranspose: MaskedConv1DTranspose,
     _K.DepthwiseConv2D: MaskedDepthwiseConv2D,
     _K.Dense: MaskedDense,
 }

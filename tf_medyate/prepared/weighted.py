@@ -14,6 +14,7 @@ from typing import Any
 from tf_medyate.prepared.graph import ModelGraph, Node
 from tf_medyate.prepared.padding import fused_padding, input_plane
 from tf_medyate.prepared.recurrent import MaskedRecurrence
+from tf_medyate.prepared.transposed import MaskedConvTranspose
 from tf_medyate.spec import LayerSpec
 
 
@@ -47,6 +48,8 @@ def _spec(
     *kernel_size, channels, columns = (int(side) for side in layer.kernel.shape)
     weights = math.prod(layer.kernel.shape)
     saved, positions = height * width, math.prod(layer.output.shape[1:-1])
+    if isinstance(layer, MaskedConvTranspose):  # every input position meets every weight
+        positions = saved
     if isinstance(layer, MaskedRecurrence):  # the state before the first step is zero
         saved, positions = width - 1, width
     return LayerSpec(

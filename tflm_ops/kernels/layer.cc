@@ -55,33 +55,47 @@ bool ReadCopies(const OpCall& call, const Options& options, Slot* slot) {
          call.RequireRange("optimizer_slots", options.optimizer_slots, 0, 2);
 }
 
-// What both convolutions have in common. `fan_out`: outputs that one weight position of an input
-// channel feeds.
-bool ReadConvolution(const OpCall& call, const Conv2dOptions& options, int fan_out,
-                     math::ConvShape* shape, Slot* slot) {
-  if (!ReadAxis(call, options, 0, &shape->h) || !ReadAxis(call, options, 1, &shape->w) ||
-      !call.RequireRange("input_channels", options.input_channels, 1, kMaxChannels) ||
-      !call.RequireRange("output_channels", options.output_channels, 1, kMaxChannels)) {
-    return false;
-  }
+bool ReadShape(const OpCall& call, const Conv2dOptions& options, math::ConvShape* shape) {
   shape->in_channels = options.input_channels;
   shape->out_channels = options.output_channels;
+  return ReadAxis(call, options, 0, &shape->h) && ReadAxis(call, options, 1, &shape->w) &&
+         call.RequireRange("input_channels", options.input_channels, 1, kMaxChannels) &&
+         call.RequireRange("output_channels", options.output_channels, 1, kMaxChannels);
+}
+
+// The slot of a convolution whose shape was read. `fan_out`: outputs that one weight position of
+// an input channel feeds.
+bool ReadConvolution(const OpCall& call, const Conv2dOptions& options, int fan_out, Slot* slot) {
   if (!ReadCopies(call, options, slot)) return false;
   slot->channels = options.input_channels;
   slot->outputs = options.output_channels;
   slot->bias_offset = options.bias_offset;
-  const int64_t pixels = int64_t{shape->h.out} * shape->w.out;
-  return call.RequireRange("elements of the output", pixels * shape->out_channels, 1,
+  const int64_t pixels = int64_t{options.output_size[0]} * options.output_size[1];
+  return call.RequireRange("elements of the output", pixels * options.output_channels, 1,
                            kMaxElements) &&
-         ReadSlot(call, int64_t{shape->h.kernel} * shape->w.kernel * fan_out,
-                  int64_t{shape->h.in} * shape->w.in, slot);
+         ReadSlot(call, int64_t{options.kernel_size[0]} * options.kernel_size[1] * fan_out,
+                  int64_t{options.input_size[0]} * options.input_size[1], slot);
 }
 
 }  // namespace
 
 bool ReadConv2d(const OpCall& call, const Conv2dOptions& options, math::ConvShape* shape,
                 Slot* slot) {
-  return ReadConvolution(call, options, options.output_channels, shape, slot);
+  return ReadShape(call, options, shape) &&
+         ReadConvolution(call, options, options.output_channels, slot);
+}
+
+bool ReadConv2dTranspose(const OpCall& call, const Conv2dOptions& options, math::ConvShape* shape,
+                         Slot* slot) {
+  Conv2dOptions transposed = options;
+  transposed.input_channels = options.output_channels;
+  transposed.output_channels = options.input_channels;
+  for (int i = 0; i < 2; ++i) {
+    transposed.input_size[i] = options.output_size[i];
+    transposed.output_size[i] = options.input_size[i];
+  }
+  return ReadShape(call, transposed, shape) &&
+         ReadConvolution(call, options, options.output_channels, slot);
 }
 
 bool ReadDepthwiseConv2d(const OpCall& call, const Conv2dOptions& options, math::ConvShape* shape,
@@ -91,7 +105,7 @@ bool ReadDepthwiseConv2d(const OpCall& call, const Conv2dOptions& options, math:
   return call.Require(multiplier * int64_t{options.input_channels} == options.output_channels,
                       "outputs that exceed a multiple of the inputs", 0,
                       options.output_channels % options.input_channels) &&
-         ReadConvolution(call, options, multiplier, shape, slot);
+         ReadShape(call, options, shape) && ReadConvolution(call, options, multiplier, slot);
 }
 
 bool ReadDense(const OpCall& call, const DenseOptions& options, Slot* slot) {

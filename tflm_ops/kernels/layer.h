@@ -56,6 +56,9 @@ bool ReadConv2d(const OpCall& call, const Conv2dOptions& options, math::ConvShap
                 Slot* slot);
 bool ReadDepthwiseConv2d(const OpCall& call, const Conv2dOptions& options, math::ConvShape* shape,
                          Slot* slot);
+// The shape is that of the convolution from output to input.
+bool ReadConv2dTranspose(const OpCall& call, const Conv2dOptions& options, math::ConvShape* shape,
+                         Slot* slot);
 bool ReadDense(const OpCall& call, const DenseOptions& options, Slot* slot);
 bool ReadStash(const OpCall& call, const StashOptions& options, Slot* slot);
 

@@ -24,7 +24,9 @@
   op(Conv2dAdam)                              \
   op(Conv2dInputGradient)                     \
   op(Conv2dTranspose)                         \
+  op(Conv2dTransposeAdam)                     \
   op(Conv2dTransposeInputGradient)            \
+  op(Conv2dTransposeUpdate)                   \
   op(Conv2dUpdate)                            \
   op(ConvDepthwise)                           \
   op(Dense)                                   \
@@ -117,7 +119,9 @@ tflm::Registration RegisterConv2d();
 tflm::Registration RegisterConv2dAdam();
 tflm::Registration RegisterConv2dInputGradient();
 tflm::Registration RegisterConv2dTranspose();
+tflm::Registration RegisterConv2dTransposeAdam();
 tflm::Registration RegisterConv2dTransposeInputGradient();
+tflm::Registration RegisterConv2dTransposeUpdate();
 tflm::Registration RegisterConv2dUpdate();
 tflm::Registration RegisterConvDepthwise();
 tflm::Registration RegisterDense();

@@ -1,4 +1,4 @@
-// Ops of layers that are never trained: two convolutions in one, a transposed one, int8 values.
+// Ops of layers that are never trained: two convolutions in one, int8 values.
 
 #include <algorithm>
 
@@ -9,27 +9,6 @@
 namespace medyate {
 namespace fake {
 namespace {
-
-template <bool kGradient>
-Call DrawConvolutionTranspose(Builder* b) {
-  Random& random = b->random();
-  auto options = Blank<Conv2dOptions>();
-  options.input_channels = random.Int(1, 5);
-  options.output_channels = random.Int(1, 5);
-  DrawConvolutionAxis(&random, 0, &options);
-  DrawConvolutionAxis(&random, 1, &options);
-  options.selection_offset = kStateWords;
-  options.bias_offset = kNoBiasRun;
-  b->SetOptions(&options);
-  const int channels = options.input_channels;
-  const int large = b->Floats({MapElements(options.input_size, channels)});
-  const int small = b->Floats({MapElements(options.output_size, options.output_channels)});
-  const int weights = b->Constants(
-      {channels, options.kernel_size[0], options.kernel_size[1], options.output_channels});
-  if (kGradient) return b->Finish({large, weights, b->Command()}, {small});
-  const int bias = random.Int(0, 1) ? b->Constants({channels}) : tflm::kOptionalTensor;
-  return b->Finish({small, weights, bias}, {large});
-}
 
 // Two convolutions in a row, as options of the op that does both.
 template <typename Options>
@@ -182,8 +161,6 @@ const Draws& FrozenCalls() {
       {kInt8DepthwiseConv2dName, DrawInt8Convolution<true>},
       {kInt8ConvDepthwiseName, DrawInt8ConvDepthwise},
       {kInt8AddName, DrawInt8Add},
-      {kConv2dTransposeName, DrawConvolutionTranspose<false>},
-      {kConv2dTransposeInputGradientName, DrawConvolutionTranspose<true>},
   };
   return draws;
 }

@@ -1,4 +1,4 @@
-// Ops of layers that can be trained: conv2d, depthwise conv2d, dense; and those with int8 weights.
+// Ops of layers that can be trained: convolutions of three kinds, dense; and those with int8 weights.
 
 #include <algorithm>
 
@@ -209,8 +209,11 @@ LayerPlan Plan(const Options& options, int channels, int outputs, int weights, i
   return plan;
 }
 
-template <Role role, bool depthwise>
+enum Kind { kPlain, kDepthwise, kTransposed };
+
+template <Role role, Kind kind>
 Call DrawConvolution(Builder* b) {
+  const bool depthwise = kind == kDepthwise;
   Random& random = b->random();
   auto options = Blank<Conv2dOptions>();
   options.input_channels = DrawChannelCount(&random);
@@ -218,6 +221,7 @@ Call DrawConvolution(Builder* b) {
       depthwise ? options.input_channels * random.Int(1, 3) : random.Int(1, 6);
   DrawConvolutionAxis(&random, 0, &options);
   DrawConvolutionAxis(&random, 1, &options);
+  if (kind == kTransposed) std::swap(options.input_size, options.output_size);
   DrawTraining(&random, role, options.input_channels, &options);
   if (role >= Role::kInt8Forward) options.bias_offset = kNoBiasRun;
   b->SetOptions(&options);
@@ -292,24 +296,28 @@ Call DrawAdamRate(Builder* b) {
 
 const Draws& LayerCalls() {
   static const Draws draws = {
-      {kConv2dName, DrawConvolution<Role::kForward, false>},
-      {kConv2dInputGradientName, DrawConvolution<Role::kInputGradient, false>},
-      {kConv2dUpdateName, DrawConvolution<Role::kUpdate, false>},
-      {kConv2dAdamName, DrawConvolution<Role::kAdam, false>},
-      {kDepthwiseConv2dName, DrawConvolution<Role::kForward, true>},
-      {kDepthwiseConv2dInputGradientName, DrawConvolution<Role::kInputGradient, true>},
-      {kDepthwiseConv2dUpdateName, DrawConvolution<Role::kUpdate, true>},
-      {kDepthwiseConv2dAdamName, DrawConvolution<Role::kAdam, true>},
+      {kConv2dName, DrawConvolution<Role::kForward, kPlain>},
+      {kConv2dInputGradientName, DrawConvolution<Role::kInputGradient, kPlain>},
+      {kConv2dUpdateName, DrawConvolution<Role::kUpdate, kPlain>},
+      {kConv2dAdamName, DrawConvolution<Role::kAdam, kPlain>},
+      {kDepthwiseConv2dName, DrawConvolution<Role::kForward, kDepthwise>},
+      {kDepthwiseConv2dInputGradientName, DrawConvolution<Role::kInputGradient, kDepthwise>},
+      {kDepthwiseConv2dUpdateName, DrawConvolution<Role::kUpdate, kDepthwise>},
+      {kDepthwiseConv2dAdamName, DrawConvolution<Role::kAdam, kDepthwise>},
+      {kConv2dTransposeName, DrawConvolution<Role::kForward, kTransposed>},
+      {kConv2dTransposeInputGradientName, DrawConvolution<Role::kInputGradient, kTransposed>},
+      {kConv2dTransposeUpdateName, DrawConvolution<Role::kUpdate, kTransposed>},
+      {kConv2dTransposeAdamName, DrawConvolution<Role::kAdam, kTransposed>},
       {kDenseName, DrawDense<Role::kForward>},
       {kDenseInputGradientName, DrawDense<Role::kInputGradient>},
       {kDenseUpdateName, DrawDense<Role::kUpdate>},
       {kDenseAdamName, DrawDense<Role::kAdam>},
       {kAdamRateName, DrawAdamRate},
-      {kInt8WeightsConv2dName, DrawConvolution<Role::kInt8Forward, false>},
-      {kInt8WeightsConv2dInputGradientName, DrawConvolution<Role::kInt8InputGradient, false>},
-      {kInt8WeightsDepthwiseConv2dName, DrawConvolution<Role::kInt8Forward, true>},
+      {kInt8WeightsConv2dName, DrawConvolution<Role::kInt8Forward, kPlain>},
+      {kInt8WeightsConv2dInputGradientName, DrawConvolution<Role::kInt8InputGradient, kPlain>},
+      {kInt8WeightsDepthwiseConv2dName, DrawConvolution<Role::kInt8Forward, kDepthwise>},
       {kInt8WeightsDepthwiseConv2dInputGradientName,
-       DrawConvolution<Role::kInt8InputGradient, true>},
+       DrawConvolution<Role::kInt8InputGradient, kDepthwise>},
       {kInt8WeightsDenseName, DrawDense<Role::kInt8Forward>},
       {kInt8WeightsDenseInputGradientName, DrawDense<Role::kInt8InputGradient>},
       {kStashName, DrawStash},

@@ -23,7 +23,7 @@ from tf_medyate.exporter.ir.nodes import OpNode
 from tf_medyate.exporter.lower.backward import ADAM_TWINS
 from tf_medyate.exporter.lower.int8_weights import INT8_TWINS
 from tf_medyate.exporter.lower.state import POOL
-from tf_medyate.exporter.ops import frozen_schema, int8_schema
+from tf_medyate.exporter.ops import int8_schema
 from tf_medyate.exporter.ops import schema as op_schema
 
 
@@ -91,7 +91,16 @@ _DEPTHWISE = (
     op_schema.DEPTHWISE_CONV_2D_UPDATE,
 )
 _DENSE = (op_schema.DENSE, op_schema.DENSE_INPUT_GRADIENT, op_schema.DENSE_UPDATE)
-_WEIGHTED = {op.name: step for ops in (_CONVS, _DEPTHWISE, _DENSE) for step, op in enumerate(ops)}
+_TRANSPOSES = (
+    op_schema.CONV_2D_TRANSPOSE,
+    op_schema.CONV_2D_TRANSPOSE_INPUT_GRADIENT,
+    op_schema.CONV_2D_TRANSPOSE_UPDATE,
+)
+_WEIGHTED = {
+    op.name: step
+    for ops in (_CONVS, _DEPTHWISE, _TRANSPOSES, _DENSE)
+    for step, op in enumerate(ops)
+}
 _ADAM = {twin.name: op.name for op, twin in ADAM_TWINS.items()}
 _INT8 = {
     int8_schema.INT8_CONV_2D.name: op_schema.CONV_2D.name,
@@ -99,8 +108,6 @@ _INT8 = {
 }
 _INT8_WEIGHTS = {twin.name: op.name for op, twin in INT8_TWINS.items()}
 _FORWARD, _INPUT_GRADIENT, _UPDATE = range(3)
-_WEIGHTED[frozen_schema.CONV_2D_TRANSPOSE.name] = _INPUT_GRADIENT
-_WEIGHTED[frozen_schema.CONV_2D_TRANSPOSE_INPUT_GRADIENT.name] = _FORWARD
 _ELEMENTWISE = {op.name: op.element_cost for op in op_schema.OPS if op.element_cost}
 _OPTIONS = {op.name: op.options for op in op_schema.OPS}
 
@@ -213,9 +220,12 @@ def _size(name: str, options: Mapping[str, Any]) -> tuple[int, int, int]:
         return options["inputs"] * options["units"], options["units"], 1
     channels, outputs = options["input_channels"], options["output_channels"]
     taps, positions = 1, 1
+    sizes = ["input_size", "output_size"]
+    if name in {op.name for op in _TRANSPOSES}:
+        sizes.reverse()
     for axis in range(2):
         taps *= _taps(
-            *(options[field][axis] for field in ("input_size", "output_size", "kernel_size")),
+            *(options[field][axis] for field in (*sizes, "kernel_size")),
             *(options[field][axis] for field in ("stride", "dilation", "padding")),
         )
         positions *= options["output_size"][axis]

@@ -17,6 +17,7 @@ from tf_medyate.errors import MedyateError
 from tf_medyate.exporter.ops.elementwise_schema import ELEMENTWISE_OPS
 from tf_medyate.exporter.ops.frozen_schema import FROZEN_OPS
 from tf_medyate.exporter.ops.int8_schema import INT8_OPS
+from tf_medyate.exporter.ops.schema import TRANSPOSE_OPS
 from tf_medyate.spec import KIB
 
 CODE_BYTES = 100 * KIB
@@ -25,7 +26,9 @@ does. A linker leaves out more; these are limits, held to a build by the tests."
 INT8_CODE_BYTES = 16 * KIB
 """Of all ops on int8 values and weights, if the model has any."""
 SMOOTH_CODE_BYTES = 24 * KIB
-"""Of smooth activations, functions of two tensors, normalizations and transposed convolutions."""
+"""Of smooth activations, functions of two tensors, and normalizations."""
+TRANSPOSE_CODE_BYTES = 12 * KIB
+"""Of transposed convolutions."""
 STATIC_BYTES = 8 * KIB
 """RAM of a trainer with its flash page and of a session with its buffers; held to a build, too."""
 STACK_BYTES = 4 * KIB
@@ -109,8 +112,11 @@ def code_bytes(kinds: Collection[str]) -> int:
     Returns:
         A limit: a linker takes less.
     """
-    smooth = (*ELEMENTWISE_OPS, *FROZEN_OPS)
-    groups = ((INT8_CODE_BYTES, INT8_OPS), (SMOOTH_CODE_BYTES, smooth))
+    groups = (
+        (INT8_CODE_BYTES, INT8_OPS),
+        (SMOOTH_CODE_BYTES, (*ELEMENTWISE_OPS, *FROZEN_OPS)),
+        (TRANSPOSE_CODE_BYTES, TRANSPOSE_OPS),
+    )
     return CODE_BYTES + sum(size for size, ops in groups if any(op.name in kinds for op in ops))
 
 

@@ -42,6 +42,7 @@ _TRAINABLE_INPUTS = 5
 ADAM_TWINS: Mapping[op_schema.OpSpec, op_schema.OpSpec] = {
     op_schema.CONV_2D_UPDATE: op_schema.CONV_2D_ADAM,
     op_schema.DEPTHWISE_CONV_2D_UPDATE: op_schema.DEPTHWISE_CONV_2D_ADAM,
+    op_schema.CONV_2D_TRANSPOSE_UPDATE: op_schema.CONV_2D_TRANSPOSE_ADAM,
     op_schema.DENSE_UPDATE: op_schema.DENSE_ADAM,
 }
 """An update op -> the one that does the same by Adam."""
@@ -299,14 +300,6 @@ def _concatenation(reverse: _Reverse, op: OpNode, gradient: str):
         offset += block
 
 
-def _transposed(reverse: _Reverse, op: OpNode, gradient: str):
-    x, weights, _ = op.inputs
-    dx = reverse.new(x)
-    kind = frozen_schema.CONV_2D_TRANSPOSE_INPUT_GRADIENT
-    reverse.builder.op(kind, [gradient, weights, COMMAND], [dx], _options(op))
-    reverse.give(x, dx)
-
-
 def _normalize(reverse: _Reverse, op: OpNode, gradient: str):
     x, gamma, _ = op.inputs
     dx = reverse.new(x)
@@ -326,6 +319,9 @@ _RULES: dict[str, Callable[[_Reverse, OpNode, str], None]] = {
     _S.DEPTHWISE_CONV_2D.name: _weighted(
         _S.DEPTHWISE_CONV_2D, _S.DEPTHWISE_CONV_2D_INPUT_GRADIENT, _S.DEPTHWISE_CONV_2D_UPDATE
     ),
+    _S.CONV_2D_TRANSPOSE.name: _weighted(
+        _S.CONV_2D_TRANSPOSE, _S.CONV_2D_TRANSPOSE_INPUT_GRADIENT, _S.CONV_2D_TRANSPOSE_UPDATE
+    ),
     _S.DENSE.name: _weighted(_S.DENSE, _S.DENSE_INPUT_GRADIENT, _S.DENSE_UPDATE),
     **{
         INT8_TWINS[kind].name: _int8_weights(INT8_TWINS[kind], INT8_TWINS[gradient_kind])
@@ -342,7 +338,6 @@ _RULES: dict[str, Callable[[_Reverse, OpNode, str], None]] = {
     _S.AVERAGE_POOL_2D.name: _moving(_S.AVERAGE_POOL_2D_GRADIENT),
     _S.PAD.name: _moving(_S.PAD_GRADIENT),
     _S.STRIDED_COPY.name: _moving(_S.STRIDED_COPY_GRADIENT),
-    frozen_schema.CONV_2D_TRANSPOSE.name: _transposed,
     frozen_schema.NORMALIZE.name: _normalize,
     _S.ADD.name: _add,
     _S.CONCATENATION.name: _concatenation,

@@ -1,7 +1,7 @@
-"""Layers with weights that no channel is drawn from: frozen, with a gradient for their input.
+"""Convolutions in groups, that no channel is drawn from: frozen, with a gradient for their input.
 
-A grouped convolution is one convolution for each part of the channels, or a depthwise one if every
-channel is a part of its own. A transposed one computes what a convolution's gradient does.
+Each is one convolution for each part of the channels, or a depthwise one if every channel is a part
+of its own.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from tf_medyate.exporter.lower import geometry, weightless
 from tf_medyate.exporter.lower.int8_weights import frozen_layer
 from tf_medyate.exporter.lower.moving import copy_options
 from tf_medyate.exporter.lower.state import Lowering
-from tf_medyate.exporter.ops import frozen_schema
 from tf_medyate.exporter.ops import schema as op_schema
 from tf_medyate.prepared.graph import Node
 
@@ -35,39 +34,6 @@ def convolution(low: Lowering, node: Node) -> str:
         y = _linear(low, node, op_schema.DEPTHWISE_CONV_2D, x, weights, bias, options)
     else:
         y = _in_groups(low, node, x, kernel, options)
-    return weightless.activate(low, node, y)
-
-
-def transposed(low: Lowering, node: Node) -> str:
-    """A transposed convolution: its input is the output of the convolution that it transposes."""
-    low.require_one_call(node)
-    layer, x = node.layer, low.input(node)
-    kernel, stride, dilation = (
-        geometry.pair(getattr(layer, name)) for name in ("kernel_size", "strides", "dilation_rate")
-    )
-    *small, channels = geometry.plane(layer.input.shape)
-    *large, filters = geometry.plane(layer.output.shape)
-    axes = zip(large, small, kernel, stride, dilation, strict=True)
-    same = layer.padding == "same"
-    options = {
-        "input_channels": filters,
-        "output_channels": channels,
-        "input_size": tuple(large),
-        "output_size": tuple(small),
-        "kernel_size": kernel,
-        "stride": stride,
-        "dilation": dilation,
-        "padding": tuple(geometry.same_padding(*axis) if same else 0 for axis in axes),
-        "selection_offset": op_schema.STATE_WORDS,
-    }
-    weights = np.asarray(layer.kernel).reshape(*kernel, filters, channels).transpose(2, 0, 1, 3)
-    y = low.output(node, [x])
-    inputs = [
-        x,
-        low.builder.constant(f"{node.name}/weights", np.ascontiguousarray(weights)),
-        _bias(low, node, layer.bias),
-    ]
-    low.builder.op(frozen_schema.CONV_2D_TRANSPOSE, inputs, [y], options)
     return weightless.activate(low, node, y)
 
 

@@ -26,6 +26,7 @@ from tf_medyate.prepared.graph import ModelGraph, Node
 from tf_medyate.prepared.layers import ChannelMasked, MaskedDense, MaskedDepthwiseConv2D
 from tf_medyate.prepared.padding import padding_of, pair, plane
 from tf_medyate.prepared.supported import known_activation
+from tf_medyate.prepared.transposed import MaskedConvTranspose
 
 _K = keras.layers
 
@@ -170,7 +171,8 @@ def input_plane(node: Node, fusions: Fusions) -> tuple[int, int, int]:
 def conv_options(node: Node, fusions: Fusions) -> dict[str, Any]:
     """The geometry of a convolution as `op_schema.CONV_2D_OPTIONS` has it.
 
-    A dense layer over a map is a 1x1 convolution.
+    A dense layer over a map is a 1x1 convolution. Padding of a transposed one is that of the
+    convolution from its output to its input.
     """
     layer = node.layer
     height, width, channels = input_plane(node, fusions)
@@ -214,10 +216,17 @@ def is_depthwise(node: Node) -> bool:
     return isinstance(node.layer, MaskedDepthwiseConv2D)
 
 
+def is_transposed(node: Node) -> bool:
+    """A transposed convolution."""
+    return isinstance(node.layer, MaskedConvTranspose)
+
+
 def _before(layer, size, out, kernel, stride, dilation) -> tuple[int, int]:
     """Positions of padding above and left, as TensorFlow pads."""
     if layer.padding == "valid":
         return 0, 0
+    if isinstance(layer, MaskedConvTranspose):
+        size, out = out, size
     if layer.padding == "causal":
         return 0, (kernel[1] - 1) * dilation[1]
     return tuple(  # type: ignore[return-value]

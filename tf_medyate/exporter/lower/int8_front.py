@@ -98,6 +98,8 @@ def _takes_layer(low: Lowering, node: Node) -> bool:
     source = low.fusions.activations.get(node.name, node)
     if geometry.is_plain_dense(node) or low.layout.of(node.name) is not None:
         return False
+    if geometry.is_transposed(node):
+        return False
     if not _clamps_alike(node) or not _clamps_alike(source):
         return False
     depth = math.prod(geometry.kernel_window(node))

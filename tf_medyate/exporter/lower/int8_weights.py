@@ -76,7 +76,7 @@ def frozen_layer(
         The op, its inputs, its scratch, and whether its output may lie where its input does.
     """
     x, bias = tensors
-    if low.ranges is None:
+    if low.ranges is None or op not in INT8_TWINS:
         return op, [x, low.builder.constant(f"{name}/weights", kernel), bias], [], False
     stored, scales = int8_kernel(kernel, op is _S.DEPTHWISE_CONV_2D)
     twin = INT8_TWINS[op]

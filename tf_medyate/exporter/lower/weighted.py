@@ -206,4 +206,6 @@ def _bias(low: Lowering, node: Node) -> str:
 def _op_of(node: Node) -> op_schema.OpSpec:
     if geometry.is_plain_dense(node):
         return op_schema.DENSE
+    if geometry.is_transposed(node):
+        return op_schema.CONV_2D_TRANSPOSE
     return op_schema.DEPTHWISE_CONV_2D if geometry.is_depthwise(node) else op_schema.CONV_2D

@@ -48,6 +48,13 @@ def _update(key: str, name: str, options: OptionsStruct) -> OpSpec:
 
 CONV_2D_ADAM = _update("Conv2d", "CONV_2D", CONV_2D_OPTIONS)
 DEPTHWISE_CONV_2D_ADAM = _update("DepthwiseConv2d", "DEPTHWISE_CONV_2D", CONV_2D_OPTIONS)
+CONV_2D_TRANSPOSE_ADAM = _update("Conv2dTranspose", "CONV_2D_TRANSPOSE", CONV_2D_OPTIONS)
 DENSE_ADAM = _update("Dense", "DENSE", DENSE_OPTIONS)
 
-ADAM_OPS = (ADAM_RATE, CONV_2D_ADAM, DEPTHWISE_CONV_2D_ADAM, DENSE_ADAM)
+ADAM_OPS = (
+    ADAM_RATE,
+    CONV_2D_ADAM,
+    DEPTHWISE_CONV_2D_ADAM,
+    CONV_2D_TRANSPOSE_ADAM,
+    DENSE_ADAM,
+)

@@ -1,4 +1,4 @@
-"""Our ops of layers whose weights are never trained: frozen, with a gradient for their input.
+"""Our ops of normalizations: their weights are frozen, their input has a gradient.
 
 Example:
     >>> from tf_medyate.exporter.ops import frozen_schema
@@ -6,7 +6,6 @@ Example:
     ('input', 'gamma or -1', 'beta or -1')
 """
 
-from tf_medyate.exporter.ops.option_structs import CONV_2D_OPTIONS
 from tf_medyate.exporter.ops.structs import VERSION, Field, OpSpec, OptionsStruct
 
 NORMALIZE_OPTIONS = OptionsStruct(
@@ -22,23 +21,6 @@ NORMALIZE_OPTIONS = OptionsStruct(
     ),
 )
 
-CONV_2D_TRANSPOSE = OpSpec(
-    "Conv2dTranspose",
-    "MEDYATE_CONV_2D_TRANSPOSE",
-    CONV_2D_OPTIONS,
-    ("input", "weights", "bias or -1"),
-    ("output",),
-    "The options are those of the convolution that it transposes: that one's output is read, and "
-    "a map like its input written. Weights [I][KH][KW][O], bias [I]. No activation.",
-)
-CONV_2D_TRANSPOSE_INPUT_GRADIENT = OpSpec(
-    "Conv2dTransposeInputGradient",
-    "MEDYATE_CONV_2D_TRANSPOSE_INPUT_GRADIENT",
-    CONV_2D_OPTIONS,
-    ("output_gradient", "weights", "command"),
-    ("input_gradient",),
-    "That convolution.",
-)
 NORMALIZE = OpSpec(
     "Normalize",
     "MEDYATE_NORMALIZE",
@@ -59,9 +41,4 @@ NORMALIZE_GRADIENT = OpSpec(
     "normalize_gradient",
 )
 
-FROZEN_OPS = (
-    CONV_2D_TRANSPOSE,
-    CONV_2D_TRANSPOSE_INPUT_GRADIENT,
-    NORMALIZE,
-    NORMALIZE_GRADIENT,
-)
+FROZEN_OPS = (NORMALIZE, NORMALIZE_GRADIENT)

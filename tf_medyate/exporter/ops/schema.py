@@ -13,7 +13,7 @@ Example:
 
 `words` says what lies in the variables, `option_structs` what the options are, `int8_schema` what
 there is for int8 values, `elementwise_schema` the activation functions and what joins two tensors,
-`frozen_schema` the layers that are never trained, `adam_schema` what Adam does instead of SGD.
+`frozen_schema` normalizations, `adam_schema` what Adam does instead of SGD.
 """
 
 from tf_medyate.exporter.ops.adam_schema import (
@@ -21,6 +21,7 @@ from tf_medyate.exporter.ops.adam_schema import (
     ADAM_RATE,
     ADAM_RATES,
     CONV_2D_ADAM,
+    CONV_2D_TRANSPOSE_ADAM,
     DENSE_ADAM,
     DEPTHWISE_CONV_2D_ADAM,
 )
@@ -79,6 +80,10 @@ __all__ = [
     "CONV_2D",
     "CONV_2D_ADAM",
     "CONV_2D_INPUT_GRADIENT",
+    "CONV_2D_TRANSPOSE",
+    "CONV_2D_TRANSPOSE_ADAM",
+    "CONV_2D_TRANSPOSE_INPUT_GRADIENT",
+    "CONV_2D_TRANSPOSE_UPDATE",
     "CONV_2D_UPDATE",
     "CONV_DEPTHWISE",
     "COPY_SIDES",
@@ -114,6 +119,7 @@ __all__ = [
     "STATE_WORDS",
     "STRIDED_COPY",
     "STRIDED_COPY_GRADIENT",
+    "TRANSPOSE_OPS",
     "UNSEEN",
     "VERSION",
     "Activation",
@@ -199,6 +205,31 @@ DEPTHWISE_CONV_2D_INPUT_GRADIENT = OpSpec(
 DEPTHWISE_CONV_2D_UPDATE = OpSpec(
     "DepthwiseConv2dUpdate",
     "MEDYATE_DEPTHWISE_CONV_2D_UPDATE",
+    CONV_2D_OPTIONS,
+    _UPDATE_INPUTS,
+    ("scratch",),
+    _UPDATE,
+)
+CONV_2D_TRANSPOSE = OpSpec(
+    "Conv2dTranspose",
+    "MEDYATE_CONV_2D_TRANSPOSE",
+    CONV_2D_OPTIONS,
+    _FORWARD_INPUTS,
+    _FORWARD_OUTPUTS,
+    "Weights [I][KH][KW][O]; stride, dilation and padding are those of the convolution from output "
+    "to input that it transposes. " + _FORWARD,
+)
+CONV_2D_TRANSPOSE_INPUT_GRADIENT = OpSpec(
+    "Conv2dTransposeInputGradient",
+    "MEDYATE_CONV_2D_TRANSPOSE_INPUT_GRADIENT",
+    CONV_2D_OPTIONS,
+    _GRADIENT_INPUTS,
+    ("input_gradient",),
+    "As of CONV_2D.",
+)
+CONV_2D_TRANSPOSE_UPDATE = OpSpec(
+    "Conv2dTransposeUpdate",
+    "MEDYATE_CONV_2D_TRANSPOSE_UPDATE",
     CONV_2D_OPTIONS,
     _UPDATE_INPUTS,
     ("scratch",),
@@ -407,6 +438,13 @@ CONTROL = OpSpec(
     "biases, from which the pool is loaded. Scratch (uint8) of control_scratch_bytes().",
 )
 
+TRANSPOSE_OPS = (
+    CONV_2D_TRANSPOSE,
+    CONV_2D_TRANSPOSE_INPUT_GRADIENT,
+    CONV_2D_TRANSPOSE_UPDATE,
+    CONV_2D_TRANSPOSE_ADAM,
+)
+
 OPS = (
     CONTROL,
     CONV_2D,
@@ -417,6 +455,7 @@ OPS = (
     DEPTHWISE_CONV_2D_INPUT_GRADIENT,
     DEPTHWISE_CONV_2D_UPDATE,
     CONV_DEPTHWISE,
+    *(op for op in TRANSPOSE_OPS if op not in ADAM_OPS),
     DENSE,
     DENSE_INPUT_GRADIENT,
     DENSE_UPDATE,

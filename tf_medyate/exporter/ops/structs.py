@@ -3,7 +3,7 @@
 Example:
     >>> options = OptionsStruct("Options", (Field("version", "uint32_t", "", default=VERSION),))
     >>> options.unpack(options.pack())
-    {'version': 5}
+    {'version': 6}
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tf_medyate.errors import OptionError
 
 __all__ = ["VERSION", "Field", "OpSpec", "OptionsStruct"]
 
-VERSION = 5
+VERSION = 6
 """Version of every options struct; an op refuses any other."""
 
 

@@ -52,6 +52,11 @@ against Keras (`tests/simulate/test_layer_rows.py`, `tests/exporter/test_compile
 | off | left out: the device trains without it |
 | no | `md.check_export` refuses it by name |
 """
+_SLOPES = (
+    "The slopes of a `PReLU` are frozen by one rule, in every strategy, in Keras as on the device: "
+    "a draw is of input channels, and a slope belongs to none. The papers' search space has none "
+    "either. Learn them before `md.prepare`."
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +80,12 @@ def page() -> str:
     named = {type(layer) for net in NETS.values() for layer in net.build()[0].layers}
     others = ", ".join(f"`{kind.__name__}`" for kind in weightless.OFF if kind not in named)
     last = textwrap.fill(f"Off on the device as well, and without a row: {others}.", 120)
-    return "\n".join([_TOP.rstrip(), *parts, "", last, *_compiled_tables()]) + "\n"
+    return (
+        "\n".join(
+            [_TOP.rstrip(), *parts, "", last, "", textwrap.fill(_SLOPES, 120), *_compiled_tables()]
+        )
+        + "\n"
+    )
 
 
 def _compiled_tables() -> list[str]:

@@ -203,6 +203,7 @@ KEPT = {
     "channels first": lambda x: L.Flatten()(
         L.Conv1D(2, 1, data_format="channels_first", name="kept")(x)
     ),
+    "no input channel": lambda x: L.Flatten()(L.PReLU(name="kept")(x)),
     "no channels": lambda x: L.Flatten()(L.LayerNormalization(name="kept")(x)),
 }
 

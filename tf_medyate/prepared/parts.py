@@ -57,6 +57,8 @@ def why_whole(graph: ModelGraph, node: Node) -> tuple[str, str] | None:
     kind = type(layer)
     if kind is _K.Bidirectional:
         return "two directions in one layer", "Use two layers, one with go_backwards=True."
+    if kind is _K.PReLU:
+        return "slopes, which belong to no input channel", "Learn them before md.prepare."
     if kind in MASKABLE:
         return why_not_masked(graph, node)
     if kind not in DIVISIBLE:

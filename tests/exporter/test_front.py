@@ -3,6 +3,8 @@
 import keras
 import numpy as np
 import pytest
+from arduino_build import STAND_INS, run
+from cpp_build import HOST
 
 import tf_medyate as md
 from tf_medyate.errors import UnsupportedLayerError
@@ -102,8 +104,10 @@ def test_a_board_without_tflm_is_refused_by_name_and_the_library_names_the_ops(t
         md.check_export(model, medyate, firmware=md.FirmwareOptions(arduino=True, tflm=True))
     bundle = md.export(model, tmp_path / "out", medyate, firmware=md.FirmwareOptions(tflm=True))
     assert "MeDyateTFLM" in str(bundle)
-    header = tmp_path / "out/tflm/MeDyateTFLM/src/medyate_tflm.h"
-    assert "resolver->AddCos()" in header.read_text()
+    source = tmp_path / "out/tflm/MeDyateTFLM/src"
+    assert "resolver->AddCos()" in (source / "medyate_tflm.h").read_text()
+    include = (f"-I{source}", f"-I{STAND_INS}", "-std=c++14", "-fsyntax-only")
+    run([HOST.compiler, *include, str(STAND_INS / "tflm_test.cc")], tmp_path)
     assert not (tmp_path / "out/cpp").exists()
     assert builtin_of((tmp_path / "out/train.tflite").read_bytes()) == ("Cos",)
 

@@ -8,7 +8,8 @@ from cpp_build import HOST
 
 from tf_medyate.errors import MedyateError, OptionError
 from tf_medyate.exporter.ops import schema as op_schema
-from tf_medyate.exporter.write.tflm_library import kernel_sources, write_tflm_library
+from tf_medyate.exporter.ops.builtin_ops import BUILTIN_RECORDS
+from tf_medyate.exporter.write.tflm_library import kernel_sources, method_of, write_tflm_library
 
 FLAGS = ("-std=c++14", "-O0", "-Wall", "-Wextra", "-Werror", "-fno-exceptions", "-fno-rtti")
 
@@ -42,6 +43,15 @@ def test_the_models_ops_register_and_the_model_is_aligned(bundle, library, tmp_p
     assert bytes.fromhex(lines[5]) == (bundle.folder / "train.tflite").read_bytes()
     used = {entry.name for entry in op_schema.OPS if entry.key in library.ops}
     assert {"MEDYATE_CONTROL", "MEDYATE_STASH", "MEDYATE_DENSE_UPDATE"} <= used
+
+
+def test_every_built_in_op_is_added_by_a_method_that_tflm_has(tmp_path):
+    HOST.require()
+    calls = [f"  resolver.Add{method_of(kind)}();" for kind in BUILTIN_RECORDS]
+    head = ['#include "tensorflow/lite/micro/micro_mutable_op_resolver.h"', "int main() {"]
+    kind = f"  tflite::MicroMutableOpResolver<{len(calls)}> resolver;"
+    (tmp_path / "calls.cc").write_text("\n".join([*head, kind, *calls, "}", ""]))
+    run([HOST.compiler, *FLAGS, f"-I{STAND_INS}", "-fsyntax-only", "calls.cc"], tmp_path)
 
 
 def test_another_tflm_does_not_compile(library, tmp_path):

@@ -76,7 +76,50 @@ def norms():
     return keras.Model(inputs, L.Dense(CLASSES)(L.Flatten()(x)))
 
 
+def separable(x, filters, kernel, stride=1):
+    """NASNet's: twice, and the first one may be strided; then it pads for itself."""
+    x = L.ReLU()(x)
+    if stride > 1:
+        x = L.ZeroPadding2D((kernel - 1) // 2)(x)
+    padding = "valid" if stride > 1 else "same"
+    x = L.SeparableConv2D(filters, kernel, stride, padding=padding, use_bias=False)(x)
+    x = L.ReLU()(L.BatchNormalization()(x))
+    x = L.SeparableConv2D(filters, kernel, padding="same", use_bias=False)(x)
+    return L.BatchNormalization()(x)
+
+
+def squeezed(x, filters):
+    return L.BatchNormalization()(L.Conv2D(filters, 1, use_bias=False)(L.ReLU()(x)))
+
+
+def halved(x, filters):
+    """Every second position, and those between them."""
+    x = L.ReLU()(x)
+    others = L.Cropping2D(((1, 0), (1, 0)))(L.ZeroPadding2D(((0, 1), (0, 1)))(x))
+    halves = [L.AveragePooling2D(1, strides=2, padding="valid")(y) for y in (x, others)]
+    halves = [L.Conv2D(filters // 2, 1, use_bias=False)(y) for y in halves]
+    return L.BatchNormalization()(L.Concatenate()(halves))
+
+
+def nasnet():
+    """What the cells of keras.applications' NASNetMobile are made of, once each."""
+    inputs = keras.Input((8, 7, 3))
+    p = L.BatchNormalization()(L.Conv2D(4, 3, padding="same", use_bias=False)(inputs))
+    h, average = squeezed(p, 4), {"strides": 1, "padding": "same"}
+    padded = L.ZeroPadding2D(1)(h)
+    x1 = L.Add()([separable(h, 4, 5, 2), separable(p, 4, 7, 2)])
+    x2 = L.Add()([L.MaxPooling2D(3, strides=2)(padded), x1])
+    x3 = L.Add()([L.AveragePooling2D(3, strides=2)(padded), x1])
+    x4 = L.Add()([x2, L.AveragePooling2D(3, **average)(x1)])
+    p, h = halved(p, 4), squeezed(L.Concatenate()([x2, x3, x4]), 4)
+    x1 = L.Add()([separable(h, 4, 3), h])
+    x2 = L.Add()([L.AveragePooling2D(3, **average)(p), L.AveragePooling2D(3, **average)(p)])
+    x = L.GlobalAveragePooling2D()(L.ReLU()(L.Concatenate()([p, x1, x2])))
+    return keras.Model(inputs, L.Dense(CLASSES)(x))
+
+
 FROZEN = {
+    nasnet: (),
     series: (),
     maps: ("grouped", "lone", "rows"),
     transposed: ("group", "each"),
@@ -97,6 +140,7 @@ def with_statistics(build):
     return built
 
 
+@pytest.mark.usefixtures("quick_export")
 @pytest.mark.parametrize("build", FROZEN, ids=lambda build: build.__name__)
 def test_50_steps_as_in_keras(build, tmp_path):
     # At 0.05 Keras itself strays from Keras, if its input moves by a rounding: instance

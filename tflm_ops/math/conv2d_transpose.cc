@@ -131,8 +131,8 @@ void WeightGradientRuns(const ConvShape& s, const float* stash, const float* dy,
 
 }  // namespace
 
-void Conv2dTransposeForward(const ConvShape& s, const float* x, const Weights& w,
-                            const float* bias, float* y) {
+void Conv2dTransposeForward(const ConvShape& s, const float* x, const Weights& w, const float* bias,
+                            float* y) {
   Block block;
   Blocks blocks(w, s.out_channels, s.h.kernel * s.w.kernel * s.in_channels, false);
   while (blocks.Next(&block)) {

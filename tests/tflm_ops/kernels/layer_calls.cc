@@ -1,4 +1,5 @@
-// Ops of layers that can be trained: convolutions of three kinds, dense; and those with int8 weights.
+// Ops of layers that can be trained: convolutions of three kinds, dense; and those with int8
+// weights.
 
 #include <algorithm>
 

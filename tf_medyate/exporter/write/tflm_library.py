@@ -140,14 +140,16 @@ def builtin_of(tflite: bytes) -> tuple[str, ...]:
     kinds = {n: name for name, n in vars(schema.BuiltinOperator).items() if name.isupper()}
     codes = [model.OperatorCodes(i) for i in range(model.OperatorCodesLength())]
     names = {kinds[code.BuiltinCode()] for code in codes if code and not code.CustomCode()}
-    return tuple(sorted(_METHODS.get(name) or _camel(name) for name in names))
+    return tuple(sorted(map(method_of, names)))
+
+
+def method_of(kind: str) -> str:
+    """How a resolver of TFLM calls a built-in op: `AddMaxPool2D` adds a "MAX_POOL_2D"."""
+    words = "".join(word.capitalize() for word in kind.split("_")).replace("2d", "2D")
+    return _METHODS.get(kind, words)
 
 
 _METHODS = {"BATCH_MATMUL": "BatchMatMul", "CUMSUM": "CumSum", "PADV2": "PadV2"}
-
-
-def _camel(name: str) -> str:
-    return "".join(word.capitalize() for word in name.split("_")).replace("2d", "2D")
 
 
 def _header(ops: Iterable[str], builtin: Iterable[str]) -> str:

@@ -88,14 +88,16 @@ def test_a_step_costs_more_the_more_is_trained(seed):
 
 def test_the_op_kinds_all_cost_something():
     known = {*cycles._WEIGHTED, *cycles._ELEMENTWISE, *cycles._INT8, *cycles._INT8_WEIGHTS}
-    known |= {*cycles._ADAM}
+    known |= {*cycles._ADAM, *cycles._INT8_INPUT}
     free = {op.name for op in op_schema.OPS} - known
     assert free == {
         op_schema.CONTROL.name,
         op_schema.ADAM_RATE.name,
         op_schema.STASH.name,
+        int8_schema.INT8_INPUT_STASH.name,
         op_schema.CONV_DEPTHWISE.name,
         int8_schema.INT8_CONV_DEPTHWISE.name,
+        int8_schema.INT8_BOTTLENECK.name,
         op_schema.SOFTMAX_CROSS_ENTROPY.name,
         op_schema.SIGMOID_CROSS_ENTROPY.name,
         op_schema.MEAN_SQUARED_ERROR.name,

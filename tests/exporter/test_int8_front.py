@@ -17,6 +17,7 @@ from tf_medyate.errors import OptionError
 from tf_medyate.exporter.ir.graph import Graph
 from tf_medyate.exporter.ir.nodes import OpNode, Tensor
 from tf_medyate.exporter.ir.values import Quantization
+from tf_medyate.exporter.lower import weighted
 from tf_medyate.exporter.lower.calibration import measure_ranges
 from tf_medyate.exporter.lower.int8_weights import INT8_TWINS
 from tf_medyate.exporter.lower.quantization import quantized_weights
@@ -71,8 +72,8 @@ def test_the_front_is_int8_up_to_the_trained_head(nets):
     plain = lower_training(model, recipe).graph
     graph = lower_training(model, recipe, ranges=measure_ranges(model, x)).graph
     kinds = [op.kind for op in graph.ops]
-    assert kinds.count("MEDYATE_INT8_CONV_2D") == 2
-    assert kinds.count("MEDYATE_INT8_CONV_DEPTHWISE") == 1
+    assert kinds.count("MEDYATE_INT8_CONV_2D") == 1
+    assert kinds.count("MEDYATE_INT8_BOTTLENECK") == 1
     assert kinds.count("MEDYATE_QUANTIZE") == 0
     assert kinds.count("MEDYATE_DEQUANTIZE") == 1
     assert graph.tensor("sample").dtype == "int8", "nothing else reads it"
@@ -121,9 +122,46 @@ def test_it_needs_data_and_a_known_dtype(nets, tmp_path):
         md.check_export(model, medyate, frozen="int4", representative_data=x)
 
 
-def test_tflm_the_static_runner_and_a_cortex_m4f_give_the_same_bits(nets, tmp_path):
-    (model, medyate), x, y = nets
-    assert_same_bits_everywhere(Case(model, medyate, x, y), tmp_path, "int8")
+@pytest.fixture
+def border():
+    """Two trained layers and a sum read what the front made."""
+    keras.utils.set_random_seed(3)
+    inputs = keras.Input((24, 24, 3))
+    x = front(inputs)
+    y = L.Conv2D(8, 3, padding="same", activation="relu", name="conv")(x)
+    z = L.DepthwiseConv2D(3, padding="same", name="depthwise")(x)
+    model = md.prepare(keras.Model(inputs, rest(L.Add()([x, y, z]))))
+    model.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
+    medyate = md.MeDyate("3KiB", "d-full-random", layers=["conv", "depthwise"], verbose=0)
+    medyate.set_model(model)
+    x = np.random.default_rng(0).normal(size=(8, 24, 24, 3)).astype(np.float32)
+    return Case(model, medyate, x, np.arange(8) % 3)
+
+
+def test_the_first_trained_layers_read_int8_as_they_would_its_floats(border, tmp_path, monkeypatch):
+    def train(folder):
+        data = {"frozen": "int8", "representative_data": border.x}
+        trainer = TFLMTrainer(md.export(border.model, tmp_path / folder, border.medyate, **data))
+        losses = [trainer.step(x, y) for x, y in zip(border.x, border.y, strict=True)]
+        assert len(set(losses)) > 1
+        trainer.end_epoch()
+        return losses, trainer.weights()
+
+    losses, weights = train("direct")
+    monkeypatch.setattr(weighted, "reads_int8", lambda low, node: False)
+    wanted_losses, wanted = train("floats")
+    assert losses == wanted_losses
+    for name, (kernel, _) in wanted.items():
+        np.testing.assert_array_equal(weights[name][0], kernel)
+        moved = kernel != border.model.get_layer(name).kernel.numpy()
+        assert moved.any(), "it was trained"
+
+
+def test_tflm_the_static_runner_and_a_cortex_m4f_give_the_same_bits(border, tmp_path):
+    exported = assert_same_bits_everywhere(border, tmp_path, "int8")
+    kinds = [op.kind.removeprefix("MEDYATE_INT8_") for op in exported.training.graph.ops]
+    assert {"INPUT_DEPTHWISE_CONV_2D", "INPUT_STASH", "BOTTLENECK"} <= {*kinds}
+    assert kinds.index("INPUT_CONV_2D") < kinds.index("MEDYATE_DEQUANTIZE"), "for the sum alone"
 
 
 # --- TensorFlow Lite's reference kernels, and a Keras model behind them

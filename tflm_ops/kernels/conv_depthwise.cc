@@ -80,9 +80,10 @@ tflm::Status Eval(tflm::Context* context, tflm::Node* node) {
   const math::Weights weights = math::Frozen(call.InputData<const float>(kDepthwiseWeights));
   const float* bias = call.InputData<const float>(kDepthwiseBias);
   StreamRows(
-      depthwise.shape, call.OutputData<float>(kRows), call.OutputData<float>(kY),
+      depthwise.shape, call.OutputData<float>(kRows),
       [&](int row, float* y) { ConvRow(call, conv, row, y); },
-      [&](const math::ConvShape& one, const float* rows, float* y) {
+      [&](const math::ConvShape& one, const float* rows, int out) {
+        float* const y = call.OutputData<float>(kY) + out * OutputRowElements(one);
         math::DepthwiseConv2dForward(one, rows, weights, bias, y);
         ApplyActivation(depthwise.fused, OutputRowElements(one), y, nullptr);
       });

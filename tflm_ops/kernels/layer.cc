@@ -194,12 +194,14 @@ bool RequireFused(const OpCall& call, const Fused& fused, int keeps_gates) {
                            fused.activation == kActivationNone ? 0 : 1);
 }
 
-bool RequireForward(const OpCall& call, const Slot& slot, const Fused& fused, int output_elements) {
-  const bool trainable = call.inputs() == kTrainableInputs;
+bool RequireForward(const OpCall& call, const Slot& slot, const Fused& fused, int output_elements,
+                    bool reads_int8) {
+  const int more = reads_int8 ? 1 : 0;
+  const bool trainable = call.inputs() == kTrainableInputs + more;
   const bool trains_bias = slot.bias_offset != kNoBiasRun;
-  const int outputs = 1 + (fused.keeps_gates ? 1 : 0);
-  if (!call.Require(trainable || call.inputs() == kFrozenInputs, "inputs", kTrainableInputs,
-                    call.inputs()) ||
+  const int outputs = 1 + (fused.keeps_gates ? 1 : 0) + more;
+  if (!call.Require(trainable || (!reads_int8 && call.inputs() == kFrozenInputs), "inputs",
+                    kTrainableInputs + more, call.inputs()) ||
       !call.Require(call.outputs() == outputs, "outputs", outputs, call.outputs())) {
     return false;
   }
@@ -218,7 +220,7 @@ bool RequireForward(const OpCall& call, const Slot& slot, const Fused& fused, in
 
 bool ReadWeights(const OpCall& call, const Slot& slot, math::Weights* weights) {
   *weights = math::Frozen(call.InputData<const float>(kWeights));
-  if (call.inputs() != kTrainableInputs) return true;
+  if (call.inputs() < kTrainableInputs) return true;
   Drawn drawn;
   if (!ReadDrawn(call, slot, call.Input(kPool), call.Input(kSelection), &drawn)) return false;
   *weights = {weights->base, drawn.run.weights, drawn.channels, drawn.count};

@@ -88,8 +88,10 @@ bool ReadFused(const OpCall& call, const Options& options, Fused* fused) {
   return RequireFused(call, *fused, options.keeps_gates);
 }
 
-// Checks what conv2d and dense have in common: counts, bias, gates, pool, selection.
-bool RequireForward(const OpCall& call, const Slot& slot, const Fused& fused, int output_elements);
+// Checks what conv2d and dense have in common: counts, bias, gates, pool, selection. A trainable
+// op that reads int8 values has one more input and one more output.
+bool RequireForward(const OpCall& call, const Slot& slot, const Fused& fused, int output_elements,
+                    bool reads_int8 = false);
 
 // Where the weights lie that a forward or input gradient op uses: in the pool those of drawn
 // channels. Checks at run time what ReadDrawn does.

@@ -54,9 +54,13 @@
   op(Huber)                                   \
   op(Int8Add)                                 \
   op(Int8AveragePool2d)                       \
+  op(Int8Bottleneck)                          \
   op(Int8Conv2d)                              \
   op(Int8ConvDepthwise)                       \
   op(Int8DepthwiseConv2d)                     \
+  op(Int8InputConv2d)                         \
+  op(Int8InputDepthwiseConv2d)                \
+  op(Int8InputStash)                          \
   op(Int8MaxPool2d)                           \
   op(Int8WeightsConv2d)                       \
   op(Int8WeightsConv2dInputGradient)          \
@@ -149,9 +153,13 @@ tflm::Registration RegisterHardSwishGradient();
 tflm::Registration RegisterHuber();
 tflm::Registration RegisterInt8Add();
 tflm::Registration RegisterInt8AveragePool2d();
+tflm::Registration RegisterInt8Bottleneck();
 tflm::Registration RegisterInt8Conv2d();
 tflm::Registration RegisterInt8ConvDepthwise();
 tflm::Registration RegisterInt8DepthwiseConv2d();
+tflm::Registration RegisterInt8InputConv2d();
+tflm::Registration RegisterInt8InputDepthwiseConv2d();
+tflm::Registration RegisterInt8InputStash();
 tflm::Registration RegisterInt8MaxPool2d();
 tflm::Registration RegisterInt8WeightsConv2d();
 tflm::Registration RegisterInt8WeightsConv2dInputGradient();

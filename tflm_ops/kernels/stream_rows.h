@@ -54,12 +54,10 @@ inline math::ConvShape OneRow(const math::ConvShape& shape, int row, int* first)
 // Args:
 //   shape: of the op.
 //   rows: [RowsNeeded][RowElements] of its input.
-//   y: its output.
 //   make_row: (row, T* to) makes a row of its input.
-//   run: (shape, const T* rows, T* y) computes an output row.
+//   run: (shape, const T* rows, out) computes the output row of this number.
 template <typename T, typename MakeRow, typename Run>
-void StreamRows(const math::ConvShape& shape, T* rows, T* y, const MakeRow& make_row,
-                const Run& run) {
+void StreamRows(const math::ConvShape& shape, T* rows, const MakeRow& make_row, const Run& run) {
   const int row_elements = RowElements(shape);
   int base = 0;  // The row of the input that rows begins with.
   int end = 0;   // The first that is not there yet.
@@ -77,7 +75,7 @@ void StreamRows(const math::ConvShape& shape, T* rows, T* y, const MakeRow& make
     }
     for (; end < last; ++end) make_row(end, rows + (end - base) * row_elements);
     one.h.in = last - first;
-    run(one, rows, y + out * OutputRowElements(shape));
+    run(one, rows, out);
   }
 }
 

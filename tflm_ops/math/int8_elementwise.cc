@@ -95,5 +95,15 @@ void Dequantize(const int8_t* x, int n, float scale, int zero, float* y) {
   for (int i = 0; i < n; ++i) y[i] = scale * static_cast<float>(x[i] - zero);
 }
 
+void StashInt8Channels(const int8_t* x, int pixels, int in_channels, const uint16_t* channels,
+                       int n, float scale, int zero, float* stash) {
+  for (int k = 0; k < n; ++k) {
+    const int8_t* source = x + channels[k];
+    for (int p = 0; p < pixels; ++p, source += in_channels) {
+      *stash++ = scale * static_cast<float>(*source - zero);
+    }
+  }
+}
+
 }  // namespace math
 }  // namespace medyate

@@ -32,6 +32,10 @@ void Quantize(const float* x, int n, float scale, int zero, int8_t* y);
 // y = scale * (x - zero).
 void Dequantize(const int8_t* x, int n, float scale, int zero, float* y);
 
+// StashChannels of conv2d.h, of what the values mean.
+void StashInt8Channels(const int8_t* x, int pixels, int in_channels, const uint16_t* channels,
+                       int n, float scale, int zero, float* stash);
+
 }  // namespace math
 }  // namespace medyate
 

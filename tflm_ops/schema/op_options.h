@@ -92,6 +92,7 @@ constexpr char kDequantizeName[] = "MEDYATE_DEQUANTIZE";
 constexpr char kInt8Conv2dName[] = "MEDYATE_INT8_CONV_2D";
 constexpr char kInt8DepthwiseConv2dName[] = "MEDYATE_INT8_DEPTHWISE_CONV_2D";
 constexpr char kInt8ConvDepthwiseName[] = "MEDYATE_INT8_CONV_DEPTHWISE";
+constexpr char kInt8BottleneckName[] = "MEDYATE_INT8_BOTTLENECK";
 constexpr char kInt8AddName[] = "MEDYATE_INT8_ADD";
 constexpr char kInt8AveragePool2dName[] = "MEDYATE_INT8_AVERAGE_POOL_2D";
 constexpr char kInt8MaxPool2dName[] = "MEDYATE_INT8_MAX_POOL_2D";
@@ -101,6 +102,9 @@ constexpr char kInt8WeightsDepthwiseConv2dName[] = "MEDYATE_INT8_WEIGHTS_DEPTHWI
 constexpr char kInt8WeightsDepthwiseConv2dInputGradientName[] = "MEDYATE_INT8_WEIGHTS_DEPTHWISE_CONV_2D_INPUT_GRADIENT";
 constexpr char kInt8WeightsDenseName[] = "MEDYATE_INT8_WEIGHTS_DENSE";
 constexpr char kInt8WeightsDenseInputGradientName[] = "MEDYATE_INT8_WEIGHTS_DENSE_INPUT_GRADIENT";
+constexpr char kInt8InputConv2dName[] = "MEDYATE_INT8_INPUT_CONV_2D";
+constexpr char kInt8InputDepthwiseConv2dName[] = "MEDYATE_INT8_INPUT_DEPTHWISE_CONV_2D";
+constexpr char kInt8InputStashName[] = "MEDYATE_INT8_INPUT_STASH";
 
 constexpr uint32_t kOptionsVersion = 6;
 constexpr int kSelectionHeaderWords = 2;
@@ -769,6 +773,71 @@ static_assert(offsetof(Int8ConvDepthwiseOptions, depthwise_padding) == 96, "dept
 static_assert(offsetof(Int8ConvDepthwiseOptions, input_zero) == 104, "input_zero");
 static_assert(offsetof(Int8ConvDepthwiseOptions, middle_zero) == 108, "middle_zero");
 static_assert(offsetof(Int8ConvDepthwiseOptions, output_zero) == 112, "output_zero");
+
+struct Int8BottleneckOptions {
+  // KOptionsVersion.
+  uint32_t version;
+  // Of the convolution, 1 to kMaxChannels.
+  int32_t input_channels;
+  // Between the two, 1 to kMaxChannels.
+  int32_t middle_channels;
+  // A multiple of middle_channels, to kMaxChannels.
+  int32_t output_channels;
+  // Height and width of the input.
+  int32_t input_size[2];
+  // Height and width between the two.
+  int32_t middle_size[2];
+  // Height and width of the output.
+  int32_t output_size[2];
+  // Height and width, 1 to 255.
+  int32_t conv_kernel_size[2];
+  // Down and across, 1 to 255.
+  int32_t conv_stride[2];
+  // Down and across, 1 to 255.
+  int32_t conv_dilation[2];
+  // Positions before the first, top and left.
+  int32_t conv_padding[2];
+  // Height and width, 1 to 255.
+  int32_t depthwise_kernel_size[2];
+  // Down and across, 1 to 255.
+  int32_t depthwise_stride[2];
+  // Down and across, 1 to 255.
+  int32_t depthwise_dilation[2];
+  // Positions before the first, top and left.
+  int32_t depthwise_padding[2];
+  // A zero point.
+  int32_t input_zero;
+  // A zero point.
+  int32_t middle_zero;
+  // A zero point.
+  int32_t output_zero;
+  // 1 to kMaxChannels.
+  int32_t project_channels;
+  // A zero point.
+  int32_t project_zero;
+};
+
+static_assert(sizeof(Int8BottleneckOptions) == 124, "Int8BottleneckOptions");
+static_assert(offsetof(Int8BottleneckOptions, version) == 0, "version");
+static_assert(offsetof(Int8BottleneckOptions, input_channels) == 4, "input_channels");
+static_assert(offsetof(Int8BottleneckOptions, middle_channels) == 8, "middle_channels");
+static_assert(offsetof(Int8BottleneckOptions, output_channels) == 12, "output_channels");
+static_assert(offsetof(Int8BottleneckOptions, input_size) == 16, "input_size");
+static_assert(offsetof(Int8BottleneckOptions, middle_size) == 24, "middle_size");
+static_assert(offsetof(Int8BottleneckOptions, output_size) == 32, "output_size");
+static_assert(offsetof(Int8BottleneckOptions, conv_kernel_size) == 40, "conv_kernel_size");
+static_assert(offsetof(Int8BottleneckOptions, conv_stride) == 48, "conv_stride");
+static_assert(offsetof(Int8BottleneckOptions, conv_dilation) == 56, "conv_dilation");
+static_assert(offsetof(Int8BottleneckOptions, conv_padding) == 64, "conv_padding");
+static_assert(offsetof(Int8BottleneckOptions, depthwise_kernel_size) == 72, "depthwise_kernel_size");
+static_assert(offsetof(Int8BottleneckOptions, depthwise_stride) == 80, "depthwise_stride");
+static_assert(offsetof(Int8BottleneckOptions, depthwise_dilation) == 88, "depthwise_dilation");
+static_assert(offsetof(Int8BottleneckOptions, depthwise_padding) == 96, "depthwise_padding");
+static_assert(offsetof(Int8BottleneckOptions, input_zero) == 104, "input_zero");
+static_assert(offsetof(Int8BottleneckOptions, middle_zero) == 108, "middle_zero");
+static_assert(offsetof(Int8BottleneckOptions, output_zero) == 112, "output_zero");
+static_assert(offsetof(Int8BottleneckOptions, project_channels) == 116, "project_channels");
+static_assert(offsetof(Int8BottleneckOptions, project_zero) == 120, "project_zero");
 
 struct Int8AddOptions {
   // KOptionsVersion.

@@ -49,6 +49,11 @@ int MiddleRows(const Options& options) {
   return std::min(extent, Clamp(options.middle_size[0], 0, 4096));
 }
 
+template <typename Options>
+int64_t MiddleBytes(const Options& options) {
+  return Product({MiddleRows(options), options.middle_size[1], options.middle_channels});
+}
+
 Call DrawConvDepthwise(Builder* b) {
   Random& random = b->random();
   auto options = DrawTwoConvolutions<ConvDepthwiseOptions>(&random, 5);
@@ -103,13 +108,19 @@ Call DrawInt8Convolution(Builder* b) {
   return b->Finish({x, weights, table}, outputs);
 }
 
-Call DrawInt8ConvDepthwise(Builder* b) {
+// Options and inputs of both ops that have two halves.
+template <typename Options>
+Options DrawHalves(Builder* b) {
   Random& random = b->random();
-  auto options = DrawTwoConvolutions<Int8ConvDepthwiseOptions>(&random, 9);
+  auto options = DrawTwoConvolutions<Options>(&random, 9);
   options.input_zero = random.Int(-128, 127);
   options.middle_zero = random.Int(-128, 127);
   options.output_zero = random.Int(-128, 127);
-  b->SetOptions(&options);
+  return options;
+}
+
+template <typename Options>
+std::vector<int> AddHalves(Builder* b, const Options& options) {
   const int* conv = options.conv_kernel_size;
   const int* depthwise = options.depthwise_kernel_size;
   const int middle = options.middle_channels, outputs = options.output_channels;
@@ -118,10 +129,37 @@ Call DrawInt8ConvDepthwise(Builder* b) {
   const int conv_table = b->Requantization(middle);
   const int weights = b->ConstantInt8s({1, depthwise[0], depthwise[1], outputs});
   const int table = b->Requantization(outputs);
+  return {x, conv_weights, conv_table, weights, table};
+}
+
+Call DrawInt8ConvDepthwise(Builder* b) {
+  auto options = DrawHalves<Int8ConvDepthwiseOptions>(b);
+  b->SetOptions(&options);
+  const std::vector<int> inputs = AddHalves(b, options);
+  const int y = b->Int8s({MapElements(options.output_size, options.output_channels)});
+  const int rows = b->Bytes(MiddleBytes(options));
+  return b->Finish(inputs, {y, rows, Patches(b, options.conv_kernel_size, options.input_channels)});
+}
+
+Call DrawInt8Bottleneck(Builder* b) {
+  auto options = DrawHalves<Int8BottleneckOptions>(b);
+  options.project_channels = b->random().Int(1, 9);
+  options.project_zero = b->random().Int(-128, 127);
+  b->SetOptions(&options);
+  std::vector<int> inputs = AddHalves(b, options);
+  const int middle = options.output_channels, outputs = options.project_channels;
+  inputs.push_back(b->ConstantInt8s({outputs, 1, 1, middle}));
+  inputs.push_back(b->Requantization(outputs));
   const int y = b->Int8s({MapElements(options.output_size, outputs)});
-  const int rows = b->Bytes(Product({MiddleRows(options), options.middle_size[1], middle}));
-  const int patches = Patches(b, conv, options.input_channels);
-  return b->Finish({x, conv_weights, conv_table, weights, table}, {y, rows, patches});
+  const int64_t row = Product({options.output_size[1], middle});
+  const int rows = b->Bytes(MiddleBytes(options) + row);
+  const int* kernel = options.conv_kernel_size;
+  const int point[] = {1, 1};
+  const int64_t depth = Product({kernel[0], kernel[1], options.input_channels});
+  const bool is_project = middle > depth;
+  const int patches =
+      is_project ? Patches(b, point, middle) : Patches(b, kernel, options.input_channels);
+  return b->Finish(inputs, {y, rows, patches});
 }
 
 Call DrawInt8Add(Builder* b) {
@@ -160,6 +198,7 @@ const Draws& FrozenCalls() {
       {kInt8Conv2dName, DrawInt8Convolution<false>},
       {kInt8DepthwiseConv2dName, DrawInt8Convolution<true>},
       {kInt8ConvDepthwiseName, DrawInt8ConvDepthwise},
+      {kInt8BottleneckName, DrawInt8Bottleneck},
       {kInt8AddName, DrawInt8Add},
   };
   return draws;

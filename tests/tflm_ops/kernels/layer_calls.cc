@@ -64,7 +64,15 @@ State AddState(Builder* b, const SlotPlan& plan) {
   return state;
 }
 
-enum class Role { kForward, kInputGradient, kUpdate, kAdam, kInt8Forward, kInt8InputGradient };
+enum class Role {
+  kForward,
+  kInputGradient,
+  kUpdate,
+  kAdam,
+  kInt8Input,
+  kInt8Forward,
+  kInt8InputGradient
+};
 
 struct LayerPlan {
   SlotPlan slot;
@@ -76,6 +84,7 @@ struct LayerPlan {
   int optimizer_slots;
   int weights_of_output;  // What a forward block of int8 weights must hold; see int8_weights.h.
   bool may_share;         // Output and input may be one tensor then.
+  int rows;               // Elements of the input that one output row can need.
 };
 
 Call DrawForward(Builder* b, const LayerPlan& plan) {
@@ -91,6 +100,21 @@ Call DrawForward(Builder* b, const LayerPlan& plan) {
     inputs.push_back(state.pool);
     inputs.push_back(state.selection);
   }
+  return b->Finish(inputs, outputs);
+}
+
+// A trainable layer that reads int8 values.
+Call DrawInt8Input(Builder* b, const LayerPlan& plan) {
+  const bool has_bias = plan.slot.bias_offset != kNoBiasRun || b->random().Int(0, 1) == 1;
+  std::vector<int> inputs = {b->Int8s({plan.input_elements}), b->Constants(plan.weights),
+                             has_bias ? b->Constants({plan.slot.outputs}) : tflm::kOptionalTensor};
+  const State state = AddState(b, plan.slot);
+  inputs.push_back(state.pool);
+  inputs.push_back(state.selection);
+  inputs.push_back(b->ConstantFloats({0.1f, 3.0f}));
+  std::vector<int> outputs = {b->Floats({plan.output_elements})};
+  if (plan.keeps_gates) outputs.push_back(b->Bytes((int64_t{plan.output_elements} + 7) / 8));
+  outputs.push_back(b->Floats({plan.rows}));
   return b->Finish(inputs, outputs);
 }
 
@@ -164,6 +188,7 @@ Call DrawInt8Weights(Builder* b, bool is_forward, const LayerPlan& plan) {
 }
 
 Call DrawLayer(Builder* b, Role role, const LayerPlan& plan) {
+  if (role == Role::kInt8Input) return DrawInt8Input(b, plan);
   if (role == Role::kInt8Forward) return DrawInt8Weights(b, true, plan);
   if (role == Role::kInt8InputGradient) return DrawInt8Weights(b, false, plan);
   if (role == Role::kForward) return DrawForward(b, plan);
@@ -237,6 +262,9 @@ Call DrawConvolution(Builder* b) {
   plan.weights = {channels, kernel[0], kernel[1], fan_out};
   plan.weights_of_output = Product({kernel[0], kernel[1], depthwise ? fan_out : channels});
   plan.output_elements = MapElements(options.output_size, outputs);
+  const int extent = Clamp((int64_t{kernel[0]} - 1) * options.dilation[0] + 1, 0, 4096);
+  plan.rows = Product(
+      {std::min(extent, Clamp(options.input_size[0], 0, 4096)), options.input_size[1], channels});
   plan.may_share = depthwise && fan_out == 1 && plan.input_elements == plan.output_elements;
   return DrawLayer(b, role, plan);
 }
@@ -255,9 +283,11 @@ Call DrawDense(Builder* b) {
   plan.weights_of_output = options.inputs;
   plan.output_elements = options.units;
   plan.may_share = false;
+  plan.rows = 0;
   return DrawLayer(b, role, plan);
 }
 
+template <bool kInt8>
 Call DrawStash(Builder* b) {
   Random& random = b->random();
   auto options = Blank<StashOptions>();
@@ -273,8 +303,11 @@ Call DrawStash(Builder* b) {
   const State state =
       AddState(b, {options.selection_offset, options.selection_capacity, options.channels,
                    options.channel_weights, options.pixels, copies, kNoBiasRun, 0});
-  const int x = b->Floats({Product({options.pixels, options.channels})});
-  return b->Finish({x, state.pool, state.selection, b->Command()}, {});
+  const int elements = Product({options.pixels, options.channels});
+  const int x = kInt8 ? b->Int8s({elements}) : b->Floats({elements});
+  std::vector<int> inputs = {x, state.pool, state.selection, b->Command()};
+  if (kInt8) inputs.push_back(b->ConstantFloats({0.1f, 3.0f}));
+  return b->Finish(inputs, {});
 }
 
 Call DrawAdamRate(Builder* b) {
@@ -321,7 +354,10 @@ const Draws& LayerCalls() {
        DrawConvolution<Role::kInt8InputGradient, kDepthwise>},
       {kInt8WeightsDenseName, DrawDense<Role::kInt8Forward>},
       {kInt8WeightsDenseInputGradientName, DrawDense<Role::kInt8InputGradient>},
-      {kStashName, DrawStash},
+      {kStashName, DrawStash<false>},
+      {kInt8InputStashName, DrawStash<true>},
+      {kInt8InputConv2dName, DrawConvolution<Role::kInt8Input, kPlain>},
+      {kInt8InputDepthwiseConv2dName, DrawConvolution<Role::kInt8Input, kDepthwise>},
   };
   return draws;
 }

@@ -13,6 +13,7 @@ Example:
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -107,6 +108,11 @@ _INT8 = {
     int8_schema.INT8_DEPTHWISE_CONV_2D.name: op_schema.DEPTHWISE_CONV_2D.name,
 }
 _INT8_WEIGHTS = {twin.name: op.name for op, twin in INT8_TWINS.items()}
+_INT8_INPUT = {
+    int8_schema.INT8_INPUT_CONV_2D.name: op_schema.CONV_2D.name,
+    int8_schema.INT8_INPUT_DEPTHWISE_CONV_2D.name: op_schema.DEPTHWISE_CONV_2D.name,
+}
+_STASHES = (op_schema.STASH.name, int8_schema.INT8_INPUT_STASH.name)
 _FORWARD, _INPUT_GRADIENT, _UPDATE = range(3)
 _ELEMENTWISE = {op.name: op.element_cost for op in op_schema.OPS if op.element_cost}
 _OPTIONS = {op.name: op.options for op in op_schema.OPS}
@@ -157,14 +163,18 @@ def _op_cycles(graph: Graph, op: OpNode, shares: Mapping[int, float]) -> float:
         return _weighted(op, shares)
     if op.kind == op_schema.CONV_DEPTHWISE.name:
         return _conv_depthwise(op)
-    if op.kind == int8_schema.INT8_CONV_DEPTHWISE.name:
+    if op.kind in (int8_schema.INT8_CONV_DEPTHWISE.name, int8_schema.INT8_BOTTLENECK.name):
         return _int8_conv_depthwise(op)
-    if op.kind == op_schema.STASH.name:
+    if op.kind in _STASHES:
         options = _options(op)
         drawn = options["channels"] * shares[options["selection_offset"]]
         return drawn * options["pixels"] * CYCLES_PER_ELEMENT["stash"]
     if op.kind in _INT8:
         return _int8(op)
+    if op.kind in _INT8_INPUT:
+        like = dataclasses.replace(op, kind=_INT8_INPUT[op.kind])
+        values = graph.tensor(op.inputs[0]).elements
+        return _weighted(like, shares) + values * CYCLES_PER_ELEMENT["dequantize"]
     if op.kind in _ADAM:
         return _weighted(dataclasses.replace(op, kind=_ADAM[op.kind]), shares, "adam")
     if op.kind in _INT8_WEIGHTS:
@@ -259,8 +269,11 @@ def _conv_depthwise(op: OpNode) -> float:
 
 
 def _int8_conv_depthwise(op: OpNode) -> float:
-    halves = _halves(_options(op))
-    return sum(_size(n, half)[0] * INT8_CYCLES_PER_MAC[_kind(n, half)] for half, n in halves)
+    options = _options(op)
+    halves = _halves(options)
+    cycles = sum(_size(n, half)[0] * INT8_CYCLES_PER_MAC[_kind(n, half)] for half, n in halves)
+    projected = math.prod(options["output_size"]) * options.get("project_channels", 0)
+    return cycles + options["output_channels"] * projected * INT8_CYCLES_PER_MAC["pointwise"]
 
 
 def _halves(options: Mapping[str, Any]) -> list[tuple[dict[str, Any], str]]:

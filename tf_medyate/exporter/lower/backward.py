@@ -21,7 +21,7 @@ from tf_medyate.exporter.ir.values import ABSENT, SCRATCH
 from tf_medyate.exporter.lower.builder import Builder
 from tf_medyate.exporter.lower.int8_weights import INT8_TWINS, block_elements, plane_in_place
 from tf_medyate.exporter.lower.state import COMMAND, POOL, SELECTION
-from tf_medyate.exporter.ops import frozen_schema
+from tf_medyate.exporter.ops import frozen_schema, int8_schema
 from tf_medyate.exporter.ops import schema as op_schema
 from tf_medyate.exporter.ops.elementwise_schema import (
     BINARY,
@@ -153,7 +153,7 @@ def _weighted(
         x, weights = op.inputs[:2]
         if fields["keeps_gates"]:
             gradient = _through_gate(reverse, op, gradient, op.outputs[1], fields)
-        trained = len(op.inputs) == _TRAINABLE_INPUTS
+        trained = len(op.inputs) >= _TRAINABLE_INPUTS
         # The gradient goes through the weights as they were: before the update.
         if reverse.want(x):
             dx = reverse.new(x)
@@ -321,6 +321,14 @@ _RULES: dict[str, Callable[[_Reverse, OpNode, str], None]] = {
     ),
     _S.CONV_2D_TRANSPOSE.name: _weighted(
         _S.CONV_2D_TRANSPOSE, _S.CONV_2D_TRANSPOSE_INPUT_GRADIENT, _S.CONV_2D_TRANSPOSE_UPDATE
+    ),
+    int8_schema.INT8_INPUT_CONV_2D.name: _weighted(
+        int8_schema.INT8_INPUT_CONV_2D, _S.CONV_2D_INPUT_GRADIENT, _S.CONV_2D_UPDATE
+    ),
+    int8_schema.INT8_INPUT_DEPTHWISE_CONV_2D.name: _weighted(
+        int8_schema.INT8_INPUT_DEPTHWISE_CONV_2D,
+        _S.DEPTHWISE_CONV_2D_INPUT_GRADIENT,
+        _S.DEPTHWISE_CONV_2D_UPDATE,
     ),
     _S.DENSE.name: _weighted(_S.DENSE, _S.DENSE_INPUT_GRADIENT, _S.DENSE_UPDATE),
     **{

@@ -161,7 +161,8 @@ def _lower(low: Lowering, node: Node):
     try:
         if int8_front.lower_int8(low, node):
             return
-        int8_front.dequantize_inputs(low, node)
+        if not lower_weighted.reads_int8(low, node):
+            int8_front.dequantize_inputs(low, node)
         mark = low.builder.mark()
         low.tensors[node.name] = _lowered(low, node)
     except (OptionError, UnsupportedLayerError) as error:

@@ -27,6 +27,7 @@ from tf_medyate.exporter.lower.quantization import (
 )
 from tf_medyate.exporter.lower.state import Lowering
 from tf_medyate.exporter.ops import int8_schema
+from tf_medyate.exporter.ops import schema as op_schema
 from tf_medyate.exporter.ops.options import CUSTOM_OPTIONS
 from tf_medyate.exporter.ops.schema import Activation, conv_depthwise_rows
 from tf_medyate.prepared.graph import Node
@@ -151,7 +152,9 @@ def _layer(low: Lowering, node: Node) -> bool:
     w = low.builder.constant(f"{node.name}/weights", np.ascontiguousarray(stored))
     inputs = [x, w, low.builder.constant(f"{node.name}/requantization", table)]
     options |= {"input_zero": x_q.zero_point[0], "output_zero": y_q.zero_point[0]}
-    if not depthwise:
+    if _project(low, inputs, y, options, depthwise):
+        pass
+    elif not depthwise:
         size = int8_schema.int8_patch_bytes(math.prod(stored.shape[1:]))
         scratch = [low.builder.tensor(f"{y}/patches", (size,), "uint8", SCRATCH)]
         low.builder.op(int8_schema.INT8_CONV_2D, inputs, [y], options, scratch=scratch)
@@ -172,12 +175,11 @@ def _stream(low: Lowering, inputs: list[str], y: str, options: Mapping[str, Any]
         options: Its options.
     """
     middle, conv = inputs[0], low.builder.ops[-1]
-    named = [name for name, x in low.int8.items() if x == middle]
-    alone = all(len(low.graph.consumers(name)) == 1 for name in named)
-    is_conv = conv.kind == int8_schema.INT8_CONV_2D.name and conv.outputs == (middle,)
-    if not (low.streams and is_conv and alone) or set(named) & set(low.graph.outputs):
+    if not _may_join(low, int8_schema.INT8_CONV_2D, middle):
         return False
     first = int8_schema.INT8_CONV_2D_OPTIONS.unpack(conv.attributes[CUSTOM_OPTIONS])
+    if first["output_size"] != options["input_size"]:
+        return False  # Reshaped.
     height, width = options["input_size"]
     kernel, dilation = options["kernel_size"][0], options["dilation"][0]
     rows = (conv_depthwise_rows(height, kernel, dilation), width, options["input_channels"])
@@ -199,6 +201,46 @@ def _stream(low: Lowering, inputs: list[str], y: str, options: Mapping[str, Any]
     inputs = [*conv.inputs, *inputs[1:]]
     op, scratch = int8_schema.INT8_CONV_DEPTHWISE, [place, *conv.scratch]
     low.builder.op(op, inputs, [y], both, scratch=scratch)
+    return True
+
+
+def _may_join(low: Lowering, kind: op_schema.OpSpec, made: str) -> bool:
+    """The last op is of that kind, and the op to come is all that reads what it made."""
+    last = low.builder.ops[-1]
+    named = [name for name, x in low.int8.items() if x == made]
+    alone = all(len(low.graph.consumers(name)) == 1 for name in named)
+    is_last = last.kind == kind.name and last.outputs[0] == made
+    return low.streams and is_last and alone and not set(named) & set(low.graph.outputs)
+
+
+def _project(
+    low: Lowering, inputs: list[str], y: str, options: Mapping[str, Any], depthwise: bool
+) -> bool:
+    """Makes one op of a pointwise convolution and the op of `_stream` before it, if it pays."""
+    middle, pair = inputs[0], low.builder.ops[-1]
+    is_point = options["kernel_size"] == options["stride"] == (1, 1) and options["padding"] == (
+        0,
+        0,
+    )
+    if depthwise or not is_point or not _may_join(low, int8_schema.INT8_CONV_DEPTHWISE, middle):
+        return False
+    both = dict(int8_schema.INT8_CONV_DEPTHWISE_OPTIONS.unpack(pair.attributes[CUSTOM_OPTIONS]))
+    if not options["output_size"] == options["input_size"] == both["output_size"]:
+        return False  # Padded, or reshaped.
+    row = both["output_size"][1] * both["output_channels"]
+    x, z = low.builder.elements(pair.inputs[0]), low.builder.elements(y)
+    if x + z + row >= low.builder.elements(middle) + max(x, z):
+        return False
+    both |= {"project_channels": options["output_channels"], "project_zero": options["output_zero"]}
+    rows, patches = (low.builder.elements(name) for name in pair.scratch)
+    patches = max(patches, int8_schema.int8_patch_bytes(options["input_channels"]))
+    low.builder.ops.pop()
+    scratch = [
+        low.builder.tensor(f"{y}/rows", (rows + row,), "uint8", SCRATCH),
+        low.builder.tensor(f"{y}/patches", (patches,), "uint8", SCRATCH),
+    ]
+    inputs = [*pair.inputs, *inputs[1:]]
+    low.builder.op(int8_schema.INT8_BOTTLENECK, inputs, [y], both, scratch=scratch)
     return True
 
 

@@ -3,12 +3,14 @@
 A trained layer reads the drawn channels' weights from the pool, and a stash op before it keeps
 those channels of its input. Where neither is trained, a convolution and the depthwise one after it
 become one op that computes the map between them row by row. With ranges for int8 the
-weights of all that is not trained lie in 8 bits.
+weights of all that is not trained lie in 8 bits, and a trained layer reads the int8 map in front of
+it, some rows at a time.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -19,34 +21,93 @@ from tf_medyate.exporter.lower.int8_weights import frozen_layer
 from tf_medyate.exporter.lower.state import COMMAND, POOL, SELECTION, Lowering
 from tf_medyate.exporter.lower.training_layout import TrainedLayer
 from tf_medyate.exporter.lower.weightless import activate
+from tf_medyate.exporter.ops import int8_schema
 from tf_medyate.exporter.ops import schema as op_schema
 from tf_medyate.exporter.ops.elementwise_schema import UNARY
 from tf_medyate.kernel_order import channel_first
 from tf_medyate.prepared.graph import Node
 from tf_medyate.prepared.layers import ChannelMasked
 
+_OF_INT8: dict[op_schema.OpSpec, op_schema.OpSpec] = {
+    op_schema.CONV_2D: int8_schema.INT8_INPUT_CONV_2D,
+    op_schema.DEPTHWISE_CONV_2D: int8_schema.INT8_INPUT_DEPTHWISE_CONV_2D,
+}
+"""A trained layer's op -> the one that reads int8 values."""
+
 
 def weighted(low: Lowering, node: Node) -> str:
     """A convolution or dense layer, with its stash if it is trained."""
     places = low.layout.of(node.name)
+    if places is not None and reads_int8(low, node):
+        return _finished(low, node, _of_int8(low, node, places))
     x = low.input(node)
     if _can_stream(low, node):
         low.streamed[node.name] = node
         return node.name
     if places is not None:
-        _stash(low, places, x)
+        _stash(low, places, op_schema.STASH, [x, POOL, SELECTION, COMMAND])
     if x in low.streamed:
         y = _conv_depthwise(low, low.streamed[x], node)
     else:
         y = _linear(low, node, places, x)
+    return _finished(low, node, y)
+
+
+def _finished(low: Lowering, node: Node, y: str) -> str:
+    """With the activation that is an op of its own."""
     name = geometry.activation_name(node)
     return y if name in (geometry.LINEAR, geometry.GATED) else activate(low, node, y)
 
 
-def _stash(low: Lowering, places: TrainedLayer, x: str):
+def reads_int8(low: Lowering, node: Node) -> bool:
+    """A trained convolution reads a map in 8 bits: that takes less memory than the map's floats."""
+    x = node.inputs[0]
+    known = x in low.int8 and x not in low.tensors
+    if not known or low.layout.of(node.name) is None or _op_of(node) not in _OF_INT8:
+        return False
+    elements = math.prod(low.builder.shape(low.int8[x]))
+    return 4 * math.prod(_rows_read(low, node)) < 3 * elements
+
+
+def _rows_read(low: Lowering, node: Node) -> tuple[int, int, int]:
+    """Shape of what one output row can need of the input."""
+    options = geometry.conv_options(node, low.fusions)
+    height, width = options["input_size"]
+    taps, dilation = options["kernel_size"][0], options["dilation"][0]
+    rows = op_schema.conv_depthwise_rows(height, taps, dilation)
+    return rows, width, options["input_channels"]
+
+
+def _of_int8(low: Lowering, node: Node, places: TrainedLayer) -> str:
+    builder, x = low.builder, low.int8[node.inputs[0]]
+    q = builder.quantization(x)
+    numbers = np.array([q.scale[0], q.zero_point[0]], np.float32)
+    meaning = builder.constant(f"{x}/scale_and_zero", numbers)
+    inputs = [x, POOL, SELECTION, COMMAND, meaning]
+    _stash(low, places, int8_schema.INT8_INPUT_STASH, inputs)
+    y = low.output(node, [x])
+    low.wanted.add(y)
+    options = _options(low, node, places, keeps_gates=True)
+    outputs = [y, *_gates(low, y, options)]
+    weights = builder.constant(f"{node.name}/weights", _kernel(node))
+    low.weights[node.name] = weights
+    inputs = [x, weights, _bias(low, node), POOL, SELECTION, meaning]
+    rows = builder.tensor(f"{y}/rows", _rows_read(low, node), kind=SCRATCH)
+    builder.op(_OF_INT8[_op_of(node)], inputs, outputs, options, scratch=[rows])
+    return y
+
+
+def _gates(low: Lowering, y: str, options: Mapping[str, Any]) -> list[str]:
+    if not options["keeps_gates"]:
+        return []
+    bytes_ = (low.builder.elements(y) + 7) // 8
+    return [low.builder.tensor(f"{y}/gates", (bytes_,), "uint8")]
+
+
+def _stash(low: Lowering, places: TrainedLayer, op: op_schema.OpSpec, inputs: list[str]):
     low.builder.op(
-        op_schema.STASH,
-        [x, POOL, SELECTION, COMMAND],
+        op,
+        inputs,
         [],
         {
             "pixels": places.stash,
@@ -74,12 +135,9 @@ def _linear(low: Lowering, node: Node, places: TrainedLayer | None, x: str) -> s
         low.wanted.add(y)
     options = _options(low, node, places, keeps_gates=y in low.wanted)
     op, bias, kernel = _op_of(node), _bias(low, node), _kernel(node)
-    outputs: list[str] = [y]
+    outputs = [y, *_gates(low, y, options)]
     scratch: list[str] = []
     in_place = False
-    if options["keeps_gates"]:
-        bytes_ = (builder.elements(y) + 7) // 8
-        outputs.append(builder.tensor(f"{y}/gates", (bytes_,), "uint8"))
     if places is None:
         frozen = frozen_layer(low, op, node.name, (x, bias), kernel, options)
         op, inputs, scratch, in_place = frozen

@@ -17,6 +17,7 @@ from tf_medyate.exporter.ops.option_structs import (
     CONV_DEPTHWISE_OPTIONS,
     DENSE_OPTIONS,
     POOL_OPTIONS,
+    STASH_OPTIONS,
     channels,
     sides,
 )
@@ -65,6 +66,10 @@ INT8_CONV_DEPTHWISE_OPTIONS = OptionsStruct(
         _zero("middle_zero"),
         _zero("output_zero"),
     ),
+)
+INT8_BOTTLENECK_OPTIONS = OptionsStruct(
+    "Int8BottleneckOptions",
+    (*INT8_CONV_DEPTHWISE_OPTIONS.fields, channels("project_channels"), _zero("project_zero")),
 )
 INT8_ADD_OPTIONS = OptionsStruct(
     "Int8AddOptions",
@@ -124,6 +129,16 @@ INT8_CONV_DEPTHWISE = OpSpec(
     ("output", "rows", "patches"),
     "An INT8_CONV_2D and the INT8_DEPTHWISE_CONV_2D after it, bit for bit, without the map between "
     "them: rows (uint8, scratch) as of CONV_DEPTHWISE, patches as of INT8_CONV_2D.",
+)
+INT8_BOTTLENECK = OpSpec(
+    "Int8Bottleneck",
+    "MEDYATE_INT8_BOTTLENECK",
+    INT8_BOTTLENECK_OPTIONS,
+    (*INT8_CONV_DEPTHWISE.inputs, "project_weights", "project_requantization"),
+    ("output", "rows", "patches"),
+    "An INT8_CONV_DEPTHWISE and a pointwise INT8_CONV_2D after it, of project_channels, bit for "
+    "bit, without the maps between them: rows have room for one of the second map, too, and "
+    "patches are those of the larger convolution.",
 )
 INT8_ADD = OpSpec(
     "Int8Add",
@@ -193,12 +208,40 @@ INT8_WEIGHTS_DENSE, INT8_WEIGHTS_DENSE_INPUT_GRADIENT = _int8_weights(
     "Dense", "DENSE", DENSE_OPTIONS, "[I][O]"
 )
 
+_MEANING = "scale_and_zero"
+
+
+def _int8_input(key: str, name: str, weights: str) -> OpSpec:
+    return OpSpec(
+        f"Int8Input{key}",
+        f"MEDYATE_INT8_INPUT_{name}",
+        CONV_2D_OPTIONS,
+        ("input", "weights", "bias or -1", "pool", "selection", _MEANING),
+        ("output", "[gates]", "rows"),
+        f"The trained layer of floats, weights {weights}, whose input lies in 8 bits. What that "
+        "means says scale_and_zero [2] (floats). Rows (scratch) are the floats of as many rows of "
+        "the input as an output row needs.",
+    )
+
+
+INT8_INPUT_CONV_2D = _int8_input("Conv2d", "CONV_2D", "[I][KH][KW][O]")
+INT8_INPUT_DEPTHWISE_CONV_2D = _int8_input("DepthwiseConv2d", "DEPTHWISE_CONV_2D", "[I][KH][KW][M]")
+INT8_INPUT_STASH = OpSpec(
+    "Int8InputStash",
+    "MEDYATE_INT8_INPUT_STASH",
+    STASH_OPTIONS,
+    ("input", "pool", "selection", "command", _MEANING),
+    (),
+    "STASH of values in 8 bits, as floats.",
+)
+
 INT8_OPS = (
     QUANTIZE,
     DEQUANTIZE,
     INT8_CONV_2D,
     INT8_DEPTHWISE_CONV_2D,
     INT8_CONV_DEPTHWISE,
+    INT8_BOTTLENECK,
     INT8_ADD,
     INT8_AVERAGE_POOL_2D,
     INT8_MAX_POOL_2D,
@@ -208,6 +251,9 @@ INT8_OPS = (
     INT8_WEIGHTS_DEPTHWISE_CONV_2D_INPUT_GRADIENT,
     INT8_WEIGHTS_DENSE,
     INT8_WEIGHTS_DENSE_INPUT_GRADIENT,
+    INT8_INPUT_CONV_2D,
+    INT8_INPUT_DEPTHWISE_CONV_2D,
+    INT8_INPUT_STASH,
 )
 
 

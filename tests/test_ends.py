@@ -8,7 +8,7 @@ from drawn import by_channel
 
 import tf_medyate as md
 from tf_medyate.ends import End, in_order
-from tf_medyate.errors import DataError
+from tf_medyate.errors import DataError, LabelError
 
 L = keras.layers
 RATE, SAMPLES = 0.1, 8
@@ -73,6 +73,15 @@ def test_weighted_losses_of_several_outputs_as_gradient_tape_has_them(as_dict):
             assert (by_channel(layer, old)[still] == by_channel(layer, new)[still]).all()
             count += len(still)
     assert count > len(frozen[base.get_layer("shared").kernel.path])
+
+
+def test_labels_that_no_output_has_are_named():
+    model, (x, y) = md.prepare(net(as_dict=False)), data()
+    model.compile("sgd", LOSSES)
+    wrong = y | {"kind": y["kind"] + 1}
+    for given in (wrong, list(wrong.values())):
+        with pytest.raises(LabelError, match=r"y of calibration of 'kind'.*from 0 to 2"):
+            md.MeDyate("1KiB", calibration=(x, given), verbose=0).set_model(model)
 
 
 def _step(base, x, y, drawn):

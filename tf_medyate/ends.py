@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-import keras
+from typing import TYPE_CHECKING, Any
 
 from tf_medyate.errors import DataError
+
+if TYPE_CHECKING:  # what only reads a plan does without
+    import keras
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,15 +34,26 @@ class End:
 def inputs_of(model: keras.Model) -> tuple[End, ...]:
     """A model's inputs, in the order of `model.inputs`."""
     names = [tensor.name for tensor in model.inputs]
-    structure = None if isinstance(model, keras.Sequential) else model.input
-    return _ends(structure, names, model.inputs)
+    return _ends(names, model.inputs, None if _is_sequential(model) else model.input)
 
 
-def _ends(structure: Any, names: Sequence[str], tensors: Sequence[Any]) -> tuple[End, ...]:
+def outputs_of(model: keras.Model) -> tuple[End, ...]:
+    """A model's outputs, in the order of `model.outputs`."""
+    structure = None if _is_sequential(model) else model.output
+    return _ends(model.output_names, model.outputs, structure)
+
+
+def _is_sequential(model: keras.Model) -> bool:
+    import keras
+
+    return isinstance(model, keras.Sequential)
+
+
+def _ends(names: Sequence[str], tensors: Sequence[Any], structure: Any) -> tuple[End, ...]:
     """Named as in Keras: by the keys of a dict, if the model has one, which are sorted."""
     if isinstance(structure, dict) and len(structure) == len(tensors):
         names = sorted(structure)
-    shapes = [tuple(int(side) for side in tensor.shape[1:]) for tensor in tensors]
+    shapes = [tuple(tensor.shape[1:]) for tensor in tensors]
     return tuple(End(name, shape) for name, shape in zip(names, shapes, strict=True))
 
 

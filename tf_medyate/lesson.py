@@ -70,11 +70,28 @@ def samples_of(x: Any, inputs: Sequence[End]) -> Iterable[Any]:
     if not isinstance(x, Mapping) and not (is_list and all(hasattr(a, "shape") for a in x)):
         return x
     arrays = in_order("x", x, inputs)
-    return zip(*arrays, strict=True) if len(inputs) > 1 else arrays[0]
+    check_lengths({f"x {e.name!r}": a for e, a in zip(inputs, arrays, strict=True)})
+    return list(zip(*arrays, strict=True)) if len(inputs) > 1 else arrays[0]
+
+
+def check_lengths(data: Mapping[str, Any]):
+    """Refuses data that are not of as many samples each; those of unknown length count as right.
+
+    Args:
+        data: By the names that they have in errors.
+
+    Raises:
+        DataError: They are of different lengths.
+    """
+    lengths = {name: len(values) for name, values in data.items() if hasattr(values, "__len__")}
+    if len(set(lengths.values())) > 1:
+        received = ", ".join(f"{name}: {length}" for name, length in lengths.items())
+        remedy = "Pass a value for each sample."
+        raise DataError(next(iter(lengths)), "as many samples as of the others", received, remedy)
 
 
 def check_label(
-    label: Any, classes: int, outputs: int, are_shares: bool = False
+    label: Any, classes: int, outputs: int, are_shares: bool = False, argument: str = "label"
 ) -> int | np.ndarray:
     """A label as the number of its class; of a model without classes as a target, float32 [n].
 
@@ -83,6 +100,7 @@ def check_label(
         classes: Of the model, 0 for none.
         outputs: Numbers that a target has.
         are_shares: They lie in 0 to 1.
+        argument: Named in errors.
 
     Raises:
         LabelError: No class of the model's; DataError, NonFiniteDataError: no such target.
@@ -91,11 +109,11 @@ def check_label(
     if not classes:
         if y.size != outputs or y.dtype.kind not in "biuf":
             expected, remedy = f"a target of {outputs} numbers", "Pass what the output should be."
-            raise DataError("label", expected, f"{y.dtype} of shape {y.shape}", remedy)
+            raise DataError(argument, expected, f"{y.dtype} of shape {y.shape}", remedy)
         if are_shares and y.size and not (y.min() >= 0 and y.max() <= 1):
             remedy = "Pass 0 for no and 1 for yes."
-            raise LabelError("label", "numbers from 0 to 1", repr(label), remedy)
-        return _finite("label", y).reshape(outputs)
+            raise LabelError(argument, "numbers from 0 to 1", repr(label), remedy)
+        return _finite(argument, y).reshape(outputs)
     if y.size == 1 and y.dtype.kind in "iu" and 0 <= y.item() < classes:
         return int(y.item())
     if y.dtype.kind in "biuf" and y.shape in ((classes,), (1, classes)):
@@ -103,11 +121,35 @@ def check_label(
         if np.count_nonzero(row) == 1 and row.max() == 1:
             return int(row.argmax())
     raise LabelError(
-        "label",
+        argument,
         f"a class from 0 to {classes - 1}, as a number or a one-hot row of {classes}",
         repr(label),
         "Number the classes as for the model's training; a device takes no mixtures of them.",
     )
+
+
+def join_labels(label: Any, outputs: Sequence[tuple[End, bool, bool]]) -> np.ndarray:
+    """The labels of several outputs, one after the other, classes as one-hot rows: float32 [n].
+
+    Args:
+        label: A list or a dict of what `check_label` takes, or what this function returns.
+        outputs: The outputs; whether they are of classes, or of shares.
+
+    Raises:
+        LabelError, DataError, NonFiniteDataError: As `check_label`; or an output is missing.
+    """
+    ends = [end for end, _, _ in outputs]
+    sizes = [math.prod(end.shape) for end in ends]
+    given = label
+    if isinstance(label, np.ndarray) and label.shape == (sum(sizes),):
+        given = np.split(label, np.cumsum(sizes)[:-1])
+    rows = []
+    for part, size, (end, is_class, are_shares) in zip(
+        in_order("label", given, ends), sizes, outputs, strict=True
+    ):
+        y = check_label(part, size if is_class else 0, size, are_shares, f"label {end.name!r}")
+        rows.append(np.eye(size)[y] if isinstance(y, int) else y)
+    return np.concatenate(rows).astype(np.float32)
 
 
 def _finite(name: str, values: np.ndarray) -> np.ndarray:

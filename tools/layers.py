@@ -40,7 +40,8 @@ _TOP = """\
 
 Written by `python tools/layers.py` from what `md.prepare` and `md.check_export` say. Every layer is
 trained in a tiny net against `tf.GradientTape`, and every row that is exported 50 steps in TFLM
-against Keras (`tests/simulate/test_layer_rows.py`, `tests/exporter/test_compiled.py`).
+against Keras (`tests/simulate/test_layer_rows.py`, `tests/exporter/test_compiled.py`). Models may
+have several inputs and outputs, on TFLM and boards, too: [export.md](export.md#several-inputs).
 
 | | |
 |---|---|

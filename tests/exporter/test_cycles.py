@@ -103,4 +103,5 @@ def test_the_op_kinds_all_cost_something():
         op_schema.MEAN_SQUARED_ERROR.name,
         op_schema.MEAN_ABSOLUTE_ERROR.name,
         op_schema.HUBER.name,
+        op_schema.SUM_OF_LOSSES.name,
     }

@@ -105,7 +105,7 @@ def test_the_same_bits_without_tflm(tmp_path):
 
 
 def test_what_is_missing_or_of_another_shape_is_named(tmp_path):
-    model, medyate, x, _ = ready(two_inputs())
+    model, medyate, x, y = ready(two_inputs())
     trainer = md.simulate.TFLMTrainer(md.export(model, tmp_path / "out", medyate))
     sample = sample_of(x, 0)
     for given, error, words in (
@@ -117,6 +117,12 @@ def test_what_is_missing_or_of_another_shape_is_named(tmp_path):
     ):
         with pytest.raises(error, match=words):
             trainer.predict(given)
+    for images, labels, words in (
+        (x | {"extra": x["extra"][:9]}, y, r"x 'extra': 9, x 'image': 12"),
+        (x, y[:9], "x: 12, y: 9"),
+    ):
+        with pytest.raises(DataError, match=words):
+            trainer.accuracy(images, labels)
 
 
 def test_calibration_data_are_checked_input_by_input():

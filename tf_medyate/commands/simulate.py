@@ -37,6 +37,10 @@ def run(args):
     from tf_medyate.exporter.manifest import KERAS_FILE, PLAN_FILE, read_manifest
 
     manifest = read_manifest(Path(args.bundle) / PLAN_FILE)
+    if manifest.outputs:
+        remedy = "Train it with md.simulate.TFLMTrainer in Python."
+        received = f"{len(manifest.outputs)} outputs"
+        raise OptionError("--bundle", "a model with one output", received, remedy)
     kind = BINARY if manifest.takes_shares else CLASSES if manifest.takes_class else TARGETS
     inputs, outputs = tuple(manifest.input_shape), tuple(manifest.output_shape)
     names = names_beside(Path(args.bundle) / KERAS_FILE)

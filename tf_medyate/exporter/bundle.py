@@ -19,10 +19,11 @@ import numpy as np
 from tf_medyate import files, notebook
 from tf_medyate._version import __version__
 from tf_medyate.callback import MeDyate
-from tf_medyate.ends import inputs_of
+from tf_medyate.ends import inputs_of, outputs_of
 from tf_medyate.exporter.board.firmware import Firmware, FirmwareOptions, is_firmware
 from tf_medyate.exporter.check import FLOAT32, frozen_ranges, plan_export
 from tf_medyate.exporter.lower.loss import Loss
+from tf_medyate.exporter.lower.outputs import output_shape
 from tf_medyate.exporter.lower.recipe import recipe_of
 from tf_medyate.exporter.lower.step import TrainingGraph
 from tf_medyate.exporter.manifest import (
@@ -37,6 +38,7 @@ from tf_medyate.exporter.manifest import (
     Manifest,
     MemoryEntry,
     OptimizerEntry,
+    OutputEntry,
     PlacedTensor,
     SamplerEntry,
     file_entry,
@@ -215,7 +217,9 @@ def _manifest(
         files=files,
         input_shape=list(training.sample_shape),
         inputs=inputs_of(model),
-        output_shape=list(model.outputs[0].shape[1:]),
+        output_shape=list(output_shape(model)),
+        outputs=_outputs(model, recipe.loss),
+        outputs_by_name=isinstance(model.output, dict),
         loss=_loss_entry(recipe.loss),
         ends_in=training.ends_in,
         optimizer=OptimizerEntry(**dataclasses.asdict(recipe.optimizer)),
@@ -250,6 +254,12 @@ def _manifest(
         ),
         sample=training.sample,
     )
+
+
+def _outputs(model: PreparedModel, loss: Loss) -> tuple[OutputEntry, ...]:
+    """None of a single one, whose shape and loss are the model's."""
+    pairs = zip(outputs_of(model), loss.parts, strict=True) if loss.parts else ()
+    return tuple(OutputEntry(end.name, end.shape, _loss_entry(part)) for end, part in pairs)
 
 
 def _loss_entry(loss: Loss) -> LossEntry:

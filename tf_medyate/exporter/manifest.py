@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import pathlib
 from typing import Any, NoReturn
 
@@ -21,7 +22,7 @@ from tf_medyate.errors import MedyateError
 from tf_medyate.exporter.ir.values import SIGMOID_CROSS_ENTROPY, SOFTMAX_CROSS_ENTROPY
 from tf_medyate.exporter.ops import schema as op_schema
 from tf_medyate.json_values import JsonError, build, read_object, require
-from tf_medyate.lesson import join_sample
+from tf_medyate.lesson import check_label, join_labels, join_sample
 from tf_medyate.sample_type import FLOATS, SampleType
 
 FORMAT = "tf_medyate plan"
@@ -95,6 +96,16 @@ class LossEntry:
     delta: float
     class_weights: list[float]
 
+    @property
+    def takes_class(self) -> bool:
+        """A label is the number of a class."""
+        return self.kind == SOFTMAX_CROSS_ENTROPY
+
+    @property
+    def takes_shares(self) -> bool:
+        """A label says a share from 0 to 1 for each number of the output."""
+        return self.kind == SIGMOID_CROSS_ENTROPY
+
 
 @dataclasses.dataclass(frozen=True)
 class OptimizerEntry:
@@ -158,6 +169,17 @@ class MemoryEntry:
 
 
 @dataclasses.dataclass(frozen=True)
+class OutputEntry(End):
+    """One of several outputs.
+
+    Attributes:
+        loss: Its loss.
+    """
+
+    loss: LossEntry
+
+
+@dataclasses.dataclass(frozen=True)
 class Manifest:
     """Everything that plan.json says.
 
@@ -168,12 +190,15 @@ class Manifest:
         files: File name -> entry.
         input_shape: Shape of a sample, without the batch; of several inputs [n], one after the
             other.
-        output_shape: Shape of the model's output, without the batch.
+        output_shape: Shape of the model's output, without the batch; of several outputs [n], one
+            after the other.
         ends_in: What the model's output is of train.tflite's logits: their "softmax", their
             "sigmoid" or, if this is "", they themselves.
         loss, optimizer, sampler, layers, memory: See there.
         sample: How train.tflite takes a sample.
         inputs: The model's inputs; none in plans of earlier versions, which knew of a single one.
+        outputs: The model's outputs if there are several.
+        outputs_by_name: They come as a dict.
     """
 
     model: str
@@ -190,16 +215,18 @@ class Manifest:
     memory: MemoryEntry
     sample: SampleType = FLOATS
     inputs: tuple[End, ...] = ()
+    outputs: tuple[OutputEntry, ...] = ()
+    outputs_by_name: bool = False
 
     @property
     def takes_class(self) -> bool:
         """A label is the number of a class; else it is a target vector."""
-        return self.loss.kind == SOFTMAX_CROSS_ENTROPY
+        return self.loss.takes_class
 
     @property
     def takes_shares(self) -> bool:
         """Each number of a target lies between 0, for no, and 1, for yes."""
-        return self.loss.kind == SIGMOID_CROSS_ENTROPY
+        return self.loss.takes_shares
 
     @property
     def inputs_by_name(self) -> tuple[End, ...]:
@@ -209,6 +236,30 @@ class Manifest:
     def joined(self, sample: Any) -> np.ndarray:
         """A sample for all inputs as train.tflite, or a board, takes it; see `join_sample`."""
         return join_sample(sample, self.inputs_by_name)
+
+    def joined_label(self, label: Any) -> int | np.ndarray:
+        """A label as train.tflite, or a board, takes it: a class's number, or float32 [n].
+
+        Args:
+            label: As of `TFLMTrainer.step`; of several outputs a list or a dict of such labels,
+                which then come one after the other, classes as one-hot rows.
+
+        Raises:
+            LabelError, DataError: As `check_label`; or an output is missing.
+        """
+        if self.outputs:
+            kinds = [(e, e.loss.takes_class, e.loss.takes_shares) for e in self.outputs]
+            return join_labels(label, kinds)
+        classes = self.output_shape[-1] if self.takes_class else 0
+        return check_label(label, classes, math.prod(self.output_shape), self.takes_shares)
+
+    def divided(self, scores: np.ndarray) -> Any:
+        """What several outputs gave, from [n]: a list or a dict, as the model gives it."""
+        ends = np.cumsum([math.prod(end.shape) for end in self.outputs])[:-1]
+        pairs = zip(np.split(scores.reshape(-1), ends), self.outputs, strict=True)
+        parts = [part.reshape(end.shape) for part, end in pairs]
+        names = [end.name for end in self.outputs]
+        return dict(zip(names, parts, strict=True)) if self.outputs_by_name else parts
 
     def layer(self, name: str) -> LayerEntry | None:
         """The layer of that name."""

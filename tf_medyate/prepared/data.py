@@ -24,7 +24,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_medyate.cost import check_count
-from tf_medyate.ends import in_order, inputs_of
+from tf_medyate.ends import in_order, inputs_of, outputs_of
 from tf_medyate.errors import (
     DataError,
     EmptyDataError,
@@ -253,10 +253,15 @@ def check_data(model: keras.Model, x, y, where: str = ""):
             _check_numbers(x_name, array)
     for array in y_arrays:
         _check_numbers(y_name, array)
-    sparse = _sparse_loss(model)
-    if sparse is not None and len(y_arrays) == 1:
-        ignored = sparse.get_config().get("ignore_class") if hasattr(sparse, "get_config") else None
-        _check_labels(y_name, y_arrays[0], int(model.outputs[0].shape[-1]), ignored)
+    several, loss = len(model.outputs) > 1, getattr(model, "loss", None)
+    pairs = keras.tree.flatten(loss), y_arrays
+    losses, labels = (_of_outputs(model, given) for given in ((loss, y) if several else pairs))
+    for end, loss, array in zip(outputs_of(model), losses, labels, strict=False):
+        sparse = _sparse_loss(loss)
+        if sparse is not None and array is not None:
+            config = sparse.get_config() if hasattr(sparse, "get_config") else {}
+            name = f"{y_name} of {end.name!r}" if several else y_name
+            _check_labels(name, np.asarray(array), end.shape[-1], config.get("ignore_class"))
 
 
 def _check_numbers(name: str, array: np.ndarray):
@@ -281,12 +286,17 @@ def _arrays(data) -> list[np.ndarray]:
     return [np.asarray(array) for array in keras.tree.flatten(data)]
 
 
-def _sparse_loss(model) -> Any:
-    """The loss of the model's one output if it takes class numbers, else None."""
-    losses = keras.tree.flatten(getattr(model, "loss", None))
-    if len(losses) != 1:
-        return None
-    known = keras.losses.get(losses[0]) if isinstance(losses[0], str) else losses[0]
+def _of_outputs(model: keras.Model, given: Any) -> list[Any]:
+    """What is given for each output, in their order; nothing where Keras alone can tell."""
+    if isinstance(given, Mapping):
+        return [given.get(end.name) for end in outputs_of(model)]
+    fits = isinstance(given, list | tuple) and len(given) == len(model.outputs)
+    return list(given) if fits else []
+
+
+def _sparse_loss(loss: Any) -> Any:
+    """A loss if it takes class numbers, else None."""
+    known = keras.losses.get(loss) if isinstance(loss, str) else loss
     sparse = keras.losses.sparse_categorical_crossentropy
     # A subclass may number its classes in another way.
     is_sparse = type(known) is keras.losses.SparseCategoricalCrossentropy

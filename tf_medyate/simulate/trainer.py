@@ -37,7 +37,7 @@ from tf_medyate.exporter.ops import schema as op_schema
 from tf_medyate.exporter.ops.schema import Command, StateWord
 from tf_medyate.files import check_file, replacing
 from tf_medyate.kernel_order import as_keras
-from tf_medyate.lesson import check_label, samples_of
+from tf_medyate.lesson import check_lengths, samples_of
 from tf_medyate.select.strategies import ALL
 from tf_medyate.simulate.interpreter import (
     ArenaUse,
@@ -112,7 +112,8 @@ class TFLMTrainer:
             sample: [...] or [1, ...], the shape of the model's input; any number dtype. Of several
                 inputs a list, or a dict by name, as Keras takes them.
             label: The class, as a number or a one-hot row; or what each output should be, [n], for
-                a loss of targets: 0 to 1 for a binary cross-entropy.
+                a loss of targets: 0 to 1 for a binary cross-entropy. Of several outputs a list, or
+                a dict by name.
 
         Returns:
             The sample's loss before the update.
@@ -327,13 +328,16 @@ class TFLMTrainer:
 
     # --- looking
 
-    def predict(self, sample: Any) -> np.ndarray:
+    def predict(self, sample: Any) -> Any:
         """The model's output for one sample, as `step` takes it: [classes] or [n].
 
-        Probabilities, if the model ends in a softmax or a sigmoid.
+        Probabilities, if the model ends in a softmax or a sigmoid. Of several outputs a list, or a
+        dict, as the model itself gives them.
         """
         x = self._sample(sample)
         [logits] = self._run(Command.PREDICT, x, outputs=1)
+        if self.manifest.outputs:
+            return self.manifest.divided(logits)
         shaped = logits.reshape(self.manifest.output_shape)
         if self.manifest.ends_in == SOFTMAX:
             powers = np.exp(shaped - shaped.max())
@@ -358,15 +362,21 @@ class TFLMTrainer:
         share of the outputs that are on the right side of one half, as Keras's BinaryAccuracy.
 
         Raises:
-            OptionError: The model has a single output that is no yes or no.
+            OptionError: The model has a single output that is no yes or no, or several outputs.
         """
         manifest = self.manifest
+        if manifest.outputs:
+            received = f"{len(manifest.outputs)} outputs"
+            remedy = "Compare predict() with the labels, output by output."
+            raise OptionError("accuracy", "a model with one output", received, remedy)
         if not manifest.takes_shares and int(np.prod(manifest.output_shape)) == 1:
             remedy = "Compare predict() with the targets."
             raise OptionError("accuracy", "a model of classes", "one with a single number", remedy)
         half = 0.5 if manifest.ends_in == SIGMOID else 0.0
         right = []
-        for sample, label in zip(samples_of(x, manifest.inputs_by_name), y, strict=True):
+        samples = samples_of(x, manifest.inputs_by_name)
+        check_lengths({"x": samples, "y": y})
+        for sample, label in zip(samples, y, strict=True):
             wanted, scores = self._label(label), self.predict(sample)
             if manifest.takes_shares:
                 right.append(np.mean((scores.reshape(-1) > half) == (wanted > 0.5)))
@@ -482,10 +492,8 @@ class TFLMTrainer:
 
     def _label(self, label: Any) -> np.ndarray:
         """As the graph takes it: int32 [1], or float32 [n]."""
-        outputs = self.manifest.output_shape
-        classes = outputs[-1] if self.manifest.takes_class else 0
-        y = check_label(label, classes, int(np.prod(outputs)), self.manifest.takes_shares)
-        return np.array([y], np.int32) if classes else np.asarray(y)
+        y = self.manifest.joined_label(label)
+        return np.array([y], np.int32) if isinstance(y, int) else y
 
     @property
     def _zero_sample(self) -> np.ndarray:

@@ -102,6 +102,7 @@
   op(StridedCopyGradient)                     \
   op(Subtract)                                \
   op(SubtractGradient)                        \
+  op(SumOfLosses)                             \
   op(Tanh)                                    \
   op(TanhGradient)
 
@@ -201,6 +202,7 @@ tflm::Registration RegisterStridedCopy();
 tflm::Registration RegisterStridedCopyGradient();
 tflm::Registration RegisterSubtract();
 tflm::Registration RegisterSubtractGradient();
+tflm::Registration RegisterSumOfLosses();
 tflm::Registration RegisterTanh();
 tflm::Registration RegisterTanhGradient();
 

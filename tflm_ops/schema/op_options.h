@@ -42,6 +42,7 @@ constexpr char kSigmoidCrossEntropyName[] = "MEDYATE_SIGMOID_CROSS_ENTROPY";
 constexpr char kMeanSquaredErrorName[] = "MEDYATE_MEAN_SQUARED_ERROR";
 constexpr char kMeanAbsoluteErrorName[] = "MEDYATE_MEAN_ABSOLUTE_ERROR";
 constexpr char kHuberName[] = "MEDYATE_HUBER";
+constexpr char kSumOfLossesName[] = "MEDYATE_SUM_OF_LOSSES";
 constexpr char kAdamRateName[] = "MEDYATE_ADAM_RATE";
 constexpr char kConv2dAdamName[] = "MEDYATE_CONV_2D_ADAM";
 constexpr char kDepthwiseConv2dAdamName[] = "MEDYATE_DEPTHWISE_CONV_2D_ADAM";
@@ -120,6 +121,8 @@ constexpr int kLayoutWords = 9;
 constexpr int kOptimizerWords = 4;
 constexpr int kAdamWords = 5;
 constexpr int kCorrectionWords = 2;
+constexpr int kLossKinds = 5;
+constexpr int kLossWords = 5;
 constexpr int kWeightings = 3;
 constexpr int kSharpnesses = 3;
 
@@ -178,6 +181,22 @@ enum AdamWord {
 enum ImportanceRule {
   kImportanceRuleRunningMean = 0,
   kImportanceRuleDrawMean = 1,
+};
+
+enum LossKind {
+  kLossKindSoftmaxCrossEntropy = 0,
+  kLossKindSigmoidCrossEntropy = 1,
+  kLossKindMeanSquaredError = 2,
+  kLossKindMeanAbsoluteError = 3,
+  kLossKindHuber = 4,
+};
+
+enum LossWord {
+  kLossWordKind = 0,
+  kLossWordOutputs = 1,
+  kLossWordWeight = 2,
+  kLossWordSmoothing = 3,
+  kLossWordDelta = 4,
 };
 
 enum class Weighting : uint8_t {

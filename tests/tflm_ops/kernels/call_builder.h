@@ -90,11 +90,12 @@ class Builder {
   }
   int ConstantShares(int n) { return Keep(Shares(n)); }
 
-  int ConstantFloats(const std::vector<float>& values) {
+  int FloatsOf(const std::vector<float>& values) {
     const int index = Add(tflm::kFloat32, {static_cast<int>(values.size())});
     SetContent(index, values.data(), values.size() * sizeof(float));
-    return Keep(index);
+    return index;
   }
+  int ConstantFloats(const std::vector<float>& values) { return Keep(FloatsOf(values)); }
 
   int Ints(const std::vector<int32_t>& values) {
     const int index = Add(tflm::kInt32, {static_cast<int>(values.size())});

@@ -31,6 +31,32 @@ Call DrawLoss(Builder* b) {
   return b->Finish(inputs, {b->Floats({1}), b->Floats({n})});
 }
 
+// Of one to three outputs.
+Call DrawSumOfLosses(Builder* b) {
+  Random& random = b->random();
+  ElementsOptions options = {kOptionsVersion};
+  b->SetOptions(&options);
+  std::vector<float> table, target;
+  for (int parts = random.Int(1, 3); parts > 0; --parts) {
+    const int kind = random.Int(0, kLossKinds - 1);
+    const int n = random.Int(1, 6);
+    const float row[] = {static_cast<float>(kind), static_cast<float>(n), 0.5f, 0.1f, 0.3f};
+    table.insert(table.end(), row, row + kLossWords);
+    const int hot = random.Int(0, n - 1);
+    for (int i = 0; i < n; ++i) target.push_back(i == hot ? 1.0f : 0.0f);
+  }
+  if (b->wild() && random.Int(0, 1)) {
+    table[random.Int(0, static_cast<int>(table.size()) - 1)] = random.Int(0, 1) ? -1.0f : 7.5f;
+  }
+  const int n = static_cast<int>(target.size());
+  const int outputs = b->Floats({n});
+  const int labels = b->FloatsOf(target);
+  const int command = b->Command();
+  const int selection = b->Ints({1, 0, b->Extreme() ? 0x7fffffff : random.Int(0, 3), 0, 7});
+  const std::vector<int> inputs = {outputs, labels, command, selection, b->ConstantFloats(table)};
+  return b->Finish(inputs, {b->Floats({1}), b->Floats({n})});
+}
+
 // The layout, and what it asks for.
 struct LayoutPlan {
   std::vector<int32_t> words;
@@ -148,6 +174,7 @@ const Draws& ControlCalls() {
       {kMeanSquaredErrorName, DrawLoss<Labels::kTargets>},
       {kMeanAbsoluteErrorName, DrawLoss<Labels::kTargets>},
       {kHuberName, DrawLoss<Labels::kTargets>},
+      {kSumOfLossesName, DrawSumOfLosses},
       {kControlName, DrawControl},
   };
   return draws;

@@ -39,6 +39,7 @@ SIGMOID_CROSS_ENTROPY = "sigmoid_cross_entropy"
 MEAN_SQUARED_ERROR = "mean_squared_error"
 MEAN_ABSOLUTE_ERROR = "mean_absolute_error"
 HUBER = "huber"
+SUM_OF_LOSSES = "sum_of_losses"
 """The losses that can be exported, by name."""
 
 SOFTMAX, SIGMOID = "softmax", "sigmoid"

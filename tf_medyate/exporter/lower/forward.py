@@ -6,8 +6,8 @@ op takes its operands by the number of their elements.
 
 Example:
     >>> forward = lower_forward(model_graph, layout, fusions, builder, "sample")
-    >>> forward.output, forward.ends_in
-    ('dense', 'softmax')
+    >>> forward.outputs, forward.ends_in
+    (('dense',), ('softmax',))
 """
 
 from __future__ import annotations
@@ -54,8 +54,9 @@ class Forward:
     """The lowered forward pass.
 
     Attributes:
-        output: The tensor that the model's output is: logits, if an activation was left out.
-        ends_in: The activation at the end that was left out, "" for none.
+        outputs: The tensor that each of the model's outputs is: logits, if its activation was left
+            out.
+        ends_in: The activation of each that was left out, "" for none.
         wanted: Tensors that backpropagation needs the gradient of.
         weights: Trained or frozen layer -> its weights tensor.
         biases: Layer -> its bias tensor.
@@ -63,8 +64,8 @@ class Forward:
         sample: How the input tensor takes a sample.
     """
 
-    output: str
-    ends_in: str
+    outputs: tuple[str, ...]
+    ends_in: tuple[str, ...]
     wanted: frozenset[str]
     weights: dict[str, str]
     biases: dict[str, str]
@@ -89,12 +90,12 @@ def lower_forward(
     sample: str,
     stream: bool = True,
     ranges: Mapping[str, Quantization] | None = None,
-    folds: str = "",
+    folds: Mapping[str, str] | None = None,
 ) -> Forward:
     """Appends the forward pass of a model to a graph.
 
     Args:
-        graph: A prepared model's graph, with one output.
+        graph: A prepared model's graph.
         layout: What is trained.
         fusions: What is fused.
         builder: Where to append; holds pool, selection and command.
@@ -102,14 +103,14 @@ def lower_forward(
             as that alone.
         stream: Compute frozen convolutions inside the depthwise ones after them.
         ranges: As `lower_training`.
-        folds: The activation at the end that the loss takes the place of, "" for none.
+        folds: Output -> the activation that its loss takes the place of, "" for none.
 
     Raises:
         UnsupportedLayerError: A layer cannot be exported; the error names it and what to do.
             In front of everything trained, that is one that TensorFlow Lite or TFLM cannot run.
     """
     _check_ends(graph)
-    low = Lowering(graph, layout, fusions, builder, stream, ranges, folds)
+    low = Lowering(graph, layout, fusions, builder, stream, ranges, folds or {})
     cut_sample(low, sample)
     for node in graph.nodes:
         if isinstance(node.layer, _K.InputLayer):
@@ -125,10 +126,9 @@ def lower_forward(
             _lower(low, node)
     builtin.fill(low)
     kind = FLOATS if ranges is None else int8_sample(low, sample)
-    output = low.tensors[graph.outputs[0]]
     return Forward(
-        output,
-        low.ends_in,
+        tuple(low.tensors[name] for name in graph.outputs),
+        tuple(low.ends_in.get(name, "") for name in graph.outputs),
         frozenset(low.wanted),
         low.weights,
         low.biases,
@@ -138,12 +138,12 @@ def lower_forward(
 
 
 def _check_ends(graph: ModelGraph):
-    if len(graph.outputs) != 1:
+    if len(set(graph.outputs)) != len(graph.outputs):
         raise UnsupportedLayerError(
             f"model '{graph.name}'",
-            "one output",
-            f"{len(graph.outputs)}: {', '.join(graph.outputs)}",
-            "Export a model with a single output.",
+            "each output once",
+            ", ".join(graph.outputs),
+            "Give one of them a layer of its own, such as keras.layers.Identity().",
         )
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import warnings
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -29,7 +28,9 @@ from tf_medyate.exporter.ir.values import (
     SIGMOID_CROSS_ENTROPY,
     SOFTMAX,
     SOFTMAX_CROSS_ENTROPY,
+    SUM_OF_LOSSES,
 )
+from tf_medyate.exporter.lower.loss_lists import compiled_weights, losses_of_outputs
 from tf_medyate.exporter.ops import schema as op_schema
 
 _K = keras.losses
@@ -74,6 +75,7 @@ class Loss:
         smoothing: Label smoothing of a cross-entropy.
         delta: Where Huber's loss becomes linear.
         class_weights: What a sample of each class is multiplied by; empty for 1.
+        parts: Of several outputs the loss of each, whose sum it is.
     """
 
     kind: str
@@ -82,6 +84,12 @@ class Loss:
     smoothing: float = 0.0
     delta: float = 1.0
     class_weights: tuple[float, ...] = ()
+    parts: tuple[Loss, ...] = ()
+
+    @property
+    def each(self) -> tuple[Loss, ...]:
+        """The loss of each output."""
+        return self.parts or (self,)
 
     @property
     def folds(self) -> str:
@@ -100,7 +108,7 @@ class Loss:
 
 
 def loss_of(model: keras.Model, class_weight: Mapping[int, float] | None = None) -> Loss:
-    """The compiled loss of a model with one output.
+    """The compiled loss of a model; of several outputs the sum of their losses.
 
     Args:
         model: The model.
@@ -109,14 +117,27 @@ def loss_of(model: keras.Model, class_weight: Mapping[int, float] | None = None)
     Raises:
         OptionError: It is none that a device computes alike; the error says which are.
     """
-    given: Any = keras.tree.flatten(getattr(model, "loss", None))
-    loss: Any = given[0] if len(given) == 1 else given
+    shapes = [[int(side) for side in tensor.shape[1:]] for tensor in model.outputs]
+    if len(shapes) == 1:
+        given = keras.tree.flatten(getattr(model, "loss", None))
+        loss = given[0] if len(given) == 1 else given
+        return _loss_of(loss, _weight(model), shapes[0], class_weight or {})
+    if class_weight:
+        remedy = "Leave class_weight out, as Keras wants it."
+        expected = f"none: the model has {len(shapes)} outputs"
+        raise OptionError("class_weight", expected, str(dict(class_weight)), remedy)
+    losses, weights = losses_of_outputs(model)
+    parts = [_loss_of(*part, {}) for part in zip(losses, weights, shapes, strict=True)]
+    return Loss(SUM_OF_LOSSES, from_logits=True, parts=tuple(parts))
+
+
+def _loss_of(loss: Any, weight: float, shape: list[int], class_weight: Mapping[int, float]) -> Loss:
+    """The loss of an output of a shape, multiplied by a loss weight."""
     if isinstance(loss, str):
         loss = _by_name(loss)
     loss = _FUNCTIONS[loss]() if _is_known_function(loss) else loss
     if type(loss) not in KINDS:
         _refuse_loss(_told(loss))
-    shape = [int(side) for side in model.outputs[0].shape[1:]]
     positions = math.prod(shape[:-1])
     kind, config = KINDS[type(loss)], _config(loss)
     _check_options(loss, config, positions)
@@ -124,11 +145,11 @@ def loss_of(model: keras.Model, class_weight: Mapping[int, float] | None = None)
     found = Loss(
         kind,
         from_logits=bool(config.get("from_logits", True)),
-        weight=_weight(model) * (positions if sums else 1),
+        weight=weight * (positions if sums else 1),
         smoothing=_in_range("label_smoothing", config.get("label_smoothing", 0.0), 0, 1),
         delta=_in_range("delta", config.get("delta", 1.0), _LEAST, math.inf),
     )
-    weights = _class_weights(class_weight or {}, found, shape, config["reduction"])
+    weights = _class_weights(class_weight, found, shape, config["reduction"])
     return dataclasses.replace(found, class_weights=weights)
 
 
@@ -157,7 +178,7 @@ def _refuse_loss(received: str) -> NoReturn:
         "model.loss",
         f"{', '.join(names)} or {last} of keras.losses, itself and not one like it",
         received,
-        "Compile the model with one of these, for its one output, before exporting.",
+        "Compile the model with one of these for each output before exporting.",
     )
 
 
@@ -209,9 +230,7 @@ def _in_range(name: str, given: Any, low: float, high: float) -> float:
 
 def _weight(model: keras.Model) -> float:
     """The loss weight of the model's one output."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of lambdas among the metrics
-        weights = keras.tree.flatten((model.get_compile_config() or {}).get("loss_weights"))
+    weights = keras.tree.flatten(compiled_weights(model))
     given = [1.0 if weight is None else float(weight) for weight in weights] or [1.0]
     if len(given) > 1 or not (given[0] >= _LEAST and math.isfinite(np.float32(given[0]))):
         remedy = "Compile the model with one such weight, or none."

@@ -33,8 +33,8 @@ class Lowering:
         tensors: Node -> the float tensor that its output is.
         int8: Node -> the int8 tensor that its output is.
         streamed: Frozen convolutions whose op is still to come, inside a depthwise one.
-        folds: The activation at the end that the loss takes the place of, "" for none.
-        ends_in: The one that was left out there, "" for none.
+        folds: Output -> the activation that its loss takes the place of, "" for none.
+        ends_in: Output -> the one that was left out there.
         left_out: Names of the layers that are on in Keras's training and off on the device.
         islands: What is to be lowered by TensorFlow Lite's converter, see `builtin`.
     """
@@ -47,7 +47,7 @@ class Lowering:
         builder: Builder,
         streams: bool,
         ranges: Mapping[str, Quantization] | None = None,
-        folds: str = "",
+        folds: Mapping[str, str] | None = None,
     ):
         self.graph = graph
         self.layout = layout
@@ -61,8 +61,8 @@ class Lowering:
         self.tensors: dict[str, str] = {}
         self.int8: dict[str, str] = {}
         self.streamed: dict[str, Node] = {}
-        self.folds = folds
-        self.ends_in = ""
+        self.folds = folds or {}
+        self.ends_in: dict[str, str] = {}
         self.left_out: list[str] = []
         self.islands: list[Any] = []
 

@@ -24,12 +24,10 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from tf_medyate.errors import OptionError
 from tf_medyate.exporter.ir.graph import Graph
 from tf_medyate.exporter.ir.values import (
     ABSENT,
     INPUT,
-    OUTPUT,
     SCRATCH,
     VARIABLE,
     Quantization,
@@ -39,8 +37,7 @@ from tf_medyate.exporter.lower.backward import IMPORTANCE, LEARNING_RATE, OPTIMI
 from tf_medyate.exporter.lower.builder import Builder
 from tf_medyate.exporter.lower.forward import Forward, lower_forward, stash_positions
 from tf_medyate.exporter.lower.inputs import sample_shape
-from tf_medyate.exporter.lower.loss import OPS as LOSS_OPS
-from tf_medyate.exporter.lower.loss import Loss
+from tf_medyate.exporter.lower.outputs import LABEL, LOGITS, LOSS, append_losses, output_shape
 from tf_medyate.exporter.lower.recipe import TrainingRecipe
 from tf_medyate.exporter.lower.state import COMMAND, POOL, SELECTION
 from tf_medyate.exporter.lower.training_layout import TrainingLayout, lay_out
@@ -50,9 +47,6 @@ from tf_medyate.prepared.model import PreparedModel
 from tf_medyate.sample_type import FLOATS, SampleType
 
 SAMPLE = "sample"
-LABEL = "label"
-LOGITS = "logits"
-LOSS = "loss"
 STATE = (SELECTION, POOL, IMPORTANCE)
 """The variables, in the order of the outputs; importance only where the draw goes by it."""
 
@@ -71,7 +65,7 @@ class TrainingGraph:
         weights: Layer -> its weights tensor, [I][KH][KW][O].
         biases: Layer -> its bias tensor.
         ends_in: What the model's own output is of the logits: their "softmax", their "sigmoid" or,
-            if this is "", they themselves.
+            if this is "", they themselves; so it is with several outputs.
         left_out: Names of the layers that are on in Keras's training and off on the device.
         sample: How the graph takes a sample.
     """
@@ -122,16 +116,21 @@ def lower_training(
     inputs = _declare_inputs(builder, model, recipe)
     state = _declare_state(builder, layout, recipe)
     forward = lower_forward(
-        keras_graph, layout, fusions, builder, SAMPLE, stream, ranges, recipe.loss.folds
+        keras_graph,
+        layout,
+        fusions,
+        builder,
+        SAMPLE,
+        stream,
+        ranges,
+        dict(zip(keras_graph.outputs, (part.folds for part in recipe.loss.each), strict=True)),
     )
-    _add_control(builder, layout, recipe, forward, math.prod(model.outputs[0].shape[1:]))
-    _check_loss(recipe.loss, forward, model)
-    logits = builder.make_output(forward.output, LOGITS)
-    loss_gradient = _append_loss(builder, recipe.loss, logits)
+    _add_control(builder, layout, recipe, forward, math.prod(output_shape(model)))
+    ending = append_losses(builder, recipe.loss, forward, model)
     builder.constant(OPTIMIZER, recipe.optimizer.constants(), reserved=True)
     adam_rates = _append_adam_rate(builder, layout) if recipe.optimizer.is_adam else None
-    append_backward(builder, {logits: loss_gradient}, forward.wanted, scratch_channels, adam_rates)
-    graph = builder.graph(f"{model.name}/train", inputs, (logits, LOSS, *state))
+    append_backward(builder, ending.gradients, forward.wanted, scratch_channels, adam_rates)
+    graph = builder.graph(f"{model.name}/train", inputs, (ending.logits, LOSS, *state))
     return TrainingGraph(
         graph,
         tuple(builder.in_place),
@@ -139,7 +138,7 @@ def lower_training(
         recipe,
         forward.weights,
         forward.biases,
-        forward.ends_in,
+        ending.ends_in,
         forward.left_out,
         forward.sample,
     )
@@ -148,7 +147,7 @@ def lower_training(
 def _declare_inputs(
     builder: Builder, model: PreparedModel, recipe: TrainingRecipe
 ) -> tuple[str, ...]:
-    outputs = int(np.prod(model.outputs[0].shape[1:]))
+    outputs = math.prod(output_shape(model))
     builder.tensor(SAMPLE, (1, *sample_shape(model)), kind=INPUT)
     if recipe.loss.takes_class:
         builder.tensor(LABEL, (1,), "int32", INPUT)
@@ -236,40 +235,6 @@ def _control_options(layout: TrainingLayout, recipe: TrainingRecipe, outputs: in
         "optimizer_slots": layout.optimizer_slots,
         "clip_norm": recipe.optimizer.clip_norm,
     }
-
-
-def _check_loss(loss: Loss, forward: Forward, model: PreparedModel):
-    shape = tuple(model.outputs[0].shape[1:])
-    if loss.takes_class and len(shape) != 1:
-        raise OptionError(
-            "model.loss", "an output [classes]", f"an output {shape}", "Flatten it before the loss."
-        )
-    if forward.ends_in and forward.ends_in != loss.folds:
-        raise OptionError(
-            "model.loss",
-            f"a cross-entropy after a {forward.ends_in}",
-            loss.kind,
-            f"Remove the {forward.ends_in}, or train with the cross-entropy.",
-        )
-    if loss.folds and loss.from_logits == bool(forward.ends_in):
-        raise OptionError(
-            "model.loss",
-            f"from_logits=False after a {loss.folds}, from_logits=True after none",
-            f"from_logits={loss.from_logits}, {loss.folds}: {bool(forward.ends_in)}",
-            "Compile the model with the loss that fits its last layer.",
-        )
-
-
-def _append_loss(builder: Builder, loss: Loss, logits: str) -> str:
-    value = builder.tensor(LOSS, (1,), kind=OUTPUT, reserved=True)
-    gradient = builder.tensor(f"{logits}/gradient", builder.shape(logits))
-    inputs = [logits, LABEL, COMMAND, SELECTION]
-    if loss.class_weights:
-        weights = np.array(loss.class_weights, np.float32)
-        inputs.append(builder.constant(f"{LOSS}/class_weights", weights))
-    options = {"weight": loss.weight, "smoothing": loss.smoothing, "delta": loss.delta}
-    builder.op(LOSS_OPS[loss.kind], inputs, [value, gradient], options, mutates=[SELECTION])
-    return gradient
 
 
 def _append_adam_rate(builder: Builder, layout: TrainingLayout) -> str:

@@ -67,11 +67,11 @@ def _unary_op(low: Lowering, node: Node, x: str, call: activations.UnaryCall) ->
 
 
 def _folded(low: Lowering, node: Node, activation: str) -> bool:
-    """Leaves a node's activation out if it is the model's last: a cross-entropy takes its place."""
-    last = node.name in low.graph.outputs and not low.graph.consumers(node.name)
-    if low.folds and last:
-        low.ends_in = activation
-    return bool(low.folds) and last
+    """Leaves an output's activation out if nothing else reads it: its loss takes the place."""
+    folded = bool(low.folds.get(node.name)) and not low.graph.consumers(node.name)
+    if folded:
+        low.ends_in[node.name] = activation
+    return folded
 
 
 def softmax(low: Lowering, node: Node, x: str) -> str:

@@ -21,6 +21,8 @@ _ENUMS = (
     op_schema.OptimizerWord,
     op_schema.AdamWord,
     op_schema.ImportanceRule,
+    op_schema.LossKind,
+    op_schema.LossWord,
 )
 _GENERATOR = "tf_medyate/exporter/ops/header.py"
 _SOURCE = "tf_medyate/exporter/ops/schema.py"
@@ -46,6 +48,8 @@ def op_options() -> str:
         f"constexpr int kOptimizerWords = {len(op_schema.OptimizerWord)};",
         f"constexpr int kAdamWords = {len(op_schema.AdamWord)};",
         f"constexpr int kCorrectionWords = {op_schema.CORRECTION_WORDS};",
+        f"constexpr int kLossKinds = {len(op_schema.LossKind)};",
+        f"constexpr int kLossWords = {len(op_schema.LossWord)};",
         f"constexpr int kWeightings = {len(op_schema.Weighting)};",
         f"constexpr int kSharpnesses = {len(op_schema.Sharpness)};",
         "",

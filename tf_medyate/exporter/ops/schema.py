@@ -61,6 +61,8 @@ from tf_medyate.exporter.ops.words import (
     Command,
     ImportanceRule,
     LayoutWord,
+    LossKind,
+    LossWord,
     OptimizerWord,
     Sharpness,
     StateWord,
@@ -119,6 +121,7 @@ __all__ = [
     "STATE_WORDS",
     "STRIDED_COPY",
     "STRIDED_COPY_GRADIENT",
+    "SUM_OF_LOSSES",
     "TRANSPOSE_OPS",
     "UNSEEN",
     "VERSION",
@@ -128,6 +131,8 @@ __all__ = [
     "Field",
     "ImportanceRule",
     "LayoutWord",
+    "LossKind",
+    "LossWord",
     "OpSpec",
     "OptimizerWord",
     "OptionsStruct",
@@ -314,6 +319,16 @@ MEAN_ABSOLUTE_ERROR = _loss(
     "MeanAbsoluteError", "MEDYATE_MEAN_ABSOLUTE_ERROR", "target", "Targets [elements] (float32)."
 )
 HUBER = _loss("Huber", "MEDYATE_HUBER", "target", "Targets [elements] (float32).")
+SUM_OF_LOSSES = OpSpec(
+    "SumOfLosses",
+    "MEDYATE_SUM_OF_LOSSES",
+    ELEMENTS_OPTIONS,
+    ("outputs", "target", "command", "selection", "table"),
+    ("loss", "gradient"),
+    "Of several outputs, one after the other: the weighted sum of a loss each, as the constant "
+    "table [losses, words] says (float32, see LossWord). Targets [elements] (float32); classes are "
+    "one-hot rows. Fails as the losses do.",
+)
 ACTIVATION = OpSpec(
     "Activation",
     "MEDYATE_ACTIVATION",
@@ -477,6 +492,7 @@ OPS = (
     MEAN_SQUARED_ERROR,
     MEAN_ABSOLUTE_ERROR,
     HUBER,
+    SUM_OF_LOSSES,
     *ADAM_OPS,
     *ELEMENTWISE_OPS,
     *FROZEN_OPS,

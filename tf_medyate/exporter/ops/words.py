@@ -147,6 +147,26 @@ class ImportanceRule(enum.IntEnum):
     DRAW_MEAN = 1
 
 
+class LossKind(enum.IntEnum):
+    """The losses that SUM_OF_LOSSES knows."""
+
+    SOFTMAX_CROSS_ENTROPY = 0
+    SIGMOID_CROSS_ENTROPY = 1
+    MEAN_SQUARED_ERROR = 2
+    MEAN_ABSOLUTE_ERROR = 3
+    HUBER = 4
+
+
+class LossWord(enum.IntEnum):
+    """The columns of the table of SUM_OF_LOSSES, one row for each output of the model, float32."""
+
+    KIND = 0  # a LossKind
+    OUTPUTS = 1  # numbers of the output
+    WEIGHT = 2  # as the options of a loss of its own; so are the next two
+    SMOOTHING = 3
+    DELTA = 4
+
+
 class Weighting(enum.IntEnum):
     """A channel's strength in the draw, as in tf_medyate/select/sampling.py."""
 

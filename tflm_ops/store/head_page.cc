@@ -66,9 +66,10 @@ bool HeadPage::IsPlausible() const {
   const HeadHeader& h = header_;
   const uint32_t most = PageWords();
   return h.magic == kHeadMagic && h.version == kJournalVersion && h.images <= most &&
-         h.bulk_pages <= most && h.weight_pages <= most && h.journal_pages <= most &&
-         h.record_words <= most && h.head_words == RecordsWord(h) + h.record_words &&
-         h.previous_page < h.journal_pages && HeadFits(flash_->page_bytes(), h.head_words);
+         h.bulk_pages <= most && h.run_pages <= most && h.weight_pages <= most &&
+         h.journal_pages <= most && h.record_words <= most &&
+         h.head_words == RecordsWord(h) + h.record_words && h.previous_page < h.journal_pages &&
+         HeadFits(flash_->page_bytes(), h.head_words);
 }
 
 // CRC of a head of so many words.
@@ -263,6 +264,18 @@ bool HeadPage::ReadNote(Note note, uint32_t i, uint32_t* value) const {
   if (!IsWhole(mark) || mark.word >> 24 != static_cast<uint32_t>(note)) return false;
   *value = mark.word & 0xffffffu;
   return true;
+}
+
+uint32_t HeadPage::ReadNoteMended(Note note, uint32_t i, uint32_t* values) const {
+  uint32_t words[kMarkWords], count = 0;
+  if (!ReadWords(header_.head_words + kMarkWords * i, words, kMarkWords)) return 0;
+  const uint32_t wrong = words[0] ^ ~words[1];
+  if (!HasAtMostOneBit(wrong)) return 0;
+  const uint32_t said[2] = {words[0], ~words[1]};
+  for (uint32_t k = 0; k < (wrong == 0 ? 1u : 2u); ++k) {
+    if (said[k] >> 24 == static_cast<uint32_t>(note)) values[count++] = said[k] & 0xffffffu;
+  }
+  return count;
 }
 
 }  // namespace medyate

@@ -8,7 +8,7 @@
 //     HeadHeader                       16 words
 //     CRC of each weight page          once the transaction is done
 //     images x ImageEntry              the pages that the transaction replaces, rising
-//     bulk pages x BulkEntry           pages of bulk data
+//     bulk and run pages x BulkEntry   pages of bulk data, then of packed runs
 //     erase counts                     weight pages, then journal pages
 //     records                          see records.h
 //   words from the page's end          marks of two words each, written one by one
@@ -38,6 +38,7 @@ constexpr uint32_t kSlots = 16;     // Marks of a kind: so many cuts may fall in
 constexpr uint32_t kNextSlots = 4;  // The same for those of the next transaction.
 constexpr uint32_t kMarkWords = 2;  // A word and its complement.
 constexpr uint32_t kAllImages = 0xffffffu;
+constexpr uint32_t kFactoryPage = 0xffffu;
 
 struct HeadHeader {
   uint32_t magic;
@@ -53,7 +54,7 @@ struct HeadHeader {
   uint32_t previous_page;  // Journal page of the head before this one; its own if there was none.
   uint32_t record_words;   // Words of records.
   uint32_t head_words;     // Header, tables, erase counts and records together.
-  uint32_t reserved;       // 0.
+  uint32_t run_pages;      // Pages of packed runs; 0: there are none, but whole images.
   uint32_t crc;            // Of the words 0 to head_words - 1 without this one.
 };
 
@@ -64,7 +65,8 @@ static_assert(offsetof(HeadHeader, crc) == 60, "crc is the last word");
 // One page that a transaction replaces; a word in flash.
 struct ImageEntry {
   uint32_t page;          // Number of the weight page.
-  uint32_t journal_page;  // Where its new content lies.
+  uint32_t journal_page;  // Where its new content lies, or will: a spare page that others share.
+                          // kFactoryPage: in the factory copy.
 };
 
 struct BulkEntry {
@@ -73,8 +75,12 @@ struct BulkEntry {
 };
 
 enum class Note : uint32_t {
-  kEraseWeights = 0x5a,  // Value i: image i's weight page is being erased; kAllImages: all are.
+  kEraseWeights = 0x5a,  // Value i: image i's weight page is being erased; kAllImages: all are,
+                         // and the spare pages for them.
   kEraseJournal = 0xa5,  // Value n: the next transaction's n journal pages are being erased.
+  // Value image | spare page << 12: the image lies in the spare page, and its weight page is being
+  // replaced from there. The last one counts.
+  kHeld = 0x3c,
 };
 
 // Where the parts of a head lie, in words from its start.
@@ -85,7 +91,9 @@ inline uint32_t ImageWord(const HeadHeader& header, uint32_t image) {
 inline uint32_t BulkWord(const HeadHeader& header, uint32_t i) {
   return ImageWord(header, header.images) + 2 * i;
 }
-inline uint32_t CountsWord(const HeadHeader& header) { return BulkWord(header, header.bulk_pages); }
+inline uint32_t CountsWord(const HeadHeader& header) {
+  return BulkWord(header, header.bulk_pages + header.run_pages);
+}
 inline uint32_t RecordsWord(const HeadHeader& header) {
   return CountsWord(header) + header.weight_pages + header.journal_pages;
 }
@@ -113,6 +121,9 @@ class HeadPage {
   bool ReadPageCrc(uint32_t page, uint32_t* crc) const { return ReadWords(CrcWord(page), crc, 1); }
   bool ReadImage(uint32_t image, ImageEntry* entry) const;
   bool ReadBulk(uint32_t i, BulkEntry* entry) const;
+  bool ReadRunPage(uint32_t i, BulkEntry* entry) const {
+    return ReadBulk(header_.bulk_pages + i, entry);
+  }
 
   // Whether the transaction is valid, and whether it is in place: a done mark counts if it stands
   // beside the last commit mark or after it, and is proof of a commit mark. Read several times,
@@ -148,6 +159,12 @@ class HeadPage {
   // Note number i of so many slots; false if it is not one of this kind, or not whole.
   uint32_t NoteSlots() const;
   bool ReadNote(Note note, uint32_t i, uint32_t* value) const;
+
+  // The same, but for a flipped bit: what it may say.
+  //
+  // Returns:
+  //   How many values there are: 0, 1 or 2.
+  uint32_t ReadNoteMended(Note note, uint32_t i, uint32_t* values) const;
 
  private:
   enum class Marks { kCommit, kDone, kNext };

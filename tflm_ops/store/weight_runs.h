@@ -32,6 +32,24 @@ class RunList {
   ~RunList() = default;
 };
 
+// 0 for null.
+inline uint32_t CountOf(const RunList* runs) { return runs ? runs->count() : 0; }
+
+// The part of a run that lies in words first .. first + words - 1 of the weights.
+struct RunPart {
+  uint32_t pool_offset;
+  uint32_t word;  // From `first` on.
+  uint32_t length;
+};
+
+inline RunPart PartWithin(const WeightRun& run, uint32_t first, uint32_t words) {
+  const uint32_t begin = run.weight_offset > first ? run.weight_offset : first;
+  const uint32_t run_end = run.weight_offset + run.length, end = first + words;
+  const uint32_t last = run_end < end ? run_end : end;
+  if (begin >= last) return {0, 0, 0};
+  return {run.pool_offset + (begin - run.weight_offset), begin - first, last - begin};
+}
+
 // Runs that lie in an array.
 class ArrayRuns final : public RunList {
  public:

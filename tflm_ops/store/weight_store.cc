@@ -1,6 +1,7 @@
 #include "tflm_ops/store/weight_store.h"
 
 #include "tflm_ops/store/flash_io.h"
+#include "tflm_ops/store/packed_runs.h"
 
 namespace medyate {
 
@@ -43,10 +44,15 @@ bool WeightStore::IsConfigSound() const {
   const uint64_t journal_end = journal + config_.journal_pages * bytes;
   const bool apart = weights_end <= journal || journal_end <= weights;
   // A head of all images without records has to fit, with all its CRCs and erase counts.
-  const uint64_t tables = uint64_t{config_.weight_pages} * 3 + config_.journal_pages;
-  return weights % bytes == 0 && journal % bytes == 0 && apart && weights_end <= 0x100000000u &&
-         journal_end <= 0x100000000u && config_.weight_pages >= 1 && config_.journal_pages >= 3 &&
-         tables < bytes / 4 &&
+  const uint64_t tables =
+      uint64_t{config_.weight_pages} * 3 + config_.journal_pages + RunsHeadWords();
+  const bool packs =
+      config_.run_pages == 0 ||
+      (config_.weight_pages < kNone && config_.weight_pages * bytes / 4 <= kMostPackedWeights &&
+       bytes / 4 <= kMostRunWords);
+  return packs && weights % bytes == 0 && journal % bytes == 0 && apart &&
+         weights_end <= 0x100000000u && journal_end <= 0x100000000u && config_.weight_pages >= 1 &&
+         config_.journal_pages >= 3 && tables < bytes / 4 &&
          HeadFits(flash_->page_bytes(), kHeaderWords + static_cast<uint32_t>(tables));
 }
 
@@ -151,6 +157,7 @@ StoreStatus WeightStore::StartOver() {
   KillOthers();
   detail_ = {};
   noted_ = 0;
+  next_ = {};
   const Change nothing = {};
   const StoreStatus status = CheckRoom(nothing, Base::kFlash);
   return Block(status == StoreStatus::kOk ? WriteOut(nothing, Base::kFlash) : status);

@@ -8,6 +8,8 @@
 // pages that change go into a journal; a commit mark makes them valid; the pages are erased and
 // rewritten from there; a done mark ends it. A start after the commit mark and before the done mark
 // does the third step again.
+// If the journal is too small for those images, the runs that change go into it instead, and each
+// image is composed in a spare page before its weight page is erased.
 //
 //   uint32_t page[1024];
 //   WeightStore store(&flash, config, page);
@@ -62,6 +64,9 @@ struct StoreConfig {
   uint32_t cycle_limit;     // Erases a page may see; 0 for no limit.
   bool has_factory_crc;
   uint32_t factory_crc;  // CRC-32 of the weight pages as the image ships them.
+  const float* factory;  // A copy of them that nothing changes, for Restore; may be null.
+  uint32_t run_pages;  // Most pages of packed runs, for commits of which the images do not fit the
+                       // journal: it needs these and 4, and twice those of bulk. 0: no runs.
 };
 
 // What Open does about weights or a journal that do not belong together.
@@ -90,14 +95,18 @@ struct Change {
   const Bulk* bulk;  // Null: they stay.
 };
 
+class PackedRuns;
+
 // More about the last status.
 struct StoreDetail {
   uint32_t images;         // Weight pages that the commit changes.
+  uint32_t run_words;      // Of packed runs; 0 if whole images go into the journal.
   uint32_t journal_bytes;  // Size of a journal for it.
   uint32_t head_bytes;     // Size of its head, without marks.
   uint32_t run;            // Number of the offending run.
   uint32_t failed_offset;  // Of the page that failed or is worn out.
-  uint32_t image_offset;   // kWeightsFailed: where its right content lies.
+  uint32_t image_offset;   // kWeightsFailed: where its right content lies; all ones: in the
+                           // factory copy.
 };
 
 class WeightStore {
@@ -134,6 +143,14 @@ class WeightStore {
   // kHeadFull it may be called again, with fewer records.
   StoreStatus FinishReplace(const RecordChange* records, uint32_t record_count, const Bulk* bulk);
 
+  // Replaces all weights by the factory copy, and changes records and bulk data, all or nothing.
+  // The journal keeps no images of it, so that this fits each. Works whatever Open has found, as a
+  // replacement does.
+  //
+  // Returns:
+  //   kNotFinite if the copy holds such weights; kBadRuns if there is none. The rest as for Commit.
+  StoreStatus Restore(const RecordChange* records, uint32_t record_count, const Bulk* bulk);
+
   // Whether the weights in flash are those of the last commit, bit for bit, whatever the status.
   bool AreWeightsRight() const;
 
@@ -163,6 +180,29 @@ class WeightStore {
   const uint32_t* EraseCounts();
 
  private:
+  // Where the new images of weight pages come from.
+  enum class Source : uint8_t {
+    kImages,   // The journal.
+    kRuns,     // Flash and the packed runs in the journal; composed in spare pages.
+    kFactory,  // The factory copy.
+  };
+
+  static constexpr uint32_t kSpares = 2;  // At least.
+
+  // The transaction that is being prepared.
+  struct Next {
+    Source source;
+    uint32_t run_pages;   // Of packed runs.
+    uint32_t bulk_words;  // Of bulk data.
+  };
+
+  // An image that a spare page holds, so that its weight page may be half-written.
+  struct Held {
+    uint32_t image;  // kNone: there is none.
+    uint32_t spare;  // Number of the spare page.
+  };
+  static constexpr uint32_t kNone = 0xfff;
+
   // What a new head goes on from.
   enum class Base : uint8_t {
     kLast,    // The last head.
@@ -192,7 +232,10 @@ class WeightStore {
   uint32_t FirstPage() const;
   bool IsSpared(uint32_t page) const;
   uint32_t NewPage(uint32_t i) const;
-  uint32_t NewPages() const { return 1 + detail_.images + BulkPages(bulk_words_); }
+  uint32_t BodyPages() const;
+  uint32_t LeastSpares() const { return next_.source == Source::kRuns ? kSpares : 0; }
+  uint32_t SparePages() const;
+  uint32_t NewPages() const { return 1 + BodyPages() + BulkPages(next_.bulk_words); }
   bool LoadCounts(uint32_t* counts) const;
   void CountImages(uint32_t image, uint32_t* counts) const;
   void CountJournal(uint32_t begin, uint32_t end, uint32_t* counts) const;
@@ -206,6 +249,7 @@ class WeightStore {
   StoreStatus CheckWear(const Change& change);
   StoreStatus CheckImages(const Change& change);
   StoreStatus CheckRoom(const Change& change, Base base);
+  void ChooseSource(const Change& change, uint32_t others);
   uint32_t OldBulkWords(Base base) const;
   bool Touches(const Change& change, uint32_t page) const;
   StoreStatus Compose(const Change& change, uint32_t page);
@@ -221,21 +265,42 @@ class WeightStore {
   StoreStatus WriteHead(const Change& change, Base base);
   bool ComposeHead(const Change& change, Base base, HeadHeader* header);
   bool TabulatePages(const Change& change, Base base, const HeadHeader& header);
+  uint32_t PlaceOf(uint32_t image) const;
+  bool ImageCrc(uint32_t image, uint32_t weight_page, uint32_t* crc) const;
   bool TabulateBulk(const HeadHeader& header);
 
   // weight_store_replay.cc
   StoreStatus Replay(bool is_new);
+  StoreStatus PutImagesInPlace();
   StoreStatus PutInPlace(uint32_t image);
-  bool RestIsRight();
+  StoreStatus PutBuffer(uint32_t image, uint32_t from);
+  StoreStatus CheckRest(const Held& held);
   bool IsPageRight(uint32_t page) const;
   bool LoadWeights(uint32_t page);
   bool LoadBulk(uint32_t i) const;
   StoreStatus Heal();
   StoreStatus Rewrite(const RunList* runs);
 
+  // weight_store_runs.cc
+  uint64_t RunsHeadWords() const;
+  uint32_t PackedWords(const Change& change) const;
+  StoreStatus WriteRuns(const Change& change);
+  uint32_t Spares() const;
+  uint32_t Spare(uint32_t i) const;
+  bool ApplyRuns(PackedRuns* runs, uint32_t page);
+  StoreStatus ComposeImage(PackedRuns* runs, uint32_t image);
+  static uint32_t NoteOf(const Held& held);
+  static Held HeldOf(uint32_t note);
+  bool LoadHeld(PackedRuns* runs, const Held& held);
+  Held FindHeld();
+  StoreStatus PutRunsInPlace(bool is_new, Held held);
+  StoreStatus HoldInSpare(uint32_t image, Held* held);
+
   // weight_store_replace.cc
   Base ReplaceBase() const;
+  StoreStatus BeginAll(const Change& change);
   StoreStatus Abandon(StoreStatus status);
+  StoreStatus AppendWords(const uint32_t* words, uint32_t count);
   StoreStatus WriteWords(const uint32_t* words, uint32_t count);
   bool ImagesAreRight() const;
 
@@ -252,11 +317,11 @@ class WeightStore {
   uint32_t mended_ = 0;
   StoreDetail detail_ = {};
   // Of the transaction that is being prepared:
-  uint32_t bulk_words_ = 0;
-  uint32_t noted_ = 0;          // Erases of journal pages that are noted in the last head.
-  bool is_replacing_ = false;   // Between BeginReplace and FinishReplace:
-  uint32_t replace_words_ = 0;  // words that lie in the journal,
-  uint32_t replace_crc_ = 0;    // and their CRC-32.
+  Next next_ = {};
+  uint32_t noted_ = 0;           // Erases of journal pages that are noted in the last head.
+  bool is_replacing_ = false;    // Between BeginReplace and FinishReplace.
+  uint32_t appended_words_ = 0;  // Words that lie in the journal's pages after the head,
+  uint32_t appended_crc_ = 0;    // and their CRC-32.
 };
 
 }  // namespace medyate

@@ -12,23 +12,6 @@ namespace {
 
 const uint32_t kSparedNotes = 2;  // For the erases of a head that makes room for more notes.
 
-uint32_t CountOf(const RunList* runs) { return runs ? runs->count() : 0; }
-
-// The part of a run that lies in words first .. first + words - 1 of the weights.
-struct Part {
-  uint32_t pool_offset;
-  uint32_t word;  // From `first` on.
-  uint32_t length;
-};
-
-Part PartWithin(const WeightRun& run, uint32_t first, uint32_t words) {
-  const uint32_t begin = run.weight_offset > first ? run.weight_offset : first;
-  const uint32_t run_end = run.weight_offset + run.length, end = first + words;
-  const uint32_t last = run_end < end ? run_end : end;
-  if (begin >= last) return {0, 0, 0};
-  return {run.pool_offset + (begin - run.weight_offset), begin - first, last - begin};
-}
-
 }  // namespace
 
 bool WeightStore::AreFinite(const uint32_t* words, uint32_t count) {
@@ -44,6 +27,7 @@ StoreStatus WeightStore::Commit(const Change& change) {
   if (blocked_ != StoreStatus::kOk) return blocked_;
   detail_ = {};
   is_replacing_ = false;
+  next_ = {};
   const StoreStatus status = Check(change);
   if (status != StoreStatus::kOk) return status;
   if (detail_.images == 0 && change.record_count == 0 && !change.bulk) return StoreStatus::kOk;
@@ -72,20 +56,37 @@ StoreStatus WeightStore::CheckRoom(const Change& change, Base base) {
   const uint32_t bytes = flash_->page_bytes();
   detail_.images = 0;
   for (uint32_t p = 0; p < config_.weight_pages; ++p) detail_.images += Touches(change, p) ? 1 : 0;
-  bulk_words_ = change.bulk ? change.bulk->words : OldBulkWords(base);
-  const uint32_t bulk = BulkPages(bulk_words_), old = OldBulkPages();
-  const uint64_t pages = uint64_t{detail_.images} + 2 + bulk + (bulk > old ? bulk : old);
+  next_.bulk_words = change.bulk ? change.bulk->words : OldBulkWords(base);
+  const uint32_t bulk = BulkPages(next_.bulk_words), old = OldBulkPages();
+  const uint32_t others = 2 + bulk + (bulk > old ? bulk : old);  // Both heads, and bulk data.
+  ChooseSource(change, others);
+  const uint64_t pages = uint64_t{others} + BodyPages() + LeastSpares();
   const HeadPage none;
   const HeadPage& records = base == Base::kLast ? head_ : none;
-  const uint32_t head_words =
-      kHeaderWords + 2 * config_.weight_pages + config_.journal_pages + detail_.images + 2 * bulk +
+  const uint32_t fixed_words =
+      kHeaderWords + 2 * config_.weight_pages + config_.journal_pages + 2 * bulk +
       ChangeRecords(records, change.records, change.record_count, nullptr, 0);
   detail_.journal_bytes = static_cast<uint32_t>(pages * bytes);
-  detail_.head_bytes = 4 * head_words;
+  detail_.head_bytes = 4 * (fixed_words + detail_.images + 2 * next_.run_pages);
   if (pages > config_.journal_pages) return StoreStatus::kJournalTooSmall;
   // Records must leave room for commits of all pages.
-  const uint32_t most_words = head_words + config_.weight_pages - detail_.images;
-  return HeadFits(bytes, most_words) ? StoreStatus::kOk : StoreStatus::kHeadFull;
+  const uint64_t most_words = fixed_words + config_.weight_pages + RunsHeadWords();
+  return most_words < bytes / 4 && HeadFits(bytes, static_cast<uint32_t>(most_words))
+             ? StoreStatus::kOk
+             : StoreStatus::kHeadFull;
+}
+
+// Whole images where they fit, for they wear the flash least; else runs, if there may be any.
+void WeightStore::ChooseSource(const Change& change, uint32_t others) {
+  next_.run_pages = detail_.run_words = 0;
+  if (next_.source == Source::kFactory) return;
+  next_.source = Source::kImages;
+  const bool fits = uint64_t{others} + detail_.images <= config_.journal_pages;
+  if (fits || !change.pool || config_.run_pages == 0) return;
+  const uint32_t words = PackedWords(change), pages = BulkPages(words);
+  if (pages > config_.run_pages) return;
+  next_ = {Source::kRuns, pages, next_.bulk_words};
+  detail_.run_words = words;
 }
 
 // Words of the bulk data that stay: 0 if they are damaged.
@@ -116,8 +117,11 @@ StoreStatus WeightStore::CheckWear(const Change& change) {
     if (page_[p] < config_.cycle_limit || !Touches(change, p)) continue;
     return Failed(StoreStatus::kWornOut, Weights(p));
   }
-  for (uint32_t i = 0; i < NewPages(); ++i) {
-    if (page_[config_.weight_pages + NewPage(i)] < config_.cycle_limit) continue;
+  const uint32_t spares = SparePages();
+  for (uint32_t i = 0; i < NewPages() + spares; ++i) {
+    // Erases after the first.
+    const uint32_t more = i < NewPages() ? 0 : (detail_.images - 1) / spares;
+    if (page_[config_.weight_pages + NewPage(i)] + more < config_.cycle_limit) continue;
     return Failed(StoreStatus::kWornOut, Journal(NewPage(i)));
   }
   return StoreStatus::kOk;
@@ -145,7 +149,7 @@ StoreStatus WeightStore::Compose(const Change& change, uint32_t page) {
   const uint32_t words = flash_->page_bytes() / 4;
   if (!LoadWeights(page)) return Failed(StoreStatus::kWeightsChanged, Weights(page));
   for (uint32_t i = 0; change.pool && i < CountOf(change.runs); ++i) {
-    const Part part = PartWithin(change.runs->run(i), page * words, words);
+    const RunPart part = PartWithin(change.runs->run(i), page * words, words);
     memcpy(page_ + part.word, change.pool + part.pool_offset, 4 * part.length);
     if (!AreFinite(page_ + part.word, part.length)) {
       detail_.run = i;
@@ -166,7 +170,7 @@ StoreStatus WeightStore::Write(const Change& change) {
 
 // The same without a look at the last one.
 StoreStatus WeightStore::WriteOut(const Change& change, Base base) {
-  StoreStatus status = WriteImages(change);
+  StoreStatus status = next_.source == Source::kRuns ? WriteRuns(change) : WriteImages(change);
   if (status == StoreStatus::kOk) status = WriteBulk(change);
   return status == StoreStatus::kOk ? WriteHead(change, base) : status;
 }
@@ -184,11 +188,12 @@ StoreStatus WeightStore::OpenJournal(const Change& change) {
 StoreStatus WeightStore::NoteErases(const Change& change) {
   if (!has_head_ || head_.NotesLeft() <= kSparedNotes) {
     const StoreDetail detail = detail_;
-    const uint32_t bulk_words = bulk_words_;
+    const Next next = next_;
+    next_ = {};
     StoreStatus status = WriteEmptyHead();
     if (status != StoreStatus::kOk) return status;
     detail_ = detail;
-    bulk_words_ = bulk_words;
+    next_ = next;
     status = CheckWear(change);
     if (status != StoreStatus::kOk) return status;
   }
@@ -212,7 +217,7 @@ StoreStatus WeightStore::WriteEmptyHead() {
 
 StoreStatus WeightStore::WriteImages(const Change& change) {
   uint32_t image = 0;
-  for (uint32_t p = 0; p < config_.weight_pages; ++p) {
+  for (uint32_t p = 0; p < config_.weight_pages && next_.source == Source::kImages; ++p) {
     if (!Touches(change, p)) continue;
     const StoreStatus status = Compose(change, p);
     if (status != StoreStatus::kOk) return status;
@@ -226,9 +231,9 @@ StoreStatus WeightStore::WriteImages(const Change& change) {
 
 // New bulk data, or a copy of those that stay.
 StoreStatus WeightStore::WriteBulk(const Change& change) {
-  for (uint32_t i = 0; i < BulkPages(bulk_words_); ++i) {
-    const uint32_t words = BulkPart(bulk_words_, i);
-    const uint32_t offset = Journal(NewPage(1 + detail_.images + i));
+  for (uint32_t i = 0; i < BulkPages(next_.bulk_words); ++i) {
+    const uint32_t words = BulkPart(next_.bulk_words, i);
+    const uint32_t offset = Journal(NewPage(1 + BodyPages() + i));
     if (change.bulk) {
       const char* data = static_cast<const char*>(change.bulk->data);
       memcpy(page_, data + i * flash_->page_bytes(), 4 * words);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "tflm_ops/store/crc32.h"
 #include "tflm_ops/store/flash_io.h"
 #include "tflm_ops/store/weight_store.h"
 
@@ -40,8 +41,9 @@ bool WeightStore::ComposeHead(const Change& change, Base base, HeadHeader* heade
   h.weight_pages = config_.weight_pages;
   h.journal_pages = config_.journal_pages;
   h.images = detail_.images;
-  h.bulk_words = bulk_words_;
-  h.bulk_pages = BulkPages(bulk_words_);
+  h.bulk_words = next_.bulk_words;
+  h.bulk_pages = BulkPages(next_.bulk_words);
+  h.run_pages = next_.run_pages;
   h.previous_page = has_head_ ? head_page_ : NewPage(0);
   uint32_t* counts = page_ + CountsWord(h);
   if (!TabulatePages(change, base, h) || !TabulateBulk(h) || !LoadCounts(counts)) return false;
@@ -66,9 +68,8 @@ bool WeightStore::TabulatePages(const Change& change, Base base, const HeadHeade
     uint32_t* crc = page_ + CrcWord(p);
     *crc = 0;
     if (Touches(change, p)) {
-      const uint32_t page = NewPage(1 + image);
-      page_[ImageWord(header, image++)] = p | page << 16;
-      if (!FlashCrc(*flash_, Journal(page), bytes, crc)) return false;
+      page_[ImageWord(header, image)] = p | PlaceOf(image) << 16;
+      if (!ImageCrc(image++, p, crc)) return false;
     } else if (base == Base::kLast) {
       if (!head_.ReadPageCrc(p, crc)) return false;
     } else {
@@ -80,13 +81,39 @@ bool WeightStore::TabulatePages(const Change& change, Base base, const HeadHeade
   return true;
 }
 
+// The journal page of an image of the next transaction; see ImageEntry.
+uint32_t WeightStore::PlaceOf(uint32_t image) const {
+  if (next_.source == Source::kImages) return NewPage(1 + image);
+  const uint32_t spares = SparePages();
+  return spares > 0 ? NewPage(NewPages() + image % spares) : kFactoryPage;
+}
+
+bool WeightStore::ImageCrc(uint32_t image, uint32_t weight_page, uint32_t* crc) const {
+  const uint32_t bytes = flash_->page_bytes(), words = bytes / 4;
+  if (next_.source == Source::kFactory) {
+    *crc = Crc32(0, config_.factory + weight_page * words, bytes);
+    return true;
+  }
+  if (next_.source == Source::kImages) {
+    return FlashCrc(*flash_, Journal(NewPage(1 + image)), bytes, crc);
+  }
+  return flash_->Read(Journal(NewPage(1 + image / words)) + 4 * (image % words), crc, 1);
+}
+
+// Pages of bulk data, then of runs.
 bool WeightStore::TabulateBulk(const HeadHeader& header) {
   for (uint32_t i = 0; i < header.bulk_pages; ++i) {
     uint32_t* entry = page_ + BulkWord(header, i);
-    entry[0] = NewPage(1 + header.images + i);
+    entry[0] = NewPage(1 + BodyPages() + i);
     entry[1] = 0;
     const uint32_t bytes = 4 * BulkPart(header.bulk_words, i);
     if (!FlashCrc(*flash_, Journal(entry[0]), bytes, &entry[1])) return false;
+  }
+  for (uint32_t i = 0; i < header.run_pages; ++i) {
+    uint32_t* entry = page_ + BulkWord(header, header.bulk_pages + i);
+    entry[0] = NewPage(1 + i);
+    entry[1] = 0;
+    if (!FlashCrc(*flash_, Journal(entry[0]), flash_->page_bytes(), &entry[1])) return false;
   }
   return true;
 }

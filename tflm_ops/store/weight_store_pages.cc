@@ -34,13 +34,16 @@ uint32_t WeightStore::OldBulkPages() const { return HasRecords() ? head_.header(
 // Where the next transaction begins: after the last page of the last one.
 uint32_t WeightStore::FirstPage() const {
   if (!has_head_) return 0;
+  // Spare pages are erased far more often than others: by one page on, all take turns.
+  if (head_.header().run_pages > 0) return (head_page_ + 1) % config_.journal_pages;
   uint32_t last = head_page_;
   const uint32_t images = head_.header().images, bulk = OldBulkPages();
   ImageEntry image;
   BulkEntry entry;
   if (bulk > 0) {
     if (head_.ReadBulk(bulk - 1, &entry)) last = entry.journal_page;
-  } else if (images > 0 && !IsForeign() && head_.ReadImage(images - 1, &image)) {
+  } else if (images > 0 && !IsForeign() && head_.ReadImage(images - 1, &image) &&
+             image.journal_page != kFactoryPage) {
     last = image.journal_page;
   }
   return (last + 1) % config_.journal_pages;
@@ -57,7 +60,22 @@ bool WeightStore::IsSpared(uint32_t page) const {
   return is_spared;
 }
 
-// Page i of the next transaction: its head, its images, its bulk data, round the ring.
+// Pages of the next transaction between its head and its bulk data.
+uint32_t WeightStore::BodyPages() const {
+  if (next_.source == Source::kFactory) return 0;
+  return next_.source == Source::kRuns ? next_.run_pages : detail_.images;
+}
+
+// All that are left, but no more than there are images.
+uint32_t WeightStore::SparePages() const {
+  if (next_.source != Source::kRuns) return 0;
+  const uint32_t used = 2 + OldBulkPages() + next_.run_pages + BulkPages(next_.bulk_words);
+  const uint32_t left = config_.journal_pages - used;
+  return left < detail_.images ? left : detail_.images;
+}
+
+// Page i of the next transaction: its head, its images or runs, its bulk data, its spare pages,
+// round the ring.
 uint32_t WeightStore::NewPage(uint32_t i) const {
   for (uint32_t page = FirstPage();; page = (page + 1) % config_.journal_pages) {
     if (!IsSpared(page) && i-- == 0) return page;
@@ -93,14 +111,15 @@ void WeightStore::CountNotes(uint32_t* counts) const {
   }
 }
 
-// Counts one erase of the weight page of this image, or of all.
+// Counts one erase of the weight page of this image, or of all, and those of their spare pages.
 void WeightStore::CountImages(uint32_t image, uint32_t* counts) const {
+  const bool is_all = image == kAllImages, has_runs = head_.header().run_pages > 0;
   for (uint32_t i = 0; i < head_.header().images; ++i) {
     ImageEntry entry;
-    if ((image == i || image == kAllImages) && head_.ReadImage(i, &entry) &&
-        entry.page < config_.weight_pages) {
-      ++counts[entry.page];
-    }
+    if ((image != i && !is_all) || !head_.ReadImage(i, &entry)) continue;
+    if (entry.page < config_.weight_pages) ++counts[entry.page];
+    if (!has_runs || !is_all || entry.journal_page >= config_.journal_pages) continue;
+    ++counts[config_.weight_pages + entry.journal_page];
   }
 }
 

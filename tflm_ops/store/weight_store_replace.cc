@@ -1,5 +1,8 @@
-// The weight store's replacement of all weights by words that come in parts. It asks for nothing of
-// what lies in flash, and so is the way out of everything that Open may find.
+// The weight store's replacement of all weights, by words that come in parts or by the factory
+// copy. It asks for nothing of what lies in flash, and so is the way out of everything that Open
+// may find.
+
+#include <string.h>
 
 #include "tflm_ops/store/crc32.h"
 #include "tflm_ops/store/flash_io.h"
@@ -27,11 +30,36 @@ StoreStatus WeightStore::Abandon(StoreStatus status) {
 }
 
 StoreStatus WeightStore::BeginReplace() {
+  next_ = {};
+  const AllWeights all(WeightWords());
+  const StoreStatus status = BeginAll({&all, nullptr, 0, nullptr, 0, nullptr});
+  if (status != StoreStatus::kOk) return status;
+  appended_words_ = appended_crc_ = 0;
+  is_replacing_ = true;
+  return StoreStatus::kOk;
+}
+
+StoreStatus WeightStore::Restore(const RecordChange* records, uint32_t record_count,
+                                 const Bulk* bulk) {
+  if (!config_.factory) return StoreStatus::kBadRuns;
+  if (!AreValid(records, record_count)) return StoreStatus::kBadRecord;
+  uint32_t word;
+  for (uint32_t i = 0; i < WeightWords(); ++i) {
+    memcpy(&word, config_.factory + i, sizeof(word));
+    if (!AreFinite(&word, 1)) return StoreStatus::kNotFinite;
+  }
+  next_ = {Source::kFactory, 0, 0};
+  const AllWeights all(WeightWords());
+  const Change change = {&all, nullptr, 0, records, record_count, bulk};
+  const StoreStatus status = BeginAll(change);
+  return status == StoreStatus::kOk ? WriteOut(change, ReplaceBase()) : status;
+}
+
+// Room, wear and the notes of a change of all weights.
+StoreStatus WeightStore::BeginAll(const Change& change) {
   is_replacing_ = false;
   if (blocked_ == StoreStatus::kNotOpen || blocked_ == StoreStatus::kBadConfig) return blocked_;
   detail_ = {};
-  const AllWeights all(WeightWords());
-  const Change change = {&all, nullptr, 0, nullptr, 0, nullptr};
   StoreStatus status = CheckRoom(change, ReplaceBase());
   if (status == StoreStatus::kOk) status = CheckWear(change);
   if (status != StoreStatus::kOk) return status;
@@ -42,10 +70,7 @@ StoreStatus WeightStore::BeginReplace() {
     KillOthers();
     status = NoteErases(change);
   }
-  if (status != StoreStatus::kOk) return status;
-  replace_words_ = replace_crc_ = 0;
-  is_replacing_ = true;
-  return StoreStatus::kOk;
+  return status;
 }
 
 // What records and bulk data are taken over from.
@@ -55,14 +80,20 @@ WeightStore::Base WeightStore::ReplaceBase() const {
 
 StoreStatus WeightStore::Replace(const uint32_t* words, uint32_t count) {
   if (!is_replacing_) return blocked_ == StoreStatus::kNotOpen ? blocked_ : StoreStatus::kBadRuns;
-  if (count > WeightWords() - replace_words_) return Abandon(StoreStatus::kBadRuns);
+  if (count > WeightWords() - appended_words_) return Abandon(StoreStatus::kBadRuns);
   if (!AreFinite(words, count)) return Abandon(StoreStatus::kNotFinite);
+  const StoreStatus status = AppendWords(words, count);
+  return status == StoreStatus::kOk ? status : Abandon(status);
+}
+
+// Writes words after those that lie in the journal's pages after the head.
+StoreStatus WeightStore::AppendWords(const uint32_t* words, uint32_t count) {
   const uint32_t page_words = flash_->page_bytes() / 4;
   while (count > 0) {
-    const uint32_t room = page_words - replace_words_ % page_words;
+    const uint32_t room = page_words - appended_words_ % page_words;
     const uint32_t part = count < room ? count : room;
     const StoreStatus status = WriteWords(words, part);
-    if (status != StoreStatus::kOk) return Abandon(status);
+    if (status != StoreStatus::kOk) return status;
     words += part;
     count -= part;
   }
@@ -72,21 +103,21 @@ StoreStatus WeightStore::Replace(const uint32_t* words, uint32_t count) {
 // Words of one page. It is erased before its first word.
 StoreStatus WeightStore::WriteWords(const uint32_t* words, uint32_t count) {
   const uint32_t page_words = flash_->page_bytes() / 4;
-  const uint32_t word = replace_words_ % page_words;
-  const uint32_t offset = Journal(NewPage(1 + replace_words_ / page_words));
+  const uint32_t word = appended_words_ % page_words;
+  const uint32_t offset = Journal(NewPage(1 + appended_words_ / page_words));
   if ((word == 0 && !ErasePage(flash_, offset)) ||
       !WriteVerified(flash_, offset + 4 * word, words, count)) {
     return Failed(StoreStatus::kJournalFailed, offset);
   }
-  replace_crc_ = Crc32(replace_crc_, words, 4 * count);
-  replace_words_ += count;
+  appended_crc_ = Crc32(appended_crc_, words, 4 * count);
+  appended_words_ += count;
   return StoreStatus::kOk;
 }
 
 StoreStatus WeightStore::FinishReplace(const RecordChange* records, uint32_t record_count,
                                        const Bulk* bulk) {
   if (!is_replacing_) return blocked_ == StoreStatus::kNotOpen ? blocked_ : StoreStatus::kBadRuns;
-  if (replace_words_ != WeightWords()) return Abandon(StoreStatus::kBadRuns);
+  if (appended_words_ != WeightWords()) return Abandon(StoreStatus::kBadRuns);
   if (!AreValid(records, record_count)) return Abandon(StoreStatus::kBadRecord);
   const AllWeights all(WeightWords());
   const Change change = {&all, nullptr, 0, records, record_count, bulk};
@@ -105,7 +136,7 @@ bool WeightStore::ImagesAreRight() const {
   for (uint32_t p = 0; p < config_.weight_pages; ++p) {
     if (!FlashCrc(*flash_, Journal(NewPage(1 + p)), flash_->page_bytes(), &crc)) return false;
   }
-  return crc == replace_crc_;
+  return crc == appended_crc_;
 }
 
 }  // namespace medyate

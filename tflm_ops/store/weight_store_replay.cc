@@ -4,12 +4,14 @@
 
 #include "tflm_ops/store/crc32.h"
 #include "tflm_ops/store/flash_io.h"
+#include "tflm_ops/store/packed_runs.h"
 #include "tflm_ops/store/weight_store.h"
 
 namespace medyate {
 namespace {
 
 const int kTries = 3;  // Of a weight page that does not read back as it was written.
+const uint32_t kNowhere = 0xffffffffu;
 
 }  // namespace
 
@@ -20,22 +22,34 @@ const int kTries = 3;  // Of a weight page that does not read back as it was wri
 //     made certain before the first page changes.
 StoreStatus WeightStore::Replay(bool is_new) {
   done_is_certain_ = false;
+  Held held = {kNone, 0};
   if (!is_new) {
-    if (!RestIsRight()) return StoreStatus::kWeightsChanged;
+    held = FindHeld();
+    const StoreStatus status = CheckRest(held);
+    if (status != StoreStatus::kOk) return status;
     if (!head_.AddCommit()) return StoreStatus::kNotClosed;
   }
   HeadPage previous(flash_, Journal(head_.header().previous_page));
   if (head_.header().previous_page != head_page_ && previous.Load()) previous.AddNext();
-  if (head_.header().images > 0) head_.AddNote(Note::kEraseWeights, kAllImages);
+  const bool has_runs = head_.header().run_pages > 0;
+  // What is held has to have room for its notes.
+  if (head_.header().images > 0 && (!has_runs || head_.NotesLeft() > head_.header().images + 2)) {
+    head_.AddNote(Note::kEraseWeights, kAllImages);
+  }
+  const StoreStatus result = has_runs ? PutRunsInPlace(is_new, held) : PutImagesInPlace();
+  if (result != StoreStatus::kOk) return result;
+  if (!head_.AddDone(2)) return StoreStatus::kNotClosed;
+  done_is_certain_ = true;
+  return StoreStatus::kOk;
+}
+
+StoreStatus WeightStore::PutImagesInPlace() {
   StoreStatus result = StoreStatus::kOk;
   for (uint32_t i = 0; i < head_.header().images; ++i) {
     const StoreStatus status = PutInPlace(i);
     if (status != StoreStatus::kOk) result = status;
   }
-  if (result != StoreStatus::kOk) return result;
-  if (!head_.AddDone(2)) return StoreStatus::kNotClosed;
-  done_is_certain_ = true;
-  return StoreStatus::kOk;
+  return result;
 }
 
 StoreStatus WeightStore::PutInPlace(uint32_t image) {
@@ -45,35 +59,62 @@ StoreStatus WeightStore::PutInPlace(uint32_t image) {
   if (!head_.ReadImage(image, &entry) || !head_.ReadPageCrc(entry.page, &crc)) {
     return StoreStatus::kNotClosed;
   }
-  const uint32_t from = Journal(entry.journal_page), to = Weights(entry.page);
-  if (!flash_->Read(from, page_, words) || !MendBit(page_, words, crc)) {
+  const bool is_factory = entry.journal_page == kFactoryPage;
+  const uint32_t from = is_factory ? kNowhere : Journal(entry.journal_page);
+  bool is_there;
+  if (is_factory) {
+    is_there = config_.factory != nullptr;
+    if (is_there) memcpy(page_, config_.factory + entry.page * words, 4 * words);
+  } else {
+    is_there = flash_->Read(from, page_, words);
+  }
+  if (!is_there || !MendBit(page_, words, crc)) {
     // Without decay no image is lost before the done mark. The mark may be what has decayed.
     return IsPageRight(entry.page) ? StoreStatus::kOk : Failed(StoreStatus::kJournalDamaged, from);
   }
+  return PutBuffer(image, from);
+}
+
+// The page buffer becomes the weight page of an image.
+//
+// Args:
+//   from: where it also lies.
+StoreStatus WeightStore::PutBuffer(uint32_t image, uint32_t from) {
+  ImageEntry entry;
+  if (!head_.ReadImage(image, &entry)) return StoreStatus::kNotClosed;
+  const uint32_t to = Weights(entry.page);
   for (int i = 0; i < kTries; ++i) {
     if (i > 0) head_.AddNote(Note::kEraseWeights, image);
-    if (ReplacePage(flash_, to, page_, words)) return StoreStatus::kOk;
+    if (ReplacePage(flash_, to, page_, flash_->page_bytes() / 4)) return StoreStatus::kOk;
   }
   detail_.image_offset = from;
   return Failed(StoreStatus::kWeightsFailed, to);
 }
 
 // Whether the weight pages that the transaction leaves alone are what they were when it began: not
-// if the device was flashed again in the middle of it.
-bool WeightStore::RestIsRight() {
+// if the device was flashed again in the middle of it. With runs also whether the pages that it
+// changes can be composed.
+//
+// Args:
+//   held: of its page nothing is asked.
+StoreStatus WeightStore::CheckRest(const Held& held) {
+  const uint32_t images = head_.header().images;
+  const bool has_runs = head_.header().run_pages > 0;
+  PackedRuns runs(*flash_, head_, config_.journal_offset);
   uint32_t image = 0;
   for (uint32_t p = 0; p < config_.weight_pages; ++p) {
-    ImageEntry entry;
-    if (image < head_.header().images) {
-      if (!head_.ReadImage(image, &entry)) return false;
-      if (entry.page == p) {
-        ++image;
-        continue;
-      }
+    ImageEntry entry = {config_.weight_pages, 0};
+    if (image < images && !head_.ReadImage(image, &entry)) return StoreStatus::kWeightsChanged;
+    StoreStatus status = StoreStatus::kOk;
+    if (entry.page == p) {
+      if (has_runs && image != held.image) status = ComposeImage(&runs, image);
+      ++image;
+    } else if (!IsPageRight(p) && !LoadWeights(p)) {
+      status = StoreStatus::kWeightsChanged;
     }
-    if (!IsPageRight(p) && !LoadWeights(p)) return false;
+    if (status != StoreStatus::kOk) return status;
   }
-  return true;
+  return StoreStatus::kOk;
 }
 
 bool WeightStore::IsPageRight(uint32_t page) const {
@@ -134,6 +175,7 @@ StoreStatus WeightStore::Heal() {
 StoreStatus WeightStore::Rewrite(const RunList* runs) {
   const Change change = {runs, nullptr, 0, nullptr, 0, nullptr};  // No pool: they stay as they are.
   ++mended_;
+  next_ = {};
   const StoreStatus status = CheckRoom(change, Base::kLast);
   return status == StoreStatus::kOk ? Write(change) : status;
 }

@@ -508,7 +508,7 @@ TEST(WearTest, TimesACommitByWhatItDoes) {
     const uint64_t words = world.flash.operations() - operations - erased;
     FlashTraits traits = kNrf52840Traits;
     traits.page_bytes = kPageBytes;
-    EXPECT_EQ(CommitMicroseconds(traits, pages, store.detail().head_bytes / 4, 0),
+    EXPECT_EQ(CommitMicroseconds(traits, pages, 0, store.detail().head_bytes / 4, 0),
               erased * 85000 + words * 41);
   }
 }

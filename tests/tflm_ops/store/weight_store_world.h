@@ -23,7 +23,10 @@ inline std::ostream& operator<<(std::ostream& out, StoreStatus status) {
   return out << StatusName(status);
 }
 
-constexpr uint32_t kPageBytes = 640;
+#ifndef MEDYATE_TEST_PAGE_BYTES
+#define MEDYATE_TEST_PAGE_BYTES 640
+#endif
+constexpr uint32_t kPageBytes = MEDYATE_TEST_PAGE_BYTES;
 constexpr uint32_t kPageFloats = kPageBytes / 4;
 
 // Where things lie: a page that nobody may touch, weights, another one, journal, another one.
@@ -31,6 +34,7 @@ struct Plan {
   uint32_t weight_pages = 5;
   uint32_t journal_pages = 7;  // The least for a commit of all weights.
   uint32_t bulk_words = 0;     // Of the bulk data that commits change.
+  uint32_t run_pages = 0;      // That commits of packed runs may take.
 
   // The same with bulk data of so many words, and room for them.
   Plan WithBulk(uint32_t words) const {
@@ -64,7 +68,9 @@ class World {
               plan.journal_pages,
               0,
               false,
-              0};
+              0,
+              nullptr,
+              plan.run_pages};
     flash.Program(config.weights_offset, Words(weights));
   }
 

@@ -187,7 +187,8 @@ class WeightStore {
     kFactory,  // The factory copy.
   };
 
-  static constexpr uint32_t kSpares = 2;  // At least.
+  static constexpr uint32_t kSpares = 2;      // At least.
+  static constexpr uint32_t kHeldAgain = 24;  // Starts that can note again what they found held.
 
   // The transaction that is being prepared.
   struct Next {

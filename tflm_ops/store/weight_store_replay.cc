@@ -33,7 +33,8 @@ StoreStatus WeightStore::Replay(bool is_new) {
   if (head_.header().previous_page != head_page_ && previous.Load()) previous.AddNext();
   const bool has_runs = head_.header().run_pages > 0;
   // What is held has to have room for its notes.
-  if (head_.header().images > 0 && (!has_runs || head_.NotesLeft() > head_.header().images + 2)) {
+  if (head_.header().images > 0 &&
+      (!has_runs || head_.NotesLeft() > head_.header().images + kHeldAgain)) {
     head_.AddNote(Note::kEraseWeights, kAllImages);
   }
   const StoreStatus result = has_runs ? PutRunsInPlace(is_new, held) : PutImagesInPlace();

@@ -13,7 +13,6 @@ namespace {
 
 const uint32_t kChunkWords = 16;
 const uint32_t kImageBits = 12;
-const uint32_t kHeldAgain = 24;
 
 }  // namespace
 

@@ -16,7 +16,7 @@ float pool[256];
 
 int main() {
   medyate::Nrf52840Flash flash(0x80000, 0x100000, 10);
-  const medyate::StoreConfig config = {{1, 2}, 0x80000, 19, 0xe0000, 24, 10000, false, 0};
+  const medyate::StoreConfig config = {{1, 2}, 0x80000, 19, 0xe0000, 24, 10000, false, 0, nullptr, 0};
   medyate::WeightStore store(&flash, config, page);
   if (store.Open(medyate::ForeignState::kRefuse) != medyate::StoreStatus::kOk) return 1;
   const int32_t selection[] = {1, 0, 3};

@@ -157,29 +157,29 @@ TEST(WeightStoreRunsTest, CommitsSetTheWeightsAndCountWhatTheyCost) {
   }
 }
 
-TEST(WeightStoreRunsTest, JournalPagesTakeTurns) {
-  World world(SmallPlan().WithBulk(20), 20);
-  WeightStore store = world.Start();
-  ASSERT_EQ(store.Open(ForeignState::kRefuse), StoreStatus::kOk);
-  const FlashTraits traits = {kPageBytes, 1000, 1, 400};
-  world.config.cycle_limit = traits.cycles;
-  WeightStore limited = world.Start();
-  ASSERT_EQ(limited.Open(ForeignState::kRefuse), StoreStatus::kOk);
-  const uint32_t predicted =
-      CommitsLeft(traits, limited.EraseCounts(), 8, world.plan.journal_pages, 8, 1, kRunPages);
-  uint32_t commits = 0;
-  StoreStatus status = StoreStatus::kOk;
-  for (; status == StoreStatus::kOk; ++commits) {
-    const Work work = DrawAll(&world);
-    status = world.Commit(&limited, work);
-    if (status == StoreStatus::kOk) world.TakeOver(work);
+TEST(WeightStoreRunsTest, JournalPagesTakeTurnsAndNoneIsWornBeyondTheLimit) {
+  for (uint32_t limit : {400u, 50u, 51u, 52u, 53u}) {
+    World world(SmallPlan().WithBulk(20), 20);
+    world.config.cycle_limit = limit;
+    WeightStore store = world.Start();
+    ASSERT_EQ(store.Open(ForeignState::kRefuse), StoreStatus::kOk);
+    const FlashTraits traits = {kPageBytes, 1000, 1, limit};
+    const uint32_t predicted =
+        CommitsLeft(traits, store.EraseCounts(), 8, world.plan.journal_pages, 8, 1, kRunPages);
+    uint32_t commits = 0;
+    for (;; ++commits) {
+      const Work work = DrawAll(&world);
+      const StoreStatus status = world.Commit(&store, work);
+      if (status == StoreStatus::kWornOut) break;
+      ASSERT_EQ(status, StoreStatus::kOk);
+      world.TakeOver(work);
+    }
+    EXPECT_TRUE(world.Holds(world.weights));
+    EXPECT_GE(commits, predicted);
+    EXPECT_LE(commits, predicted + 2 * world.plan.journal_pages);
+    const std::vector<uint32_t> erases = world.Erases();
+    EXPECT_LE(*std::max_element(erases.begin(), erases.end()), limit);
   }
-  EXPECT_EQ(status, StoreStatus::kWornOut);
-  EXPECT_TRUE(world.Holds(world.weights));
-  EXPECT_GE(commits - 1, predicted);
-  EXPECT_LE(commits - 1, predicted + predicted / 4);
-  const std::vector<uint32_t> erases = world.Erases();
-  EXPECT_LE(*std::max_element(erases.begin(), erases.end()), traits.cycles);
 }
 
 TEST(WeightStoreRunsTest, WhatDoesNotFitIsRefusedBeforeAnythingIsWritten) {
@@ -198,6 +198,11 @@ TEST(WeightStoreRunsTest, WhatDoesNotFitIsRefusedBeforeAnythingIsWritten) {
     work.runs.push_back({from, p * kPageFloats, length});
   }
   EXPECT_EQ(world.Commit(&store, work), StoreStatus::kJournalTooSmall);
+  World smaller = world;
+  --smaller.config.journal_pages;
+  WeightStore other = smaller.Start();
+  EXPECT_EQ(other.Open(ForeignState::kDropLearned), StoreStatus::kOk);
+  EXPECT_EQ(smaller.Commit(&other, DrawAll(&smaller)), StoreStatus::kJournalTooSmall);
   // A push has nothing but images.
   EXPECT_EQ(store.BeginReplace(), StoreStatus::kJournalTooSmall);
   EXPECT_EQ(store.detail().journal_bytes, 10 * kPageBytes);
@@ -226,16 +231,16 @@ TEST(WeightStoreRunsTest, CutsAnywhereLeaveOldOrNew) {
     for (uint64_t at = seed; at < operations.all && !HasFailure(); ++at) {
       const bool is_image = at >= operations.images;
       const bool is_edge = is_image && IsAtAnEdge(at - operations.images);
-      if (!IsNight() && !is_edge && at % (is_image ? 29 : 7) != 0) continue;
+      if (!IsNight() && (!is_edge || at % 3 == 0) && at % (is_image ? 61 : 13) != 0) continue;
       SCOPED_TRACE(testing::Message() << "seed " << seed << " operation " << at);
       World cut = CutDevice(world, work, at, 10000 * seed + at);
       ++cuts;
       ++(Settle(&cut, work, counter, static_cast<int>((at + seed) % 4), &cuts) ? fresh : old);
     }
   }
-  EXPECT_GT(cuts, 1500);
-  EXPECT_GT(old, 150);
-  EXPECT_GT(fresh, 500);
+  EXPECT_GT(cuts, 1000);
+  EXPECT_GT(old, 80);
+  EXPECT_GT(fresh, 400);
   printf("%d cuts: %d left the old epoch, %d the new one\n", cuts, old, fresh);
 }
 
@@ -255,7 +260,7 @@ TEST(WeightStoreRunsTest, TwoCutsAroundNotesLeaveOldOrNew) {
     if (!is_edge || (number % 4 > 1 && !IsNight())) continue;
     for (uint64_t second = 0; second < 2 * image && !HasFailure(); ++second) {
       const bool is_second = second < 24 || IsAtAnEdge(second - 12) || IsAtAnEdge(second + 241);
-      if (!is_second || (!IsNight() && (at + second) % 3 != 0)) continue;
+      if (!is_second || (!IsNight() && (at + second) % 7 != 0)) continue;
       SCOPED_TRACE(testing::Message() << "operation " << at << " then " << second);
       const bool is_subtle = (at + second) % 2 == 0;
       world.flash.TearWordsAs(is_subtle ? FakeFlash::Tear::kAllButOneBit : FakeFlash::Tear::kAny);
@@ -268,7 +273,37 @@ TEST(WeightStoreRunsTest, TwoCutsAroundNotesLeaveOldOrNew) {
       Settle(&cut, work, counter, 1, &cuts);
     }
   }
-  EXPECT_GT(cuts, 1000);
+  EXPECT_GT(cuts, 800);
+  printf("%d cuts\n", cuts);
+}
+
+// A note that does not show, is overruled by the next start, and shows again when its spare page is
+// being erased: that page is not believed in any more.
+TEST(WeightStoreRunsTest, ANoteThatComesBackIsOverruled) {
+  // Operations of a start: two commit marks, a note of the wear, one of what is held, that erase.
+  const uint64_t kErase = 8;
+  int cuts = 0;
+  uint32_t counter = 0;
+  World world = UsedWorld(SmallPlan(), 720, 2, &counter);
+  const Work work = DrawAll(&world);
+  const Operations operations = OperationsOf(world, work);
+  const uint64_t page = 1 + uint64_t{kPageFloats};
+  world.flash.TearWordsAs(FakeFlash::Tear::kSomeUnsure);
+  for (uint64_t luck = 0; luck < (IsNight() ? 6000 : 200) && !HasFailure(); ++luck) {
+    SCOPED_TRACE(testing::Message() << "luck " << luck);
+    const uint64_t image = luck % 2 == 0 ? 0 : 3;
+    // The second word of its note.
+    const uint64_t at = operations.images + image * (2 * page + 2) + page + 1;
+    World cut = CutDevice(world, work, at, luck);
+    // Before that erase an image that is held is put in place. Or in the note of what is held.
+    cut.flash.CutAt(kErase - (luck % 3 == 0 ? 2 : 0) + (image > 0 ? page : 0));
+    WeightStore again = cut.Start();
+    again.Open(ForeignState::kRefuse);
+    cut.flash.Restart();
+    cuts += 2;
+    cut.Recover(2, 300, &cuts);
+    cut.CheckEpoch(cut.After(work), work.counter, counter, cut.bulk);
+  }
   printf("%d cuts\n", cuts);
 }
 
@@ -338,7 +373,7 @@ TEST(WeightStoreRunsTest, AnyOneFlippedBitIsMended) {
   int refused = 0;
   for (uint32_t state = 0; state < 4; ++state) {
     const World cut = CutDevice(world, work, states[state], state);
-    for (uint32_t bit = state; bit < bits && !HasFailure(); bit += IsNight() ? 7 : 331) {
+    for (uint32_t bit = state; bit < bits && !HasFailure(); bit += IsNight() ? 13 : 499) {
       SCOPED_TRACE(testing::Message() << "state " << state << " bit " << bit);
       World device = cut;
       device.Reseed(bit);
@@ -352,9 +387,23 @@ TEST(WeightStoreRunsTest, AnyOneFlippedBitIsMended) {
       EXPECT_EQ(next.Open(ForeignState::kRefuse), StoreStatus::kOk);
       EXPECT_EQ(next.mended(), 0u);
     }
+    // The note of the image that is being put in place.
+    const std::vector<uint32_t> held =
+        cut.flash.Contents(world.config.journal_offset, world.plan.journal_pages * kPageFloats);
+    for (uint32_t word = 0; word + 1 < held.size() && !HasFailure(); ++word) {
+      if (held[word] >> 24 != 0x3c || held[word] != ~held[word + 1]) continue;
+      for (uint32_t bit = 0; bit < 64; bit += 3) {
+        SCOPED_TRACE(testing::Message() << "state " << state << " note " << word << " " << bit);
+        World device = cut;
+        device.flash.FlipBits(4 * (journal + word + bit / 32), 1u << (bit % 32));
+        WeightStore store = device.Start();
+        EXPECT_EQ(store.Open(ForeignState::kRefuse), StoreStatus::kOk);
+        EXPECT_TRUE(device.Holds(after));
+      }
+    }
     // Two bits near each other: all is well, or a refusal with a way out, cut off on the way.
     const std::vector<float> factory = world.random.Floats(static_cast<int>(words));
-    for (uint32_t bit = state; bit < bits && !HasFailure(); bit += IsNight() ? 61 : 1009) {
+    for (uint32_t bit = state; bit < bits && !HasFailure(); bit += IsNight() ? 101 : 2003) {
       SCOPED_TRACE(testing::Message() << "state " << state << " bits " << bit);
       World device = cut;
       device.Reseed(bit);
@@ -378,7 +427,7 @@ TEST(WeightStoreRunsTest, AnyOneFlippedBitIsMended) {
       EXPECT_TRUE(device.Holds(factory) || device.Holds(after));
     }
   }
-  EXPECT_GT(refused, 20);
+  EXPECT_GT(refused, 10);
 }
 
 // The same model is flashed again after a commit was cut off anywhere.
@@ -421,7 +470,7 @@ TEST(WeightStoreRunsTest, ARestoreThatIsCutOffIsOldOrTheFactorys) {
   all.pool = factory;
   all.counter = counter;
   int cuts = 0, fresh = 0;
-  for (uint64_t at = 0; !HasFailure(); at += IsNight() ? 1 : 5) {
+  for (uint64_t at = 0; !HasFailure(); at += IsNight() ? 1 : 9) {
     SCOPED_TRACE(testing::Message() << "operation " << at);
     World device = world;
     device.Reseed(static_cast<uint32_t>(at));
@@ -437,12 +486,12 @@ TEST(WeightStoreRunsTest, ARestoreThatIsCutOffIsOldOrTheFactorys) {
     ++cuts;
     fresh += Settle(&device, all, counter, static_cast<int>(at % 3), &cuts) ? 1 : 0;
   }
-  EXPECT_GT(fresh, 100);
+  EXPECT_GT(fresh, 80);
   // A bit of the copy has decayed since.
   World device = CutDevice(world, DrawAll(&world), 10, 1);
   WeightStore store = device.Start();
   ASSERT_EQ(store.Open(ForeignState::kRefuse), StoreStatus::kOk);
-  device.flash.CutAt(900);
+  device.flash.CutAt(300);
   store.Restore(nullptr, 0, nullptr);
   ASSERT_TRUE(device.flash.is_cut());
   std::vector<float> decayed = factory;
@@ -517,6 +566,17 @@ TEST(WeightStoreRunsTest, ManyCutsInOneCommitAreNeverMixed) {
   const int kLeastStarts = 24;
   uint32_t counter = 0;
   World world = UsedWorld(SmallPlan(), 1300, 1, &counter);
+  // Records that leave as little room in the head as may be.
+  const std::vector<uint32_t> filler(kPageFloats);
+  uint32_t bytes = kPageBytes;
+  StoreStatus is_full = StoreStatus::kHeadFull;
+  for (; is_full == StoreStatus::kHeadFull; bytes -= 4) {
+    WeightStore store = world.Start();
+    ASSERT_EQ(store.Open(ForeignState::kRefuse), StoreStatus::kOk);
+    const RecordChange record = {"filler", filler.data(), bytes};
+    is_full = store.Commit({nullptr, nullptr, 0, &record, 1, nullptr});
+  }
+  ASSERT_EQ(is_full, StoreStatus::kOk);
   const Work work = DrawAll(&world);
   const std::vector<float> after = world.After(work);
   const Operations operations = OperationsOf(world, work);
@@ -536,6 +596,7 @@ TEST(WeightStoreRunsTest, ManyCutsInOneCommitAreNeverMixed) {
   }
   EXPECT_EQ(status, StoreStatus::kNotClosed);
   EXPECT_GE(starts, kLeastStarts);
+  EXPECT_LT(starts, 2 * kLeastStarts);
   const std::vector<float> factory = world.random.Floats(static_cast<int>(after.size()));
   device.config.factory = factory.data();
   WeightStore store = device.Start();

@@ -14,7 +14,8 @@ from tf_medyate.boards.nano33ble import BOARD as NANO_33_BLE
 from tf_medyate.boards.registry import get_board
 from tf_medyate.errors import OptionError
 from tf_medyate.exporter.board.estimate import commit_us, commits_left, estimate, flash_life
-from tf_medyate.exporter.board.fit import BoardError, check_fit, journal_pages
+from tf_medyate.exporter.board.fit import BoardError, check_fit
+from tf_medyate.exporter.board.journal import journal_pages
 from tf_medyate.plugins import VARIABLE, collect
 
 KIB = 1024
@@ -119,23 +120,32 @@ WEAR = """
 #include "tflm_ops/device/nano33ble.h"
 
 int main() {
-  unsigned images, head, weights, journal, pages, bulk;
-  while (scanf("%u %u %u %u %u %u", &images, &head, &weights, &journal, &pages, &bulk) == 6) {
+  unsigned images, runs, head, weights, journal, pages, bulk;
+  while (scanf("%u %u %u %u %u %u %u", &images, &runs, &head, &weights, &journal, &pages, &bulk) ==
+         7) {
     uint32_t counts[64] = {weights, 0};
     counts[3] = journal;
     printf("%llu %u %u\\n",
-           (unsigned long long)medyate::CommitMicroseconds(medyate::kNrf52840Traits, images, head,
-                                                           bulk),
+           (unsigned long long)medyate::CommitMicroseconds(medyate::kNrf52840Traits, images, runs,
+                                                           head, bulk),
            medyate::CommitsLeft(medyate::kNrf52840Traits, counts, 2, pages, images,
-                                medyate::ImportancePages(bulk)),
-           medyate::NanoJournalPages(1024 * images, bulk));
+                                medyate::ImportancePages(bulk), (runs + 1023) / 1024),
+           medyate::NanoJournalPages(1024 * images, bulk, (runs + 1023) / 1024));
   }
   return 0;
 }
 """
 CASES = [
-    (images, head, weights, journal, pages, bulk)
-    for images, head, bulk in ((0, 30, 0), (0, 30, 6), (1, 100, 1024), (2, 500, 0), (2, 500, 2049))
+    (images, runs, head, weights, journal, pages, bulk)
+    for images, runs, head, bulk in (
+        (0, 0, 30, 0),
+        (0, 0, 30, 6),
+        (1, 0, 100, 1024),
+        (2, 0, 500, 0),
+        (2, 0, 500, 2049),
+        (2, 1, 500, 840),
+        (2, 1025, 500, 0),
+    )
     for weights, journal in ((0, 0), (9_990, 17), (10_000, 3), (12, 10_000), (40, 9_999))
     for pages in (3, 4, 6, 21)
 ]
@@ -149,11 +159,13 @@ def test_wear_is_that_of_the_device(tmp_path: pathlib.Path):
     text = "".join(f"{' '.join(map(str, case))}\n" for case in CASES)
     rows = run([str(tmp_path / "wear")], text=text).splitlines()
     traits = FlashTraits()
-    for row, (images, head, weights, journal, pages, bulk) in zip(rows, CASES, strict=True):
+    for row, (images, runs, head, weights, journal, pages, bulk) in zip(rows, CASES, strict=True):
         ours = (
-            commit_us(traits, images, head, bulk),
-            commits_left(traits, weights, journal, pages, images, -(-bulk // 1024)),
-            journal_pages(images, -(-bulk // 1024)),
+            commit_us(traits, images, runs, head, bulk),
+            commits_left(
+                traits, weights, journal, pages, images, -(-bulk // 1024), -(-runs // 1024)
+            ),
+            journal_pages(images, -(-bulk // 1024), -(-runs // 1024)),
         )
         assert [int(word) for word in row.split()] == list(ours)
 

@@ -88,6 +88,14 @@ def _firmware_flags(parser):
         help="save flash: the board cannot forget by itself what it learned",
     )
     group.add_argument(
+        "--journal",
+        default="fitting",
+        choices=("fitting", "pages", "runs"),
+        help="what commits go through: images of all trained pages, or runs of what changed, which "
+        "is smaller, takes no push of all weights and wears the flash more; fitting: pages where "
+        "they fit",
+    )
+    group.add_argument(
         "--device_key",
         default="",
         metavar="FILE",
@@ -134,6 +142,7 @@ def _firmware_options(args, class_names):
         class_names=tuple(name.strip() for name in class_names),
         spare_classes=args.spare_classes,
         factory_copy=not args.no_factory_copy,
+        journal=args.journal,
         device_key=args.device_key,
         rate_hz=args.rate_hz,
         input_offset=_numbers("--input_offset", args.input_offset),
@@ -192,6 +201,7 @@ def _layers(args, firmware, samples):
     board = firmware.board if firmware and firmware.board else ""
     copy = firmware is None or firmware.factory_copy
     options = {"frozen": args.frozen, "representative_data": samples, "factory_copy": copy}
+    options["journal"] = args.journal
     return common.layers_that_fit(args, board, **options)
 
 

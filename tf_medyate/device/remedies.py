@@ -73,7 +73,9 @@ REMEDIES: dict[DeviceStatus, str] = {
     _S.STORE_BAD_RUNS: "Push the weights of the model that the board runs.",
     _S.STORE_BAD_RECORD: "Choose shorter names.",
     _S.STORE_NOT_FINITE: "Nothing was changed: discard, and lower the learning rate.",
-    _S.STORE_JOURNAL_TOO_SMALL: "Give the journal the pages of the weights and two more.",
+    _S.STORE_JOURNAL_TOO_SMALL: "A journal of runs takes no push of all weights: reset the board, "
+    'or export with journal="pages". In firmware of your own, give it the pages of the weights and '
+    "two more.",
     _S.STORE_HEAD_FULL: "Use fewer or shorter class names, or a flash with larger pages.",
     _S.STORE_WORN_OUT: "The flash is worn out: train on in RAM, and replace the board.",
     _S.STORE_OTHER_MODEL: "The board remembers another model: reset it to drop that, or flash the "

@@ -19,6 +19,7 @@ from tf_medyate.boards.registry import get_board
 from tf_medyate.errors import MedyateError, OptionError, UnsupportedLayerError
 from tf_medyate.exporter.board.firmware import fit_of
 from tf_medyate.exporter.board.fit import STACK_BYTES, STATIC_BYTES, BoardError, BoardFit
+from tf_medyate.exporter.board.journal import FITTING, PAGES, check_journal, with_journal
 from tf_medyate.exporter.check import FLOAT32, INT8, frozen_ranges, limit_bytes, lowered
 from tf_medyate.exporter.ir.values import Quantization
 from tf_medyate.exporter.lower.recipe import TrainingRecipe, recipe_of_terms
@@ -28,7 +29,6 @@ from tf_medyate.select.fitting import Terms, Trial
 from tf_medyate.select.frontier import Frontier
 from tf_medyate.spec import FLOAT_BYTES, MemoryBudget, format_bytes
 
-_JOURNAL_COPIES = 1
 _NO_BOARD = Board(
     "",
     "the limits",
@@ -75,10 +75,11 @@ class LayersThatFit:
             own software takes is not in it.
         frozen: As `md.export` will be told; so are the next two.
         representative_data: For `frozen="int8"`.
-        factory_copy: As `FirmwareOptions`.
+        factory_copy, journal: As `FirmwareOptions`.
 
     Raises:
-        OptionError: There is no such board, a limit is not in bytes, or there is no limit at all.
+        OptionError: There is no such board or journal, a limit is not in bytes, or there is no
+            limit at all.
     """
 
     board: Board | str | None = None
@@ -87,8 +88,10 @@ class LayersThatFit:
     frozen: str = FLOAT32
     representative_data: Any = dataclasses.field(default=None, repr=False)
     factory_copy: bool = True
+    journal: str = FITTING
 
     def __post_init__(self):
+        check_journal(self.journal)
         if isinstance(self.board, str):
             object.__setattr__(self, "board", get_board(self.board))
         for name in ("arena_limit", "flash_limit"):
@@ -129,7 +132,8 @@ class LayersThatFit:
         def attempt(kept: tuple[str, ...]) -> Trial:
             return self._attempt(model, whole.keeping(kept), ranges)
 
-        copies = _JOURNAL_COPIES + int(self.factory_copy)
+        # Where the flash is short, only a journal of pages grows with the weights.
+        copies = int(self.journal == PAGES) + int(self.factory_copy)
         frozen = 1 if self.frozen == INT8 else FLOAT_BYTES
         return attempt, (1 + copies) * FLOAT_BYTES - frozen
 
@@ -149,13 +153,18 @@ class LayersThatFit:
             return Trial(0, 0, (miss,), None)
         if self._is_for_tflm and builtin_ops(training.graph):
             return self._trial_in_tflm(arena.needed_bytes)
+
+        def flash_excess(cpp: CppModel) -> float:
+            fit = _fit(board, cpp)
+            own = fit.flash_bytes - board.core_flash_bytes
+            return max(fit.flash_bytes - board.flash_bytes, own - self._flash)
+
         sizes = cpp_sizes(training, memory, self.factory_copy)
-        fit = _fit(board, sizes)
-        own = fit.flash_bytes - board.core_flash_bytes
-        needs = [*fit.excess(), ("flash", own, self._flash)]
+        sizes = with_journal(sizes, self.journal, training, lambda cpp: flash_excess(cpp) <= 0)
+        fit, flash = _fit(board, sizes), flash_excess(sizes)
+        needs = [*fit.excess(), ("flash", fit.flash_bytes - board.core_flash_bytes, self._flash)]
         needs.append(("TFLM's arena", arena.needed_bytes, self._arena))
         over = [need for need in needs if need[1] > need[2]]
-        flash = max((size - room for name, size, room in needs if name == "flash"), default=0)
         only_flash = all(name == "flash" for name, _, _ in over)
         return Trial(
             sizes.board_arena_bytes,

@@ -10,7 +10,7 @@ namespace medyate {
 class NoFlash {
  public:
   explicit NoFlash(const StaticModel& model) { (void)model; }
-  FlashPlace place() { return {nullptr, 0, 0, 0, nullptr, 0}; }
+  FlashPlace place() { return {nullptr, 0, 0, 0, nullptr, 0, 0}; }
   const char* problem() const { return "no driver for this board's flash: see board_flash.h"; }
 };
 

@@ -17,9 +17,11 @@ constexpr uint32_t kNanoSketchOffset = 0x10000;
 constexpr uint32_t kNanoPageBytes = 4096;
 
 // Pages of the journal: what a commit of the whole region takes. More would not make the flash
-// last longer, for each such commit erases all weight pages, too.
-constexpr uint32_t NanoJournalPages(uint32_t weights_floats, uint32_t importance_floats) {
-  return JournalPages(weights_floats, importance_floats);
+// last longer, for each such commit erases all weight pages, too. Or what the runs of the largest
+// draw take, where that is too much.
+constexpr uint32_t NanoJournalPages(uint32_t weights_floats, uint32_t importance_floats,
+                                    uint32_t run_pages) {
+  return JournalPages(weights_floats, importance_floats, run_pages);
 }
 static_assert(kNanoPageBytes == 4096, "JournalPages counts pages of 4 KiB");
 
@@ -32,7 +34,7 @@ static_assert(NanoJournalOffset(256) == 0, "all pages");
 static_assert(NanoJournalOffset(402) == 0, "more than there are");
 
 inline uint32_t NanoJournalPages(const StaticModel& model) {
-  return NanoJournalPages(model.weights_floats, ImportanceFloats(model));
+  return NanoJournalPages(model.weights_floats, ImportanceFloats(model), model.run_pages);
 }
 
 // Args:
@@ -43,7 +45,8 @@ inline FlashPlace NanoPlace(const StaticModel& model, Flash* flash) {
           NanoJournalOffset(NanoJournalPages(model)),
           NanoJournalPages(model),
           nullptr,
-          kNrf52840Traits.cycles};
+          kNrf52840Traits.cycles,
+          model.run_pages};
 }
 
 }  // namespace medyate

@@ -39,8 +39,8 @@ alignas(kArenaAlignment) uint8_t arena[medyate_model::kArenaBytes];
 
 // For the linker script, which keeps the application out of the journal's way.
 void TellLinker() {
-  __asm__ volatile(".global _importance_pages\n.set _importance_pages, %c0" ::"i"(
-      ImportancePages(medyate_model::kImportanceFloats)));
+  __asm__ volatile(".global _journal_pages\n.set _journal_pages, %c0" ::"i"(NanoJournalPages(
+      medyate_model::kWeightsFloats, medyate_model::kImportanceFloats, medyate_model::kRunPages)));
 }
 
 void Report(void* user, const char* text) {

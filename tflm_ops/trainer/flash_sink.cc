@@ -1,7 +1,5 @@
 #include "tflm_ops/trainer/flash_sink.h"
 
-#include <string.h>
-
 #include "tflm_ops/store/crc32.h"
 
 namespace medyate {
@@ -9,7 +7,6 @@ namespace {
 
 const uint32_t kPageFloats = 1024;
 const uint32_t kPageBytes = 4 * kPageFloats;
-const uint32_t kChunkFloats = 16;
 
 bool HasRightPages(const Flash* flash) { return flash && flash->page_bytes() == kPageBytes; }
 
@@ -19,6 +16,7 @@ FlashSink::FlashSink(const StaticModel& model, const FlashPlace& place)
     : model_(model),
       place_(place),
       images_(model.weights_floats / kPageFloats),
+      run_pages_(place.run_pages),
       store_(place.flash, ConfigOf(), page_) {}
 
 StoreConfig FlashSink::ConfigOf() const {
@@ -29,7 +27,9 @@ StoreConfig FlashSink::ConfigOf() const {
           place_.journal_pages,
           place_.cycle_limit,
           true,
-          model_.weights_crc};
+          model_.weights_crc,
+          model_.factory,
+          place_.run_pages};
 }
 
 StoreStatus FlashSink::Open(ForeignState foreign) {
@@ -50,21 +50,12 @@ StoreStatus FlashSink::Change(const medyate::Change& change) {
   return Counted(store_.Commit(change), before);
 }
 
-StoreStatus FlashSink::Replace(const float* weights, const RecordChange* records,
-                               uint32_t record_count) {
+StoreStatus FlashSink::Restore(const RecordChange* records, uint32_t record_count) {
   counts_ = false;
   if (!HasRightPages(place_.flash)) return status_;
   const uint32_t before = store_.sequence();
-  StoreStatus status = store_.BeginReplace();
-  uint32_t words[kChunkFloats];
-  for (uint32_t at = 0; at < model_.weights_floats && status == StoreStatus::kOk;
-       at += kChunkFloats) {
-    memcpy(words, weights + at, sizeof(words));
-    status = store_.Replace(words, kChunkFloats);
-  }
   const Bulk none = {nullptr, 0};
-  if (status == StoreStatus::kOk) status = store_.FinishReplace(records, record_count, &none);
-  return Counted(status, before);
+  return Counted(store_.Restore(records, record_count, &none), before);
 }
 
 // From its commit mark on a change counts, whatever fails after it; the next start finds it, or
@@ -82,6 +73,7 @@ CommitResult FlashSink::Commit(const CommitRequest& request) {
       Change({request.runs, request.pool, request.pool_floats, &record, 1, &importance});
   if (counts_) {
     images_ = store_.detail().images;
+    run_pages_ = (store_.detail().run_words + kPageFloats - 1) / kPageFloats;
     return CommitResult::kOk;
   }
   return status == StoreStatus::kNotFinite ? CommitResult::kNotFinite : CommitResult::kFailed;
@@ -125,7 +117,7 @@ uint32_t FlashSink::CommitsLeft() {
   if (!counts) return 0;
   return medyate::CommitsLeft(traits, counts, model_.weights_floats / kPageFloats,
                               place_.journal_pages, images_,
-                              ImportancePages(ImportanceFloats(model_)));
+                              ImportancePages(ImportanceFloats(model_)), run_pages_);
 }
 
 }  // namespace medyate

@@ -25,6 +25,7 @@ struct FlashPlace {
   uint32_t journal_pages;   // JournalPages; more of them last longer.
   const float* weights;     // Where the region is read; null: where the model says.
   uint32_t cycle_limit;     // Erases that a page may see; 0 for no limit.
+  uint32_t run_pages;       // Of packed runs, if the journal is too small for images; else 0.
 };
 
 // Pages of 4 KiB that importances take.
@@ -33,9 +34,12 @@ constexpr uint32_t ImportancePages(uint32_t importance_floats) {
 }
 
 // Pages of a journal that takes any commit: head and weights, and both the old importances and the
-// new ones beside the old head.
-constexpr uint32_t JournalPages(uint32_t weights_floats, uint32_t importance_floats) {
-  return weights_floats / 1024 + 2 + 2 * ImportancePages(importance_floats);
+// new ones beside the old head. With pages of packed runs it takes any commit of training, but no
+// push of all weights: these pages and two spare ones in place of the weights.
+constexpr uint32_t JournalPages(uint32_t weights_floats, uint32_t importance_floats,
+                                uint32_t run_pages) {
+  return (run_pages > 0 ? run_pages + 2 : weights_floats / 1024) + 2 +
+         2 * ImportancePages(importance_floats);
 }
 
 class FlashSink final : public CommitSink {
@@ -68,9 +72,9 @@ class FlashSink final : public CommitSink {
   // A change of the weights or records that is not training's. See counts().
   StoreStatus Change(const medyate::Change& change);
 
-  // All weights, [model.weights_floats], whatever state the store is in, and changes of records.
-  // The importances are forgotten. See counts().
-  StoreStatus Replace(const float* weights, const RecordChange* records, uint32_t record_count);
+  // All weights become the factory's, whatever state the store is in, and records change. The
+  // importances are forgotten. See counts().
+  StoreStatus Restore(const RecordChange* records, uint32_t record_count);
 
   // Whether the last change or commit counts: flash holds it, or will from the next start on.
   bool counts() const { return counts_; }
@@ -101,7 +105,8 @@ class FlashSink final : public CommitSink {
   FlashPlace place_;
   StoreStatus status_ = StoreStatus::kNotOpen;
   bool counts_ = false;
-  uint32_t images_;      // Weight pages that the last commit changed.
+  uint32_t images_;      // Weight pages that the last commit changed,
+  uint32_t run_pages_;   // and pages of runs that it took.
   uint32_t page_[1024];  // Of 4 KiB: that of the flashes we know.
   WeightStore store_;
 };

@@ -80,6 +80,9 @@ struct StaticModel {
   int named_classes;     // Those after them are spare: a device enrols them. 0: none are spare.
   const char* const* class_names;  // [named_classes], UTF-8; null: they have no names.
   SampleType sample_type;          // Of a model whose sample is int8; else not used.
+
+  // Pages of packed runs in a journal that has no room for the images of all weights; 0: it has.
+  uint32_t run_pages;
 };
 
 // Classes that are not spare ones as the model ships.

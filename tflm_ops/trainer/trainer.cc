@@ -247,7 +247,7 @@ Status Trainer::Reset() {
     return Status::kNoFactoryCopy;
   }
   const RecordChange records[] = {{kClassRecords, nullptr, 0}, {kProgressRecord, nullptr, 0}};
-  sink_.Replace(model_.factory, records, 2);
+  sink_.Restore(records, 2);
   return sink_.counts() ? Begin() : Status::kStoreFailed;
 }
 

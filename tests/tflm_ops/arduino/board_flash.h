@@ -39,7 +39,8 @@ class BoardFlash final : public Flash {
             weights_,
             pages_ - weights_ / 4 / kPageWords,
             reinterpret_cast<const float*>(words_),
-            kNrf52840Traits.cycles};
+            kNrf52840Traits.cycles,
+            0};
   }
   const char* problem() const { return problem_; }
 

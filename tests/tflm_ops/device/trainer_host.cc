@@ -65,7 +65,8 @@ class FileFlash final : public medyate::Flash {
             WeightsBytes(),
             medyate::NanoJournalPages(kModel),
             reinterpret_cast<const float*>(memory_),
-            medyate::kNrf52840Traits.cycles};
+            medyate::kNrf52840Traits.cycles,
+            kModel.run_pages};
   }
 
   uint32_t page_bytes() const override { return kPageBytes; }

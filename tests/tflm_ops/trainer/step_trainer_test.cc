@@ -641,7 +641,9 @@ class StoreSink final : public CommitSink {
                                 7,
                                 0,
                                 true,
-                                kModel.weights_crc};
+                                kModel.weights_crc,
+                                nullptr,
+                                0};
     store_.reset(new WeightStore(&flash_, config, page_.data()));
     opened = store_->Open(ForeignState::kRefuse);
     Map();

@@ -147,11 +147,11 @@ TEST(FlashSinkCuts, ImportancesOfAnyNumberAreOldOrNew) {
     tensors[golden.model().importance].dims = dims;
     StaticModel model = golden.model();
     model.tensors = tensors.data();
-    const uint32_t floats = model.weights_floats, pages = JournalPages(floats, channels);
+    const uint32_t floats = model.weights_floats, pages = JournalPages(floats, channels, 0);
     FakeFlash clean(kPageBytes, 4 + pages, channels);
     clean.Program(kPageBytes, Words(golden.factory()));
     const auto place = [&](FakeFlash* flash) {
-      return FlashPlace{flash, kPageBytes, 4 * kPageBytes, pages, golden.factory().data(), 0};
+      return FlashPlace{flash, kPageBytes, 4 * kPageBytes, pages, golden.factory().data(), 0, 0};
     };
     const auto commit = [&](FlashSink* sink, uint32_t number) {
       const float value = static_cast<float>(number);

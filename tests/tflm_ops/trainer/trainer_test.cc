@@ -198,7 +198,7 @@ TEST(Trainer, WithoutFlashItLearnsAndForgets) {
 TEST(Trainer, AFlashOfOtherPagesIsNotUsed) {
   const TestModel model;
   FakeFlash flash(512, 200, 1);
-  TestDevice device(model, FlashPlace{&flash, 512, 100 * 512, 32, nullptr, 0});
+  TestDevice device(model, FlashPlace{&flash, 512, 100 * 512, 32, nullptr, 0, 0});
   EXPECT_EQ(device.trainer.Begin(), Status::kStoreFailed);
   EXPECT_EQ(device.trainer.store_status(), StoreStatus::kBadConfig);
   ASSERT_TRUE(device.trainer.is_ready());

@@ -214,9 +214,13 @@ class MappedFlash final : public Flash {
   const std::vector<float>& mapped() const { return mapped_; }
 
   FlashPlace Place() {
-    return {
-        this, kWeightsPage * kPageBytes, kJournalPage * kPageBytes, kJournalPages, mapped_.data(),
-        10000};
+    return {this,
+            kWeightsPage * kPageBytes,
+            kJournalPage * kPageBytes,
+            kJournalPages,
+            mapped_.data(),
+            10000,
+            0};
   }
 
   // Whether the pages around weights and journal were left alone.

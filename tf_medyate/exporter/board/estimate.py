@@ -17,7 +17,7 @@ import dataclasses
 
 from tf_medyate.boards.board import Board, FlashTraits
 from tf_medyate.errors import OptionError
-from tf_medyate.exporter.board.fit import journal_pages
+from tf_medyate.exporter.board.journal import journal_pages
 
 _WORD_BYTES = 4
 _MARK_WORDS = 2
@@ -115,6 +115,7 @@ def flash_life(
     commits_per_day: float,
     importance_floats: int,
     head_words: int = HEAD_WORDS,
+    run_pages: int = 0,
 ) -> FlashLife:
     """Time of a commit and life of the flash.
 
@@ -124,6 +125,7 @@ def flash_life(
         commits_per_day: Commits in 24 hours.
         importance_floats: Channels that draws go by; each commit keeps their importances.
         head_words: Words of a commit's head.
+        run_pages: Pages of packed runs that each commit is taken to fill; 0: images.
 
     Raises:
         OptionError: A number is negative.
@@ -132,18 +134,21 @@ def flash_life(
         received = f"{weight_pages}, {commits_per_day}, {importance_floats}, {head_words}"
         raise OptionError("weight_pages, ...", "numbers of 0 or more", received, "Correct it.")
     bulk = -(-importance_floats * _WORD_BYTES // board.flash.page_bytes)
-    journal = journal_pages(weight_pages, bulk)
-    seconds = commit_us(board.flash, weight_pages, head_words, importance_floats) * 1e-6
-    commits = commits_left(board.flash, 0, 0, journal, weight_pages, bulk)
+    journal = journal_pages(weight_pages, bulk, run_pages)
+    runs = run_pages * board.flash.page_bytes // _WORD_BYTES
+    seconds = commit_us(board.flash, weight_pages, runs, head_words, importance_floats) * 1e-6
+    commits = commits_left(board.flash, 0, 0, journal, weight_pages, bulk, run_pages)
     return FlashLife(seconds, commits, commits_per_day)
 
 
-def commit_us(traits: FlashTraits, images: int, head_words: int, bulk_words: int) -> int:
+def commit_us(
+    traits: FlashTraits, images: int, run_words: int, head_words: int, bulk_words: int
+) -> int:
     """Microseconds of a commit; `CommitMicroseconds` of tflm_ops/store/wear.h."""
-    marks = 8 if images > 0 else 7
+    marks = (8 if images > 0 else 7) + (images if run_words else 0)
     page_words = traits.page_bytes // _WORD_BYTES
-    erases = 2 * images + 1 + -(-bulk_words // page_words)
-    words = 2 * images * page_words + head_words + bulk_words + _MARK_WORDS * marks
+    erases = 2 * images + 1 + -(-run_words // page_words) + -(-bulk_words // page_words)
+    words = 2 * images * page_words + run_words + head_words + bulk_words + _MARK_WORDS * marks
     return erases * traits.erase_us + words * traits.write_us
 
 
@@ -154,6 +159,7 @@ def commits_left(
     pages: int,
     images: int,
     bulk_pages: int,
+    run_pages: int = 0,
 ) -> int:
     """Commits until a page is worn out; `CommitsLeft` of tflm_ops/store/wear.h.
 
@@ -164,10 +170,13 @@ def commits_left(
         pages: Of the journal.
         images: Weight pages that a commit changes.
         bulk_pages: Pages of the importances.
+        run_pages: Pages of packed runs; 0 if the images come whole.
     """
     if journal_worst >= traits.cycles or (images > 0 and weights_worst >= traits.cycles):
         return 0
-    erases, used = traits.cycles - journal_worst, images + 1 + bulk_pages
+    erases, used = traits.cycles - journal_worst, images + 1 + bulk_pages + run_pages
     by_journal = erases * pages // used if 2 * used <= pages else erases
+    if run_pages:
+        by_journal = max(erases // used - 1, 0) * pages
     by_weights = traits.cycles - weights_worst if images > 0 else by_journal
     return min(by_journal, by_weights, 0xFFFFFFFF)

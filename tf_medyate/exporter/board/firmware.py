@@ -20,14 +20,26 @@ from tf_medyate.device_key import KEY_HEADER, read_key, write_key_header
 from tf_medyate.errors import OptionError
 from tf_medyate.exporter.board.cycles import step_cycles
 from tf_medyate.exporter.board.estimate import BoardEstimate, FlashLife, estimate, flash_life
-from tf_medyate.exporter.board.fit import BoardFit, check_fit, code_bytes, journal_pages
+from tf_medyate.exporter.board.fit import BoardError, BoardFit, check_fit, code_bytes
+from tf_medyate.exporter.board.journal import (
+    FITTING,
+    check_journal,
+    journal_pages,
+    with_journal,
+)
 from tf_medyate.exporter.lower.step import TrainingGraph
 from tf_medyate.exporter.manifest import Manifest
 from tf_medyate.exporter.memory.planner import MemoryPlan
 from tf_medyate.exporter.write import arduino as arduino_export
 from tf_medyate.exporter.write import tflm_library
 from tf_medyate.exporter.write.arduino_library import check_library, is_of_library
-from tf_medyate.exporter.write.cpp import CppModel, CppSources, builtin_ops, cpp_sources
+from tf_medyate.exporter.write.cpp import (
+    CppModel,
+    CppSources,
+    builtin_ops,
+    cpp_sizes,
+    cpp_sources,
+)
 from tf_medyate.exporter.write.cpp_model import DeviceParts
 from tf_medyate.exporter.write.cpp_text import HEADER_FILE, MODEL_FILE, WEIGHTS_FILE
 from tf_medyate.exporter.write.region import LAYOUT_FILE, RegionLayout, write_layout
@@ -50,6 +62,9 @@ class FirmwareOptions:
         spare_classes: How many of the model's last outputs `add_spare_classes` made.
         factory_copy: A second copy of the trained weights in flash, so that the board can forget
             what it learned without a host.
+        journal: What commits go through: "pages" holds images of all trained pages, "runs" the
+            weights that a draw changed. That is smaller; it takes no push of all weights, and the
+            flash lasts for fewer commits. "fitting": pages where they fit the board.
         board: What it shall fit: a name of `tf_medyate.boards.registry.BOARDS`, a `Board`, or None
             for any other board.
         device_key: A file of 32 secret bytes. The firmware then takes pushes, resets and new
@@ -64,6 +79,7 @@ class FirmwareOptions:
     class_names: Sequence[str] = ()
     spare_classes: int = 0
     factory_copy: bool = True
+    journal: str = FITTING
     board: Board | str | None = "nano33ble"
     device_key: str | os.PathLike = ""
     rate_hz: float = arduino_export.DEFAULT_RATE_HZ
@@ -73,6 +89,7 @@ class FirmwareOptions:
     commits_per_day: float = 24.0
 
     def __post_init__(self):
+        check_journal(self.journal)
         if self.samples_per_epoch < 1 or not self.commits_per_day > 0:
             received = f"{self.samples_per_epoch}, {self.commits_per_day}"
             names = "samples_per_epoch, commits_per_day"
@@ -204,6 +221,10 @@ def plan_firmware(
     if options.tflm and not options.arduino and builtin_ops(training.graph):
         check_library(folder / TFLM_FOLDER / tflm_library.LIBRARY, tflm_library.LIBRARY)
         return FirmwarePlan(options, None, None, None, None, home=folder)
+    board = get_board(options.board) if isinstance(options.board, str) else options.board
+    sizes = cpp_sizes(training, memory, options.factory_copy)
+    sizes = with_journal(sizes, options.journal, training, lambda cpp: _has_flash(board, cpp))
+    parts = dataclasses.replace(parts, run_pages=sizes.run_pages)
     sources = cpp_sources(training, memory, folder / CPP_FOLDER, parts)
     if options.arduino:
         _sensor(options, input_shape)
@@ -211,12 +232,17 @@ def plan_firmware(
     if options.tflm:
         check_library(folder / TFLM_FOLDER / tflm_library.LIBRARY, tflm_library.LIBRARY)
     key = read_key(options.device_key) if options.device_key else None
-    board = get_board(options.board) if isinstance(options.board, str) else options.board
     if board is None:
         return FirmwarePlan(options, sources, None, None, None, key, folder)
     model = sources.model
     fit = fit_of(board, model)
-    life = flash_life(board, model.weight_pages, options.commits_per_day, model.importance_floats)
+    life = flash_life(
+        board,
+        model.weight_pages,
+        options.commits_per_day,
+        model.importance_floats,
+        run_pages=model.run_pages,
+    )
     cycles = step_cycles(training.graph)
     time = estimate(board, cycles, options.samples_per_epoch, life.commit_s)
     return FirmwarePlan(options, sources, fit, time, life, key, folder)
@@ -242,5 +268,13 @@ def fit_of(board: Board, cpp: CppModel) -> BoardFit:
         factory_bytes=weights if cpp.factory_copy else 0,
         constants_bytes=cpp.constant_bytes,
         code_bytes=code_bytes(cpp.kinds),
-        journal_bytes=journal_pages(cpp.weight_pages, cpp.importance_pages) * FLASH_PAGE_BYTES,
+        journal_bytes=FLASH_PAGE_BYTES
+        * journal_pages(cpp.weight_pages, cpp.importance_pages, cpp.run_pages),
     )
+
+
+def _has_flash(board: Board | None, cpp: CppModel) -> bool:
+    try:
+        return board is None or bool(fit_of(board, cpp))
+    except BoardError as error:
+        return all(name != "flash" for name, _, _ in error.fit.excess())

@@ -4,7 +4,7 @@ Example:
     >>> from tf_medyate.boards.registry import get_board
     >>> board = get_board("nano33ble")
     >>> print(check_fit(board, arena_bytes=27_000, weights_bytes=8192, factory_bytes=8192,
-    ...                 constants_bytes=60_000, journal_bytes=4096 * journal_pages(2, 1)))
+    ...                 constants_bytes=60_000, journal_bytes=24_576))
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ def check_fit(
         board: The board.
         arena_bytes: The runner's arena, `CppModel.board_arena_bytes`.
         weights_bytes: The weights region.
-        journal_bytes: At the end of the flash; see `journal_pages`.
+        journal_bytes: At the end of the flash; see journal.py.
         factory_bytes: A second copy of the weights, or 0.
         constants_bytes: Weights that are never trained.
         code_bytes: Ops, runtime, protocol and tables.
@@ -188,12 +188,3 @@ def _does_not_fit(fit: BoardFit, excess: list[tuple[str, int, int]]) -> BoardErr
     return BoardError(
         f"model for the {fit.board.title}", f"at most {there}", needed, f"{remedy}\n{fit}", fit
     )
-
-
-def journal_pages(weight_pages: int, importance_pages: int) -> int:
-    """Pages of the journal, as tflm_ops/device/nano33ble.h has it: a commit of everything.
-
-    That is a head and an image of each weight page, and both the old importances and the new ones
-    beside the old head.
-    """
-    return weight_pages + 2 + 2 * importance_pages

@@ -54,6 +54,7 @@ class CppModel:
         weights: Name of a trained weights or bias tensor -> its first float in the region.
         region: The weights region, float32 in whole pages, as the device leaves the factory.
         factory_copy: The device has a second copy of it.
+        run_pages: Pages of packed runs of its journal; 0: that holds images of all pages.
         constant_bytes: Constants that never change.
         importance_floats: Channels that draws go by; each commit keeps their importances.
         kinds: Of its ops.
@@ -67,6 +68,7 @@ class CppModel:
     weights: Mapping[str, int]
     region: np.ndarray
     factory_copy: bool
+    run_pages: int
     constant_bytes: int
     importance_floats: int
     kinds: frozenset[str]
@@ -96,6 +98,7 @@ class CppModel:
         return (
             f"C++ model in {self.folder}: arena {self.board_arena_bytes:,} bytes on a 32-bit "
             f"board, weights region {self.weight_pages} flash pages of 4 KiB"
+            f"{', a journal of runs' if self.run_pages else ''}"
         )
 
 
@@ -155,13 +158,13 @@ def cpp_sources(
     _check_ops(training.graph)
     check_classes(training, device)
     places = _place(training, memory_plan)
-    sizes = _model(training, places, pathlib.Path(folder), device.factory_copy)
+    sizes = _model(training, places, pathlib.Path(folder), device)
     weights = weights_text(training, places, device.factory_copy)
     source = model_text(training, places, 0, device)
     digest = hashlib.sha256((weights + source).encode()).digest()
     model_hash = int.from_bytes(digest[:8], "little")
     texts = {
-        HEADER_FILE: header_text(training, places),
+        HEADER_FILE: header_text(training, places, device.run_pages),
         MODEL_FILE: model_text(training, places, model_hash, device),
         WEIGHTS_FILE: weights,
     }
@@ -187,13 +190,14 @@ def _check_ops(graph: Graph):
 
 
 def cpp_sizes(training: TrainingGraph, memory_plan: MemoryPlan, factory_copy: bool) -> CppModel:
-    """What `cpp_sources` would come to, without the sources; its `model_hash` is 0."""
+    """What `cpp_sources` would come to, without the sources: no hash, a journal of pages."""
     _check_ops(training.graph)
-    return _model(training, _place(training, memory_plan), pathlib.Path(), factory_copy)
+    device = DeviceParts(factory_copy=factory_copy)
+    return _model(training, _place(training, memory_plan), pathlib.Path(), device)
 
 
 def _model(
-    training: TrainingGraph, places: Places, folder: pathlib.Path, factory_copy: bool
+    training: TrainingGraph, places: Places, folder: pathlib.Path, device: DeviceParts
 ) -> CppModel:
     return CppModel(
         folder,
@@ -202,7 +206,8 @@ def _model(
         len(training.graph.tensors),
         places.weights,
         places.region,
-        factory_copy,
+        device.factory_copy,
+        device.run_pages,
         sum(align(training.graph.tensor(name).size_bytes) for name in places.constants),
         importance_floats(training.graph),
         frozenset(op.kind for op in training.graph.ops),

@@ -51,11 +51,13 @@ class DeviceParts:
         class_names: Of all classes but the spare ones, or none at all.
         spare_classes: How many of the head's outputs are spare, the last ones.
         factory_copy: A second copy of the trained weights, to go back to.
+        run_pages: Pages of packed runs of its journal; 0: that holds images of all pages.
     """
 
     class_names: tuple[str, ...] = ()
     spare_classes: int = 0
     factory_copy: bool = True
+    run_pages: int = 0
 
 
 def model_text(
@@ -228,6 +230,7 @@ def _fields(
         (str(classes - device.spare_classes), "named classes"),
         ("kClassNames" if device.class_names else "nullptr", "their names"),
         (_sample_type(training.sample), "factor, offset, scale and zero of samples in 8 bits"),
+        (str(device.run_pages), "pages of packed runs in the journal"),
     ]
     lines = [f"    {value},  // {meaning}" for value, meaning in rows]
     return ["const medyate::StaticModel kModel = {", *lines, "};"]

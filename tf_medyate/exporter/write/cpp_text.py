@@ -60,7 +60,7 @@ def importance_floats(graph: Graph) -> int:
     return next((t.size_bytes // FLOAT_BYTES for t in graph.tensors if t.name == IMPORTANCE), 0)
 
 
-def header_text(training: TrainingGraph, places: Places) -> str:
+def header_text(training: TrainingGraph, places: Places, run_pages: int) -> str:
     """The header: the model, what a sample is made of, and how much memory it takes."""
     graph, kind = training.graph, training.sample
     words = -(-graph.tensor(SAMPLE).size_bytes // FLOAT_BYTES)
@@ -88,6 +88,9 @@ constexpr size_t kWeightsFloats = {len(places.region)};
 
 // Channels that draws go by: what the weight store keeps beside weights and names.
 constexpr size_t kImportanceFloats = {importance_floats(graph)};
+
+// Pages of packed runs in its journal; 0: that holds images of all pages.
+constexpr uint32_t kRunPages = {run_pages};
 
 extern const medyate::StaticModel kModel;
 

@@ -19,6 +19,9 @@ constexpr size_t kWeightsFloats = 1024;
 // Channels that draws go by: what the weight store keeps beside weights and names.
 constexpr size_t kImportanceFloats = 6;
 
+// Pages of packed runs in its journal; 0: that holds images of all pages.
+constexpr uint32_t kRunPages = 0;
+
 extern const medyate::StaticModel kModel;
 
 // What a sample is made of: float32. And how many words of 32 bits it takes.

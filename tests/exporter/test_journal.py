@@ -113,9 +113,11 @@ def test_layers_that_fit_count_the_journal_that_is_exported():
     flash = {}
     for journal in ("pages", "runs"):
         limits = md.LayersThatFit("nano33ble", journal=journal, factory_copy=False)
-        model, medyate, _ = ready(small_net(), "2KiB", layers=limits)
+        model, medyate, _ = ready(small_net(), "12KiB", layers=limits)
         flash[journal] = medyate.frontier.best.flash_bytes
-    cpp = cpp_sizes(*lower(model, medyate), factory_copy=False)
+    training, plan = lower(model, medyate)
+    cpp = cpp_sizes(training, plan, factory_copy=False)
     sizes = (cpp.weight_pages, cpp.importance_pages)
-    more = journal_pages(*sizes, 1) - journal_pages(*sizes)
+    runs = most_run_pages(training, cpp.weight_pages)
+    more = journal_pages(*sizes, runs) - journal_pages(*sizes)
     assert flash["runs"] - flash["pages"] == 4096 * more != 0

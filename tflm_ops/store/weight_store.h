@@ -299,6 +299,7 @@ class WeightStore {
 
   // weight_store_replace.cc
   Base ReplaceBase() const;
+  bool IsClosed() const;
   StoreStatus BeginAll(const Change& change);
   StoreStatus Abandon(StoreStatus status);
   StoreStatus AppendWords(const uint32_t* words, uint32_t count);

@@ -29,7 +29,13 @@ StoreStatus WeightStore::Abandon(StoreStatus status) {
   return status;
 }
 
+// Whether there is no flash to speak of.
+bool WeightStore::IsClosed() const {
+  return blocked_ == StoreStatus::kNotOpen || blocked_ == StoreStatus::kBadConfig;
+}
+
 StoreStatus WeightStore::BeginReplace() {
+  if (IsClosed()) return Abandon(blocked_);
   next_ = {};
   const AllWeights all(WeightWords());
   const StoreStatus status = BeginAll({&all, nullptr, 0, nullptr, 0, nullptr});
@@ -41,6 +47,7 @@ StoreStatus WeightStore::BeginReplace() {
 
 StoreStatus WeightStore::Restore(const RecordChange* records, uint32_t record_count,
                                  const Bulk* bulk) {
+  if (IsClosed()) return Abandon(blocked_);
   if (!config_.factory) return StoreStatus::kBadRuns;
   if (!AreValid(records, record_count)) return StoreStatus::kBadRecord;
   uint32_t word;
@@ -58,7 +65,6 @@ StoreStatus WeightStore::Restore(const RecordChange* records, uint32_t record_co
 // Room, wear and the notes of a change of all weights.
 StoreStatus WeightStore::BeginAll(const Change& change) {
   is_replacing_ = false;
-  if (blocked_ == StoreStatus::kNotOpen || blocked_ == StoreStatus::kBadConfig) return blocked_;
   detail_ = {};
   StoreStatus status = CheckRoom(change, ReplaceBase());
   if (status == StoreStatus::kOk) status = CheckWear(change);

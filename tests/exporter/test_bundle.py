@@ -12,7 +12,7 @@ from exported import ready
 from random_models import small_net
 
 import tf_medyate as md
-from tf_medyate.errors import MedyateError, NotPreparedError, OptionError, UnsupportedLayerError
+from tf_medyate.errors import NotPreparedError, OptionError, UnsupportedLayerError
 from tf_medyate.exporter import ArenaLimitError
 from tf_medyate.exporter.manifest import BundleError, read_file, read_manifest
 from tf_medyate.files import OutputError
@@ -248,19 +248,4 @@ def test_layers_that_cannot_be_exported_are_named(layer, message, tmp_path):
     base = keras.Model(inputs, L.Dense(3, activation="softmax", name="head")(x))
     model, medyate, _ = ready(base, budget="2KiB")
     with pytest.raises(UnsupportedLayerError, match=message):
-        md.export(model, tmp_path, medyate)
-
-
-def test_several_outputs_are_refused(tmp_path):
-    inputs = keras.Input((6,))
-    x = L.Dense(8, activation="relu")(inputs)
-    base = keras.Model(inputs, [L.Dense(3, name="a")(x), L.Dense(3, name="b")(x)])
-    model = md.prepare(base)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(SGD(0.1), [loss, loss])
-    rng = np.random.default_rng(0)
-    x, y = rng.normal(size=(8, 6)).astype(np.float32), rng.integers(0, 3, 8)
-    medyate = md.MeDyate("2KiB", calibration=(x, [y, y]), verbose=0)
-    medyate.set_model(model)
-    with pytest.raises(MedyateError, match=r"model\.loss"):
         md.export(model, tmp_path, medyate)

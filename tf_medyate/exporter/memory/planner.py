@@ -2,7 +2,8 @@
 
 Two tensors may share memory if no op needs both. The planner places tensors one after the other,
 each into the smallest gap that fits between those it lives with (best fit), in several orders, and
-keeps the smallest arena. TFLM's own planner takes one order, by size, and the first gap.
+keeps the smallest arena. If that could be smaller, what ends on top comes first in other orders.
+TFLM's own planner takes one order, by size, and the first gap.
 
 Constants lie in flash, variables in the persistent part of the arena: both get offset -1.
 
@@ -22,7 +23,7 @@ import numpy as np
 from tf_medyate.errors import PlanError
 from tf_medyate.exporter.ir.graph import Graph
 from tf_medyate.exporter.ir.values import CONSTANT, VARIABLE, FrozenMap
-from tf_medyate.exporter.memory.placing import ALIGNMENT_BYTES, align, blocks_of, place
+from tf_medyate.exporter.memory.placing import ALIGNMENT_BYTES, align, blocks_of, live_bytes, place
 from tf_medyate.spec import BYTES, MemoryBudget, format_bytes
 
 UNPLANNED = -1
@@ -82,7 +83,7 @@ class MemoryPlan:
         in_place: (output, input) pairs that share their start.
         arena_bytes: Size of the planned part of the arena. The runtime adds variables and its
             own records.
-        lower_bound_bytes: No plan with these lifetimes is smaller where these pairs share a place.
+        lower_bound_bytes: No plan with these lifetimes and pairs is smaller.
         variable_bytes: Bytes of the variables, which the runtime places.
         peak: Index of the op during which most bytes are alive.
         peak_op: That op's kind.
@@ -167,8 +168,8 @@ def plan_memory(
     sizes = {name: graph.tensor(name).size_bytes for name in lives}
     offsets, used = place(lives, sizes, pairs)
     placements = tuple(TensorPlacement(n, sizes[n], offsets[n], *lives[n]) for n in lives)
-    live_bytes = _live_bytes(graph, lives, sizes, used)
-    peak = int(np.argmax(live_bytes))
+    alive = live_bytes([*blocks_of(lives, sizes, used)])
+    peak = int(np.argmax(alive))
     everything = {tensor.name: offsets.get(tensor.name, UNPLANNED) for tensor in graph.tensors}
     plan = MemoryPlan(
         graph=graph.name,
@@ -176,7 +177,7 @@ def plan_memory(
         placements=placements,
         in_place=used,
         arena_bytes=max((item.end for item in placements), default=0),
-        lower_bound_bytes=int(live_bytes[peak]),
+        lower_bound_bytes=int(alive[peak]),
         variable_bytes=sum(align(t.size_bytes) for t in graph.tensors if t.kind == VARIABLE),
         peak=peak,
         peak_op=graph.ops[peak].kind,
@@ -231,15 +232,6 @@ def _usable_pairs(graph: Graph, in_place, lives) -> tuple[tuple[str, str], ...]:
             taken |= new
             usable.append((output, source))
     return tuple(usable)
-
-
-def _live_bytes(graph: Graph, lives, sizes, pairs) -> np.ndarray:
-    """Aligned bytes alive during each op, [ops]."""
-    change = np.zeros(len(graph.ops) + 1, np.int64)
-    for block in blocks_of(lives, sizes, pairs):
-        change[block.first] += block.size
-        change[block.last + 1] -= block.size
-    return np.cumsum(change)[:-1]
 
 
 def _overlaps(

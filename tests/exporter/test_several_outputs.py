@@ -66,14 +66,14 @@ def label_of(y, index):
     return {name: array[index] for name, array in y.items()}
 
 
-@pytest.mark.parametrize("as_dict", [True, False])
-def test_fifty_steps_are_those_of_keras(as_dict, tmp_path):
+@pytest.mark.parametrize(("as_dict", "steps"), [(True, 50), (False, 5)])
+def test_steps_are_those_of_keras(as_dict, steps, tmp_path):
     model, medyate, x, y = ready(as_dict)
     bundle = md.export(model, tmp_path / "out", medyate)
     trainer = md.simulate.TFLMTrainer(bundle)
     assert trainer.arena_bytes <= bundle.arena.total_bytes <= 1.03 * trainer.arena_bytes
     medyate.begin_epoch()
-    for step in range(50):
+    for step in range(steps):
         rows = slice(step % SAMPLES, step % SAMPLES + 1)
         labels = [array[rows] for array in y.values()]
         labels = dict(zip(y, labels, strict=True)) if as_dict else labels

@@ -13,7 +13,8 @@ import keras
 import numpy as np
 
 import tf_medyate as md
-from tf_medyate.exporter.board.cycles import step_cycles
+from tf_medyate.exporter.board.cycles import equal_shares, step_cycles
+from tf_medyate.exporter.ir.graph import Graph
 from tf_medyate.exporter.lower.recipe import recipe_of
 from tf_medyate.exporter.lower.step import lower_training
 from tf_medyate.exporter.memory.planner import plan_memory
@@ -116,7 +117,8 @@ class Step:
         name: Of the net.
         instructions: Executed in a step.
         cycles: Estimated from them.
-        predicted_cycles: By `step_cycles`, from the graph alone.
+        predicted_cycles: By `step_cycles`, for the channels that were drawn.
+        exported_cycles: The same for equal shares of all layers: what an export prints.
         arena_bytes: Given to the trainer.
         stack_bytes: The stack's high-water mark, Init included.
         footprint: Of the program.
@@ -126,13 +128,14 @@ class Step:
     instructions: int
     cycles: int
     predicted_cycles: int
+    exported_cycles: int
     arena_bytes: int
     stack_bytes: int
     footprint: Footprint
 
 
-def export_net(net: Net, folder: pathlib.Path) -> int:
-    """Writes a net with random weights as C++; gives its predicted cycles."""
+def export_net(net: Net, folder: pathlib.Path) -> Graph:
+    """Writes a net with random weights as C++; gives its graph."""
     keras.utils.set_random_seed(0)
     model = md.prepare(net.build(net.shape, net.classes))
     model.compile(keras.optimizers.SGD(0.01), keras.losses.SparseCategoricalCrossentropy())
@@ -145,25 +148,27 @@ def export_net(net: Net, folder: pathlib.Path) -> int:
     medyate.set_model(model)
     training = lower_training(model, recipe_of(model, medyate))
     write_cpp(training, plan_memory(training.graph, training.in_place), folder)
-    return step_cycles(training.graph)
+    return training.graph
 
 
 def measure_step(net: Net, folder: pathlib.Path) -> Step:
     """Exports a net, compiles it and traces training steps; the last one counts."""
     model = folder / net.name
-    predicted = export_net(net, model)
+    graph = export_net(net, model)
     step = ROOT / "benchmarks/cortex_m/step.cc"
     generated = (model / "medyate_model.cc", model / "medyate_weights.cc")
     ours = sources("math", "draw", "store", "kernels", "trainer")
     program = build(folder / f"{net.name}.elf", (step, *generated, *ours), (model,))
     run = trace(program)
     printed = dict(line.split() for line in run.output.splitlines())
+    drawn = {at: int(printed[f"selection{at}"]) for at in equal_shares(graph)}
     last = run.regions[-1]
     return Step(
         net.title,
         last.instructions,
         last.cycles,
-        predicted,
+        step_cycles(graph, drawn),
+        step_cycles(graph),
         int(printed["arena"]),
         int(printed["stack"]),
         footprint(program.with_suffix(".map")),

@@ -1,6 +1,6 @@
 // Whole training steps of a generated model as regions, on samples out of a generator of random
 // numbers. Nothing is committed: on a device the weights lie in flash. Prints instructions of each
-// step by SysTick, the arena's bytes and the stack's high-water mark.
+// step by SysTick, the arena's bytes, the stack's high-water mark and the words of the selection.
 
 #include <stdint.h>
 #include <stdio.h>
@@ -70,5 +70,10 @@ int main() {
   for (uint32_t count : instructions) printf("step %lu\n", static_cast<unsigned long>(count));
   printf("arena %lu\nstack %lu\n", static_cast<unsigned long>(sizeof(arena)),
          static_cast<unsigned long>(stack));
+  const int32_t* const selection =
+      static_cast<const int32_t*>(trainer.runner().Data(kModel.selection));
+  for (int i = 0; i < trainer.runner().Elements(kModel.selection); ++i) {
+    printf("selection%d %ld\n", i, static_cast<long>(selection[i]));
+  }
   return 0;
 }

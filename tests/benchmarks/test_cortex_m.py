@@ -172,7 +172,8 @@ def test_the_committed_step_table_is_what_the_code_gives(program, tmp_path):
     counted = {
         "instructions": step.instructions,
         "cycles, estimated": step.cycles,
-        "cycles, predicted from the graph": step.predicted_cycles,
+        "cycles, predicted for this draw": step.predicted_cycles,
+        "cycles, predicted for equal shares": step.exported_cycles,
         "arena, bytes": step.arena_bytes,
         "stack, bytes": step.stack_bytes,
     }

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from random_models import random_model
 
 from tf_medyate.exporter.board import cycles
-from tf_medyate.exporter.board.cycles import CYCLES_PER_ELEMENT, CYCLES_PER_MAC, step_cycles
+from tf_medyate.exporter.board.cycles import CYCLES, equal_shares, step_cycles
+from tf_medyate.exporter.board.walks import Axis, Walk, walk
 from tf_medyate.exporter.ir.graph import Graph
 from tf_medyate.exporter.ir.nodes import OpNode, Tensor
 from tf_medyate.exporter.lower.recipe import recipe_of
@@ -51,27 +52,52 @@ def conv(channels: int, outputs: int, kernel: int, activation: int) -> Graph:
     )
 
 
-def test_a_frozen_layer_costs_its_multiply_accumulates_and_its_activation():
-    each = CYCLES_PER_MAC
-    assert step_cycles(conv(8, 6, 1, 0)) == round(16 * 8 * 6 * each["pointwise"].forward)
-    # 3 taps but for the first and the last of four positions: 10 each way.
-    assert step_cycles(conv(8, 6, 3, 0)) == round(10 * 10 * 8 * 6 * each["conv"].forward)
-    assert step_cycles(conv(1, 6, 3, 0)) == round(10 * 10 * 6 * each["one_channel"].forward)
+def walked(size: int, kernel: int, forward: bool = True, border: bool = True) -> Walk:
+    """Down and across a square map, padded to keep its size."""
+    side = Axis(size, size, kernel, 1, 1, kernel // 2)
+    return walk((side, side), forward, border)
+
+
+def test_a_frozen_layer_costs_its_tiles_and_its_activation():
+    each = CYCLES
+    # Eight tiles of four positions by four channels, and eight of the two channels left over.
+    tiles = 4 * (each["forward.strip"] * 8 * 16 + each["forward.pointwise_tile"])
+    rest = 4 * 2 * (each["forward.strip_rest"] * 8 * 4 + each["forward.pointwise_tile"])
+    calls = each["op"] + each["layer_op"] + 4 * each["visit"]
+    assert step_cycles(conv(8, 6, 1, 0)) == pytest.approx(tiles + rest + calls, abs=1)
+    assert step_cycles(conv(8, 6, 3, 0)) > 4 * step_cycles(conv(8, 6, 1, 0))
     relu = step_cycles(conv(8, 6, 1, 1)) - step_cycles(conv(8, 6, 1, 0))
-    assert relu == pytest.approx(16 * 6 * CYCLES_PER_ELEMENT["activation"], abs=1)
+    assert relu == pytest.approx(16 * 6 * each["relu"], abs=1)
 
 
-@given(
-    st.integers(1, 9), st.integers(1, 4), st.integers(1, 3), st.integers(1, 2), st.integers(0, 3)
+def test_a_walk_fills_strips_and_leaves_what_does_not_fit():
+    # Every row is one strip, the outer two of fewer taps; its taps are those of all four.
+    assert walked(4, 3) == Walk(4, 10 * 3, 10)
+    # Without strips at a border four positions agree only down or across the middle.
+    assert walked(4, 3, border=False) == Walk(singles=16, single_taps=100, single_rows=40)
+    assert walked(6, 3, border=False).strips == 4 + 4
+    assert walked(3, 3).strips == 0
+
+
+AXES = st.builds(
+    Axis,
+    st.integers(1, 12),
+    st.integers(1, 12),
+    st.integers(1, 4),
+    st.integers(1, 3),
+    st.integers(1, 3),
+    st.integers(0, 3),
 )
-def test_taps_are_the_pairs_that_read_the_map(size, kernel, stride, dilation, padding):
-    out = (size + 2 * padding - (kernel - 1) * dilation - 1) // stride + 1
-    if out < 1:
-        return
-    wanted = sum(
-        0 <= o * stride - padding + k * dilation < size for o in range(out) for k in range(kernel)
-    )
-    assert cycles._taps(size, out, kernel, stride, dilation, padding) == wanted
+
+
+@given(AXES, AXES, st.booleans(), st.booleans())
+def test_a_walk_meets_every_pair_of_a_position_and_a_tap(down, across, forward, border):
+    found = walk((down, across), forward, border)
+    positions = down.out * across.out if forward else down.size * across.size
+    assert 4 * found.strips + found.singles == positions
+    met, wanted = 4 * found.strip_taps + found.single_taps, down.pairs() * across.pairs()
+    # Padding is met, too, where a border has strips.
+    assert wanted <= met if border else met == wanted
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -88,7 +114,7 @@ def test_a_step_costs_more_the_more_is_trained(seed):
 
 def test_the_op_kinds_all_cost_something():
     known = {*cycles._WEIGHTED, *cycles._ELEMENTWISE, *cycles._INT8, *cycles._INT8_WEIGHTS}
-    known |= {*cycles._ADAM, *cycles._INT8_INPUT}
+    known |= {*cycles._ADAM, *cycles._INT8_INPUT, *cycles._POOLS}
     free = {op.name for op in op_schema.OPS} - known
     assert free == {
         op_schema.CONTROL.name,
@@ -105,3 +131,22 @@ def test_the_op_kinds_all_cost_something():
         op_schema.HUBER.name,
         op_schema.SUM_OF_LOSSES.name,
     }
+
+
+def test_what_is_drawn_counts():
+    model, medyate, _, _ = attached(random_model(1), 1, "medyate", 0.3)
+    graph = lower_training(model, recipe_of(model, medyate)).graph
+    equal = equal_shares(graph)
+    assert step_cycles(graph, equal) == step_cycles(graph)
+    assert step_cycles(graph, dict.fromkeys(equal, 0)) < step_cycles(graph)
+
+
+def test_every_kind_of_work_has_its_cycles(monkeypatch):
+    seen = set()
+    own = cycles._own_work
+    monkeypatch.setattr(cycles, "_own_work", lambda *given: seen.update(w := own(*given)) or w)
+    for seed in range(2):
+        model, medyate, _, _ = attached(random_model(seed), seed, "medyate", 0.4)
+        step_cycles(lower_training(model, recipe_of(model, medyate)).graph)
+    assert len(seen) > 20
+    assert seen <= set(CYCLES)

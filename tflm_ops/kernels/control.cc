@@ -145,13 +145,6 @@ tflm::Status Prepare(tflm::Context* context, tflm::Node* node) {
   return tflm::kOk;
 }
 
-bool IsFinite(const float* values, int n) {
-  for (int i = 0; i < n; ++i) {
-    if (!math::IsFinite(values[i])) return false;
-  }
-  return true;
-}
-
 // What the host sent; nothing has been written yet.
 bool CheckInputs(const OpCall& call, const ControlOptions& options, const TrainingState& state) {
   const int command = *call.InputData<const int32_t>(kCommand);
@@ -176,7 +169,8 @@ bool CheckInputs(const OpCall& call, const ControlOptions& options, const Traini
   const bool reads_sample = command == kCommandPredict || ReadsLabel(call, kCommand);
   if (reads_sample && !IsInt8(call.Input(kSample))) {
     const float* sample = call.InputData<const float>(kSample);
-    if (!call.RequireThat(IsFinite(sample, Elements(*call.Input(kSample))), "a finite sample")) {
+    if (!call.RequireThat(math::AreFinite(sample, Elements(*call.Input(kSample))),
+                          "a finite sample")) {
       return false;
     }
   }
@@ -186,7 +180,7 @@ bool CheckInputs(const OpCall& call, const ControlOptions& options, const Traini
                              options.classes - 1);
   }
   return call.RequireThat(
-      IsFinite(call.InputData<const float>(kLabel), Elements(*call.Input(kLabel))),
+      math::AreFinite(call.InputData<const float>(kLabel), Elements(*call.Input(kLabel))),
       "a finite target");
 }
 

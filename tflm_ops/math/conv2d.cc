@@ -27,6 +27,21 @@ struct Pass {
   int out_step;       // Forward only: from one pixel of y to the next.
 };
 
+// Where the positions of a strip meet its tap-th tap across: at x and from there on, `step` floats
+// apart. In a strip that meets padding, zeros stand for that. A position then adds 0 * w where it
+// had no tap: no sum changes, but for one that is -0 (a bias can be), or if w is not finite.
+//
+// Args:
+//   row: where the row begins, if the strip meets padding.
+template <int P>
+MEDYATE_ALWAYS_INLINE Cursor<P> Meet(const Strip& strip, int tap, const float* row, const float* x,
+                                     int pitch, int step) {
+  if (P == 1 || strip.width == 0) return Cursor<P>::Strided(x, step);
+  const float* places[P];
+  MeetTap(strip, tap, row, pitch, places);
+  return Cursor<P>::Of(places);
+}
+
 // P output pixels by Q output channels from `o`.
 //
 // kContiguous: the block's runs lie side by side.
@@ -56,10 +71,11 @@ MEDYATE_NO_INLINE void ForwardTile(const Pass& pass, const Strip& strip, int o) 
     const float* x = x_row;
     int w = w_row;
     for (int b = 0; b < taps; ++b) {
+      const Cursor<P> rows = Meet<P>(strip, b, x_row, x, s.in_channels, x_step);
       if (kContiguous) {
-        AddOuterProducts<P, Q>(x, x_step, 1, block.weights + w, w_step, depth, &sums);
+        AddOuterProducts<P, Q>(rows, 1, block.weights + w, w_step, depth, &sums);
       } else {
-        AddOuterProductsOfRuns<P, Q>(x, x_step, block.runs, w, depth, &sums);
+        AddOuterProductsOfRuns<P, Q>(rows, block.runs, w, depth, &sums);
       }
       x += tw.at_step * s.in_channels;
       w += s.out_channels;
@@ -105,10 +121,11 @@ MEDYATE_NO_INLINE int PointwiseForward(const Pass& pass, const float* x, float* 
       sums = Tile<4, 4>::All(bias ? Vec<4>::Load(bias + o) : Vec<4>::Zero());
     }
     if (kContiguous) {
-      AddOuterProducts<4, 4>(x, in_channels, 1, block.weights + o, out_channels, block.count,
-                             &sums);
+      AddOuterProducts<4, 4>(Cursor<4>::Strided(x, in_channels), 1, block.weights + o, out_channels,
+                             block.count, &sums);
     } else {
-      AddOuterProductsOfRuns<4, 4>(x, in_channels, block.runs, o, block.count, &sums);
+      AddOuterProductsOfRuns<4, 4>(Cursor<4>::Strided(x, in_channels), block.runs, o, block.count,
+                                   &sums);
     }
     sums.Store(y + o, y_step);
   }
@@ -118,7 +135,8 @@ MEDYATE_NO_INLINE int PointwiseForward(const Pass& pass, const float* x, float* 
 void ForwardPass(const Pass& pass) {
   const ConvShape& s = *pass.shape;
   const bool pointwise = IsPointwise(s);
-  ForEachOutputStrip(s.h, s.w, [&pass, &s, pointwise](const Strip& strip) {
+  // One channel's taps are taken as a row, all at once.
+  ForEachOutputStrip(s.h, s.w, s.in_channels > 1, [&pass, &s, pointwise](const Strip& strip) {
     int done = 0;
     if (pointwise && strip.size == 4) {
       const float* x = pass.in + strip.read * s.in_channels;
@@ -145,7 +163,8 @@ MEDYATE_NO_INLINE void InputGradientTile(const Pass& pass, const Strip& strip, i
     const float* dy = dy_row;
     Cursor<Q> w = w_row;
     for (int b = 0; b < tw.count; ++b) {
-      AddDotProducts<P, Q>(dy, dy_step, w, s.out_channels, &sums);
+      const Cursor<P> rows = Meet<P>(strip, b, dy_row, dy, s.out_channels, dy_step);
+      AddDotProducts<P, Q>(rows, w, s.out_channels, &sums);
       dy += tw.at_step * s.out_channels;
       w.Advance(tw.step * s.out_channels);
     }
@@ -171,7 +190,8 @@ MEDYATE_NO_INLINE int PointwiseInputGradient(const Pass& pass, const float* dy, 
   int i = 0;
   for (; i + 4 <= count; i += 4) {
     Tile<4, 4> sums = Tile<4, 4>::All(Vec<4>::Zero());
-    AddDotProducts<4, 4>(dy, out_channels, Cursor<4>::Of(runs + i), out_channels, &sums);
+    AddDotProducts<4, 4>(Cursor<4>::Strided(dy, out_channels), Cursor<4>::Of(runs + i),
+                         out_channels, &sums);
     sums.Store(dx + i, in_channels);
   }
   return i;
@@ -180,7 +200,7 @@ MEDYATE_NO_INLINE int PointwiseInputGradient(const Pass& pass, const float* dy, 
 void InputGradientPass(const Pass& pass) {
   const ConvShape& s = *pass.shape;
   const bool pointwise = IsPointwise(s);
-  ForEachInputStrip(s.h, s.w, [&pass, &s, pointwise](const Strip& strip) {
+  ForEachInputStrip(s.h, s.w, s.out_channels <= kZeros, [&pass, &s, pointwise](const Strip& strip) {
     int done = 0;
     if (pointwise && strip.size == 4) {
       done = PointwiseInputGradient(pass, pass.in + strip.read * s.out_channels,
@@ -207,10 +227,11 @@ MEDYATE_NO_INLINE void WeightGradientTile(const ConvShape& s, const float* stash
   const float* d = dy + (rows.begin * s.w.out + columns.begin) * s.out_channels;
   Tile<P, Q> sums = Tile<P, Q>::All(Vec<Q>::Zero());
   for (int row = count > 0 ? rows.end - rows.begin : 0; row > 0; --row) {
-    if (s.w.stride == 1) {
-      AddOuterProducts<P, Q>(x, plane, 1, d, s.out_channels, count, &sums);
+    if (P * Q == 16 && s.w.stride == 1) {
+      AddOuterProducts<P, Q>(Cursor<P>::Strided(x, plane), 1, d, s.out_channels, count, &sums);
     } else {
-      AddOuterProducts<P, Q, false>(x, plane, s.w.stride, d, s.out_channels, count, &sums);
+      AddOuterProducts<P, Q, false>(Cursor<P>::Strided(x, plane), s.w.stride, d, s.out_channels,
+                                    count, &sums);
     }
     x += s.h.stride * s.w.in;
     d += s.w.out * s.out_channels;

@@ -38,7 +38,8 @@ MEDYATE_NO_INLINE void ForwardTile(const Pass& pass, const Strip& strip, int o) 
     const float* x = x_row;
     int w = w_row;
     for (int b = 0; b < strip.tw.count; ++b) {
-      AddOuterProductsOfRuns<P, Q>(x, strip.read_step * inputs, block.runs, w, block.count, &sums);
+      AddOuterProductsOfRuns<P, Q>(Cursor<P>::Strided(x, strip.read_step * inputs), block.runs, w,
+                                   block.count, &sums);
       x += strip.tw.at_step * inputs;
       w += strip.tw.step * outputs;
     }
@@ -71,7 +72,7 @@ MEDYATE_NO_INLINE void InputGradientTile(const Pass& pass, const Strip& strip, i
     const float* dy = dy_row;
     Cursor<Q> w = w_row;
     for (int b = 0; b < tw.count; ++b) {
-      AddDotProducts<P, Q>(dy, strip.read_step * outputs, w, outputs, &sums);
+      AddDotProducts<P, Q>(Cursor<P>::Strided(dy, strip.read_step * outputs), w, outputs, &sums);
       dy += tw.at_step * outputs;
       w.Advance(tw.step * outputs);
     }
@@ -103,7 +104,8 @@ MEDYATE_NO_INLINE void WeightGradientTile(const ConvShape& s, const float* stash
   const float* d = dy + (oh * s.w.in + ow) * s.in_channels;
   Tile<P, Q> sums = Tile<P, Q>::All(Vec<Q>::Zero());
   for (int row = count > 0 ? rows.end - rows.begin : 0; row > 0; --row) {
-    AddOuterProducts<P, Q>(x, plane, 1, d, s.w.stride * s.in_channels, count, &sums);
+    AddOuterProducts<P, Q>(Cursor<P>::Strided(x, plane), 1, d, s.w.stride * s.in_channels, count,
+                           &sums);
     x += s.w.out;
     d += s.h.stride * s.w.in * s.in_channels;
   }
@@ -137,7 +139,7 @@ void Conv2dTransposeForward(const ConvShape& s, const float* x, const Weights& w
   Blocks blocks(w, s.out_channels, s.h.kernel * s.w.kernel * s.in_channels, false);
   while (blocks.Next(&block)) {
     const Pass pass = {&s, &block, x + block.first, bias, y};
-    ForEachInputStrip(s.h, s.w, [&pass](const Strip& strip) {
+    ForEachInputStrip(s.h, s.w, false, [&pass](const Strip& strip) {
       strip.size == 4 ? ForwardTiles<4>(pass, strip) : ForwardTiles<1>(pass, strip);
     });
   }
@@ -149,7 +151,7 @@ void Conv2dTransposeInputGradient(const ConvShape& s, const float* dy, const Wei
   Blocks blocks(w, s.out_channels, s.h.kernel * s.w.kernel * s.in_channels, false);
   while (blocks.Next(&block)) {
     const Pass pass = {&s, &block, dy, nullptr, dx + block.first};
-    ForEachOutputStrip(s.h, s.w, [&pass](const Strip& strip) {
+    ForEachOutputStrip(s.h, s.w, false, [&pass](const Strip& strip) {
       strip.size == 4 ? InputGradientTiles<4>(pass, strip) : InputGradientTiles<1>(pass, strip);
     });
   }

@@ -150,7 +150,7 @@ MEDYATE_NO_INLINE void InputGradientPixelMultiplied(const Pass& pass, const Taps
 void ForwardPass(const Pass& pass) {
   const ConvShape& s = *pass.shape;
   if (pass.multiplier == 1) {
-    return ForEachOutputStrip(s.h, s.w,
+    return ForEachOutputStrip(s.h, s.w, false,
                               [&](const Strip& strip) { AddAnyStrip(pass, strip, s.w.in); });
   }
   float* y = pass.out;
@@ -166,7 +166,7 @@ void ForwardPass(const Pass& pass) {
 void InputGradientPass(const Pass& pass) {
   const ConvShape& s = *pass.shape;
   if (pass.multiplier == 1) {
-    return ForEachInputStrip(s.h, s.w,
+    return ForEachInputStrip(s.h, s.w, false,
                              [&](const Strip& strip) { AddAnyStrip(pass, strip, s.w.out); });
   }
   float* dx = pass.out;

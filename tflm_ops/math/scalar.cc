@@ -118,5 +118,12 @@ float Sqrt(float x) {
 
 bool IsFinite(float x) { return (BitsOf(x) & kInfinity) != kInfinity; }
 
+bool AreFinite(const float* x, int n) {
+  for (; n > 0; --n) {
+    if ((BitsOf(*x++) & kInfinity) == kInfinity) return false;
+  }
+  return true;
+}
+
 }  // namespace math
 }  // namespace medyate

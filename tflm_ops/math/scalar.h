@@ -25,6 +25,9 @@ float Sqrt(float x);
 // Whether x is neither infinite nor NaN.
 bool IsFinite(float x);
 
+// Whether all of n numbers are.
+bool AreFinite(const float* x, int n);
+
 }  // namespace math
 }  // namespace medyate
 

@@ -50,17 +50,6 @@ bool SameTaps(const Taps& a, const Taps& b) {
   return a.first == b.first && a.count == b.count && a.step == b.step;
 }
 
-// What the outer two share, the inner two share. The inner two can use a tap that the outer
-// two do not only where fewer than 3 * stride input positions exist.
-bool FourOutputsShareTaps(const Axis& a, int out, const Taps& taps) {
-  return out + 3 < a.out && a.in >= 3 * a.stride && SameTaps(taps, TapsOfOutput(a, out + 3));
-}
-
-bool FourInputsShareTaps(const Axis& a, int in, const Taps& taps) {
-  const int last = in + 3 * a.stride;
-  return last < a.in && a.out >= 3 && SameTaps(taps, TapsOfInput(a, last));
-}
-
 Range OutputsOfTap(const Axis& a, int k) {
   const int start = k * a.dilation - a.pad;
   const int begin = start < 0 ? (a.stride - 1 - start) / a.stride : 0;

@@ -66,13 +66,6 @@ Taps TapsOfInput(const Axis& a, int in);
 // Whether two positions use the same taps.
 bool SameTaps(const Taps& a, const Taps& b);
 
-// Whether the output positions out .. out + 3 exist and use the same `taps`, those of `out`: then
-// they can share a tile.
-bool FourOutputsShareTaps(const Axis& a, int out, const Taps& taps);
-
-// The same for the input positions in, in + stride, in + 2 stride, in + 3 stride.
-bool FourInputsShareTaps(const Axis& a, int in, const Taps& taps);
-
 // A range of positions, [begin, end).
 struct Range {
   int begin;

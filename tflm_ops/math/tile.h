@@ -194,14 +194,13 @@ struct Tile<1, Q> {
 // The sums of a 4 x 4 tile take four k in a turn, for pointers to move less often; what is left
 // over comes first. The fences keep a compiler from mixing the four and running out of registers.
 
-// tile[p][q] += sum over k < depth of a[p * a_row + k * a_step] * b[k * b_step + q].
+// tile[p][q] += sum over k < depth of rows[p][k * a_step] * b[k * b_step + q].
 //
 // kFast: where it may be much code for few instructions.
 template <int P, int Q, bool kFast = true>
-MEDYATE_ALWAYS_INLINE void AddOuterProducts(const float* a, int a_row, int a_step, const float* b,
-                                            int b_step, int depth, Tile<P, Q>* tile) {
+MEDYATE_ALWAYS_INLINE void AddOuterProducts(Cursor<P> rows, int a_step, const float* b, int b_step,
+                                            int depth, Tile<P, Q>* tile) {
   const bool kUnrolled = kFast && P * Q == 16;
-  Cursor<P> rows = Cursor<P>::Strided(a, a_row);
   for (int rest = kUnrolled ? depth & 3 : depth; rest > 0; --rest) {
     tile->AddOuterProduct(rows.Load(), Vec<Q>::Load(b));
     rows.Advance(a_step);
@@ -223,13 +222,11 @@ MEDYATE_ALWAYS_INLINE void AddOuterProducts(const float* a, int a_row, int a_ste
   }
 }
 
-// tile[p][q] += sum over k < depth of a[p * a_row + k] * runs[k][offset + q].
+// tile[p][q] += sum over k < depth of rows[p][k] * runs[k][offset + q].
 template <int P, int Q>
-MEDYATE_ALWAYS_INLINE void AddOuterProductsOfRuns(const float* a, int a_row,
-                                                  const float* const* runs, int offset, int depth,
-                                                  Tile<P, Q>* tile) {
+MEDYATE_ALWAYS_INLINE void AddOuterProductsOfRuns(Cursor<P> rows, const float* const* runs,
+                                                  int offset, int depth, Tile<P, Q>* tile) {
   const bool kUnrolled = P * Q == 16;
-  Cursor<P> rows = Cursor<P>::Strided(a, a_row);
   for (int rest = kUnrolled ? depth & 3 : depth; rest > 0; --rest) {
     tile->AddOuterProduct(rows.Load(), Vec<Q>::Load(*runs++ + offset));
     rows.Advance(1);
@@ -247,12 +244,11 @@ MEDYATE_ALWAYS_INLINE void AddOuterProductsOfRuns(const float* a, int a_row,
   }
 }
 
-// tile[p][q] += sum over k < depth of a[p * a_row + k] * b_rows[q][k].
+// tile[p][q] += sum over k < depth of a_rows[p][k] * b_rows[q][k].
 template <int P, int Q>
-MEDYATE_ALWAYS_INLINE void AddDotProducts(const float* a, int a_row, Cursor<Q> b_rows, int depth,
+MEDYATE_ALWAYS_INLINE void AddDotProducts(Cursor<P> a_rows, Cursor<Q> b_rows, int depth,
                                           Tile<P, Q>* tile) {
   const bool kUnrolled = P * Q == 16;
-  Cursor<P> a_rows = Cursor<P>::Strided(a, a_row);
   for (int rest = kUnrolled ? depth & 3 : depth; rest > 0; --rest) {
     tile->AddOuterProduct(a_rows.Load(), b_rows.Load());
     a_rows.Advance(1);

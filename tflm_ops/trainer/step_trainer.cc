@@ -9,13 +9,6 @@
 namespace medyate {
 namespace {
 
-bool AreFinite(const float* values, int n) {
-  for (int i = 0; i < n; ++i) {
-    if (!math::IsFinite(values[i])) return false;
-  }
-  return true;
-}
-
 TrainerStatus StatusOf(RunnerStatus status) {
   switch (status) {
     case RunnerStatus::kOk:
@@ -125,7 +118,7 @@ TrainerStatus StepTrainer::CheckTarget(const float* target) const {
   if (model_->classes != 0) return TrainerStatus::kLabelOfOtherKind;
   if (!target) return TrainerStatus::kNullArgument;
   const int n = runner_.Elements(model_->label);
-  if (!AreFinite(target, n)) return TrainerStatus::kTargetNotFinite;
+  if (!math::AreFinite(target, n)) return TrainerStatus::kTargetNotFinite;
   for (int i = 0; model_->targets_are_shares && i < n; ++i) {
     if (target[i] < 0.0f || target[i] > 1.0f) return TrainerStatus::kTargetOutOfRange;
   }
@@ -136,7 +129,8 @@ TrainerStatus StepTrainer::CheckSample(const SampleRef& sample) {
   if (!model_) return TrainerStatus::kNotInitialized;
   if (!sample.data()) return TrainerStatus::kNullArgument;
   if (sample.kind() == SampleRef::Kind::kFloats) {
-    if (AreFinite(sample.floats(), runner_.Elements(model_->sample))) return TrainerStatus::kOk;
+    if (math::AreFinite(sample.floats(), runner_.Elements(model_->sample)))
+      return TrainerStatus::kOk;
     runner_.Report("sample: expected finite numbers, received NaN or infinity");
     return TrainerStatus::kSampleNotFinite;
   }

@@ -111,6 +111,17 @@ TEST(IsFiniteTest, KnowsInfinityAndNan) {
   EXPECT_FALSE(IsFinite(kNan));
 }
 
+TEST(AreFiniteTest, LooksAtAllOfThem) {
+  for (int i = 0; i < 3; ++i) {
+    float x[] = {1.0f, -2.0f, 0.0f};
+    EXPECT_TRUE(AreFinite(x, 3));
+    x[i] = i == 1 ? -kInfinity : kNan;
+    EXPECT_FALSE(AreFinite(x, 3));
+    EXPECT_EQ(AreFinite(x, 2), i == 2);
+    EXPECT_TRUE(AreFinite(x, 0));
+  }
+}
+
 // The bits that every host and board must produce: a sum over many arguments, computed once.
 // Change it only together with the functions.
 TEST(ScalarTest, ResultsAreTheSameEverywhere) {

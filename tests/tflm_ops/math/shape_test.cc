@@ -5,6 +5,7 @@
 #include "gtest/gtest.h"
 #include "tests/tflm_ops/support/test_util.h"
 #include "tflm_ops/math/conv2d_reference.h"
+#include "tflm_ops/math/strips.h"
 
 namespace medyate {
 namespace math {
@@ -59,38 +60,71 @@ TEST(TapsTest, AreThePairsThatMeet) {
   }
 }
 
-TEST(TapsTest, AreSharedByFourNeighbours) {
-  Random random(2);
+// What a walk told of each position, and how many strips of each kind it had.
+struct Walk {
+  std::vector<int> visits;
   int shared = 0;
-  for (int round = 0; round < 5000; ++round) {
-    const Axis a = random.DrawAxis(12);
-    SCOPED_TRACE(::testing::Message() << a);
-    for (int out = 0; out < a.out; ++out) {
-      const Taps taps = TapsOfOutput(a, out);
-      if (!FourOutputsShareTaps(a, out, taps)) continue;
-      for (int j = 0; j < 4; ++j) {
-        const Taps other = TapsOfOutput(a, out + j);
-        ASSERT_TRUE(SameTaps(taps, other));
-        if (taps.count > 0) {
-          ASSERT_EQ(other.at, taps.at + j * a.stride);
-        }
-        ++shared;
+  int border = 0;
+};
+
+// Checks that the positions of a strip use its taps: all of them, or those that miss the padding.
+template <typename TapsOf>
+void Check(const Strip& strip, const Axis& h, const Axis& w, int width, int read_width,
+           TapsOf taps_of, Walk* walk) {
+  if (strip.size == 4) ++(strip.width ? walk->border : walk->shared);
+  for (int p = 0; p < strip.size; ++p) {
+    const int position = strip.first + p * strip.step;
+    ++walk->visits[position];
+    const Taps th = taps_of(h, position / width);
+    const Taps tw = taps_of(w, position % width);
+    ASSERT_TRUE(SameTaps(th, strip.th));
+    const int read = strip.read + p * strip.read_step;
+    if (strip.width == 0) {
+      ASSERT_TRUE(SameTaps(tw, strip.tw));
+      if (th.count * tw.count > 0) {
+        ASSERT_EQ(read, th.at * read_width + tw.at);
       }
+      continue;
     }
-    for (int in = 0; in < a.in; ++in) {
-      const Taps taps = TapsOfInput(a, in);
-      if (!FourInputsShareTaps(a, in, taps)) continue;
-      for (int j = 0; j < 4; ++j) {
-        const Taps other = TapsOfInput(a, in + j * a.stride);
-        ASSERT_TRUE(SameTaps(taps, other));
-        if (taps.count > 0) {
-          ASSERT_EQ(other.at, taps.at + j);
-        }
-        ++shared;
-      }
+    ASSERT_EQ(strip.width, read_width);
+    ASSERT_EQ(strip.read, th.at * read_width);
+    int met = 0;
+    for (int k = 0; k < strip.tw.count; ++k) {
+      const int column = strip.tw.at + k * strip.tw.at_step + p * strip.read_step;
+      if (column < 0 || column >= read_width) continue;
+      ASSERT_EQ(strip.tw.first + k * strip.tw.step, tw.first + met * tw.step);
+      ASSERT_EQ(column, tw.at + met * tw.at_step);
+      ++met;
     }
+    ASSERT_EQ(met, tw.count);
+  }
+}
+
+TEST(StripsTest, VisitEachPositionOnceWithItsTaps) {
+  Random random(2);
+  int shared = 0, border = 0;
+  for (int round = 0; round < 1000; ++round) {
+    const Axis h = random.DrawAxis(12);
+    const Axis w = random.DrawAxis(12);
+    const bool may_pad = random.Int(0, 1) == 1;
+    SCOPED_TRACE(::testing::Message() << h << " by " << w);
+    Walk out, in;
+    out.visits.resize(h.out * w.out);
+    in.visits.resize(h.in * w.in);
+    ForEachOutputStrip(h, w, may_pad, [&](const Strip& strip) {
+      Check(strip, h, w, w.out, w.in, TapsOfOutput, &out);
+    });
+    ForEachInputStrip(h, w, may_pad, [&](const Strip& strip) {
+      Check(strip, h, w, w.in, w.out, TapsOfInput, &in);
+    });
+    ASSERT_EQ(out.visits, std::vector<int>(h.out * w.out, 1));
+    ASSERT_EQ(in.visits, std::vector<int>(h.in * w.in, 1));
+    ASSERT_TRUE(may_pad || out.border + in.border == 0);
+    shared += out.shared + in.shared;
+    border += out.border + in.border;
   }
   EXPECT_GT(shared, 1000);
+  EXPECT_GT(border, 200);
 }
 
 }  // namespace

@@ -52,7 +52,7 @@ class OpSpec:
         inputs: Names of its inputs.
         outputs: Names of its outputs and scratch.
         meaning: What it does.
-        element_cost: Key of `CYCLES_PER_ELEMENT` (exporter/board/cycles.py) of an op that goes once
+        element_cost: Key of `CYCLES` (exporter/board/prices.py) of an op that goes once
             over its largest tensor; empty for one that is counted in another way.
     """
 

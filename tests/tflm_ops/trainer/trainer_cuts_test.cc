@@ -7,6 +7,7 @@
 #include <set>
 
 #include "tests/tflm_ops/trainer/trainer_world.h"
+#include "tflm_ops/store/crc32.h"
 #include "tflm_ops/store/head_page.h"
 #include "tflm_ops/trainer/trainer.h"
 
@@ -200,6 +201,70 @@ TEST(FlashSinkCuts, ImportancesOfAnyNumberAreOldOrNew) {
     EXPECT_GT(seen[3], 10u);
     EXPECT_GT(seen[4], 10u);
   }
+}
+
+// With a journal that has no room for images of all pages: commits of runs and a reset, old or new.
+TEST(FlashSinkCuts, AJournalOfRunsTakesCommitsAndARestoreButNoPush) {
+  const TestModel golden;
+  const uint32_t floats = 8 * kPageFloats;
+  math::Random random(5);
+  const std::vector<float> factory = random.Floats(static_cast<int>(floats));
+  StaticModel model = golden.model();
+  model.weights_floats = floats;
+  model.factory = factory.data();
+  model.weights_crc = Crc32(0, factory.data(), 4 * floats);
+  const uint32_t channels = ImportanceFloats(model), pages = JournalPages(floats, channels, 1);
+  ASSERT_EQ(pages, 7u) << "of 12 that images take";
+  FakeFlash clean(kPageBytes, 8 + pages, 7);
+  clean.Program(0, Words(factory));
+  const auto place = [&](FakeFlash* flash) {
+    return FlashPlace{flash, 0, 8 * kPageBytes, pages, factory.data(), 10000, 1};
+  };
+  const std::vector<float> pool = random.Floats(80), importance(channels, 1.0f);
+  std::vector<WeightRun> runs;
+  std::vector<float> learned = factory;
+  for (uint32_t page = 0; page < 8; ++page) {
+    const uint32_t word = page == 7 ? 300 : 170 * page;  // That of page 6 crosses its end.
+    runs.push_back({10 * page, page * kPageFloats + word, 10});
+    for (uint32_t i = 0; i < 10; ++i) learned[runs[page].weight_offset + i] = pool[10 * page + i];
+  }
+  const ArrayRuns all(runs.data(), 8);
+  const auto commit = [&](FlashSink* sink) {
+    return sink->Commit({&all, pool.data(), 80, Progress{4, 4, 4, 0}, importance.data(), channels});
+  };
+  {
+    FlashSink sink(model, place(&clean));
+    ASSERT_EQ(sink.Open(ForeignState::kRefuse), StoreStatus::kOk);
+    EXPECT_EQ(sink.CommitsLeft(), (9999u / 11 - 1) * 7) << "8 images, head, runs, importances";
+  }
+  uint32_t fresh = 0;
+  bool was_cut = true;
+  for (uint64_t at = 0; was_cut; at += getenv("MEDYATE_NIGHTLY") ? 97 : 1511) {
+    SCOPED_TRACE(testing::Message() << "operation " << at);
+    FakeFlash flash = clean;
+    flash.Reseed(static_cast<uint32_t>(at));
+    {
+      FlashSink sink(model, place(&flash));
+      ASSERT_EQ(sink.Open(ForeignState::kRefuse), StoreStatus::kOk);
+      flash.CutAt(at);
+      commit(&sink);
+      was_cut = flash.is_cut();
+      flash.Restart();
+    }
+    FlashSink sink(model, place(&flash));
+    ASSERT_EQ(sink.Open(ForeignState::kRefuse), StoreStatus::kOk);
+    Progress progress;
+    const bool is_new = sink.ReadProgress(&progress);
+    fresh += is_new ? 1 : 0;
+    EXPECT_EQ(flash.Contents(0, floats), Words(is_new ? learned : factory));
+    EXPECT_EQ(sink.store().BeginReplace(), StoreStatus::kJournalTooSmall);
+    EXPECT_EQ(commit(&sink), CommitResult::kOk);
+    EXPECT_EQ(flash.Contents(0, floats), Words(learned));
+    EXPECT_EQ(sink.Restore(nullptr, 0), StoreStatus::kOk);
+    EXPECT_EQ(flash.Contents(0, floats), Words(factory));
+    EXPECT_TRUE(sink.are_weights_sound());
+  }
+  EXPECT_GT(fresh, 5u);
 }
 
 // --- flash that fails for good

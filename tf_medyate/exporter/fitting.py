@@ -19,7 +19,7 @@ from tf_medyate.boards.registry import get_board
 from tf_medyate.errors import MedyateError, OptionError, UnsupportedLayerError
 from tf_medyate.exporter.board.firmware import fit_of
 from tf_medyate.exporter.board.fit import STACK_BYTES, STATIC_BYTES, BoardError, BoardFit
-from tf_medyate.exporter.board.journal import FITTING, PAGES, check_journal, with_journal
+from tf_medyate.exporter.board.journal import FITTING, RUNS, check_journal, with_journal
 from tf_medyate.exporter.check import FLOAT32, INT8, frozen_ranges, limit_bytes, lowered
 from tf_medyate.exporter.ir.values import Quantization
 from tf_medyate.exporter.lower.recipe import TrainingRecipe, recipe_of_terms
@@ -132,8 +132,9 @@ class LayersThatFit:
         def attempt(kept: tuple[str, ...]) -> Trial:
             return self._attempt(model, whole.keeping(kept), ranges)
 
-        # Where the flash is short, only a journal of pages grows with the weights.
-        copies = int(self.journal == PAGES) + int(self.factory_copy)
+        # A journal of runs does not grow with the weights. Where either may come, what a weight
+        # saves is taken for the larger: layers are left out in smaller steps, and none too many.
+        copies = int(self.journal != RUNS) + int(self.factory_copy)
         frozen = 1 if self.frozen == INT8 else FLOAT_BYTES
         return attempt, (1 + copies) * FLOAT_BYTES - frozen
 

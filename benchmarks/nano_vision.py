@@ -52,7 +52,7 @@ NETWORKS = ("mobilenet_v2_035_folded", "mcunet_in1_folded")
 RATE = 0.001  # of a sample; chosen on seed 100
 LAST_RATE = 0.05  # share of RATE that the cosine ends at
 SAMPLES = 32  # for the ranges of int8
-FIRMWARE = {"board": BOARD, "factory_copy": False, "journal": "pages", "commits_per_day": 1.0}
+FIRMWARE = {"board": BOARD, "factory_copy": False, "journal": "fitting", "commits_per_day": 1.0}
 FIELDS = ("network", "seed", "layers", "shallowest", "before", "head", "medyate", "medyate_float",
           "full", "arena_kib", "ram_kib", "flash_kib", "step_ms", "step_mj")  # fmt: skip
 

@@ -22,7 +22,7 @@ _CUT_SAMPLES = 20
 _CUT_AT = 0.7
 _MOST_CUTS = 6
 _BOARD_HZ = 64e6
-_CYCLES_PER_INSTRUCTION = 1.24
+_CYCLES_PER_INSTRUCTION = 1.17
 """Of the watch net's training step, estimated from its mix of instructions: docs/cortex_m.md."""
 
 

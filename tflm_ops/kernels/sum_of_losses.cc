@@ -3,6 +3,7 @@
 #include "tflm_ops/kernels/layer.h"
 #include "tflm_ops/kernels/op_call.h"
 #include "tflm_ops/kernels/ops.h"
+#include "tflm_ops/math/fp_exact.h"
 #include "tflm_ops/math/losses.h"
 #include "tflm_ops/math/scalar.h"
 

@@ -63,6 +63,7 @@ def test_never_worse_than_the_best_depth_limit_that_fits():
     for specs, norms, device in _cases():
         search = _search(specs, norms, device)
         points = search.points()
+        assert len({point.kept for point in points}) == len(points)
         fitting = [point for point in points if point.fits]
         whole = search.rank(specs)
         scores = dict(zip(whole.order, whole.scores, strict=True))

@@ -110,6 +110,8 @@ class Search:
             if kept and kept != last:
                 last = kept
                 kept, trial, without = self._fitting(allowed, kept, scores)
+                if any(point.kept == kept for point in found):
+                    continue  # what was left out is the difference to an earlier limit
                 numbers = [spec.index for spec in self.specs if spec.name in kept]
                 taken = trial.arena_bytes, trial.flash_bytes, trial.misses
                 worth = self._worth(kept, scores) / best

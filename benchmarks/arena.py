@@ -120,7 +120,8 @@ def measure(net: Net, folder: pathlib.Path) -> list[Row]:
         said = str(md.MemoryBudget.parse(budget)).split(" (")[0]
         if not isinstance(budget, str):
             said += f", {budget / full_bytes:.0%}"
-        asked = PAPER_ELEMENTS * 4 if isinstance(budget, str) else budget
+        # A budget in elements counts neither the head nor biases.
+        asked = PAPER_ELEMENTS * 4 + least if isinstance(budget, str) else budget
         assert memory.pool_bytes <= asked, "the pool is at most what was asked for"
         rows.append(
             Row(

@@ -195,11 +195,13 @@ def test_a_model_that_does_not_fit_is_refused_with_the_reason(tmp_path):
     weights = tmp_path / "medyate_weights.cc"
     # The journal grows with the weights: together they do not fit, each of them would.
     weights.write_text(weights.read_text().replace("kWeights[1024]", "kWeights[122880]"))
+    header = tmp_path / "medyate_model.h"
+    said = header.read_text()
+    header.write_text(said.replace("kWeightsFloats = 1024", "kWeightsFloats = 122880"))
     with pytest.raises(EmulatorError, match="application and journal do not fit into 960 KiB"):
         build_image(tmp_path, tmp_path / "out")
     shutil.copy(GOLDEN / "medyate_weights.cc", tmp_path)
-    header = tmp_path / "medyate_model.h"
-    header.write_text(header.read_text().replace("kArenaBytes = ", "kArenaBytes = 245000 + "))
+    header.write_text(said.replace("kArenaBytes = ", "kArenaBytes = 245000 + "))
     with pytest.raises(EmulatorError, match="less than 8 KiB are left for the stack"):
         build_image(tmp_path, tmp_path / "out")
 

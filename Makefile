@@ -71,6 +71,7 @@ test-cpp:
 rot:
 	bazel test --test_env=MEDYATE_NIGHTLY=1 --test_timeout=3600 --nocache_test_results \
 	  //tests/tflm_ops/store:weight_store_rot_test //tests/tflm_ops/store:weight_store_cuts_test \
+	  //tests/tflm_ops/store:weight_store_runs_test //tests/tflm_ops/store:weight_store_runs_cuts_test \
 	  //tests/tflm_ops/trainer:trainer_cuts_test
 
 # Each round prints its seed; SEED=... runs a round again.

@@ -42,9 +42,7 @@ Outcome CutOnce(World world, const Work& work, uint32_t old_counter, uint64_t at
     world.TakeOver(more);
     EXPECT_TRUE(world.Holds(world.weights));
   }
-  EXPECT_EQ(world.flash.written_twice(), 0);
-  EXPECT_EQ(world.flash.written_unstable(), 0);
-  EXPECT_TRUE(world.NeighboursAreUntouched());
+  ExpectRulesKept(world);
   return outcome;
 }
 
@@ -76,44 +74,16 @@ int CutAgain(World device, const Work& work, uint32_t old_counter, uint64_t seco
   return cuts;
 }
 
-// The device after a cut at operation `at` of a commit.
-World CutDevice(World device, const Work& work, uint64_t at) {
-  WeightStore store = device.Start();
-  EXPECT_EQ(store.Open(ForeignState::kRefuse), StoreStatus::kOk);
-  device.flash.CutAt(at);
-  device.Commit(&store, work);
-  EXPECT_TRUE(device.flash.is_cut());
-  device.flash.Restart();
-  return device;
-}
-
 // With bulk data of no page, one, two.
 Plan PlanOf(uint32_t seed) {
   const uint32_t words[] = {0, 20, kPageFloats + 10};
   return Plan().WithBulk(words[seed % 3]);
 }
 
-// A device that has seen a few commits, so that the journal stands somewhere in its rotation.
 World UsedWorld(const Plan& plan, uint32_t seed, int commits, uint32_t most_pages,
                 uint32_t* counter) {
-  World world(plan, seed);
-  WeightStore store = world.Start();
-  EXPECT_EQ(store.Open(ForeignState::kRefuse), StoreStatus::kOk);
-  for (int i = 0; i < commits; ++i) {
-    const Work work = world.DrawWork(most_pages);
-    EXPECT_EQ(world.Commit(&store, work), StoreStatus::kOk);
-    world.TakeOver(work);
-    *counter = work.counter;
-  }
-  return world;
-}
-
-uint64_t OperationsOf(World world, const Work& work) {
-  WeightStore store = world.Start();
-  EXPECT_EQ(store.Open(ForeignState::kRefuse), StoreStatus::kOk);
-  const uint64_t before = world.flash.operations();
-  EXPECT_EQ(world.Commit(&store, work), StoreStatus::kOk);
-  return world.flash.operations() - before;
+  return UsedWorld(plan, seed, commits, counter,
+                   [most_pages](World* world) { return world->DrawWork(most_pages); });
 }
 
 // Every other operation of each commit is cut once, of commits in turn the even and the odd ones
@@ -230,9 +200,7 @@ TEST(WeightStoreCutsTest, ALifeOfCutsLosesNothing) {
         EXPECT_LE(counts[i], real[i] + static_cast<uint32_t>(cuts)) << i;
       }
     }
-    EXPECT_EQ(world.flash.written_twice(), 0);
-    EXPECT_EQ(world.flash.written_unstable(), 0);
-    EXPECT_TRUE(world.NeighboursAreUntouched());
+    ExpectRulesKept(world);
   }
   EXPECT_GT(cuts, 1000);
 }

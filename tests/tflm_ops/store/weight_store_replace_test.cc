@@ -70,12 +70,6 @@ void CommitMore(World* world, WeightStore* store, int commits) {
   }
 }
 
-void ExpectRulesKept(const World& world) {
-  EXPECT_EQ(world.flash.written_twice(), 0);
-  EXPECT_EQ(world.flash.written_unstable(), 0);
-  EXPECT_TRUE(world.NeighboursAreUntouched());
-}
-
 TEST(WeightStoreReplaceTest, ReplacesAllWeightsAndRecords) {
   World world(Plan(), 1);
   WeightStore store = Opened(&world);

@@ -225,6 +225,49 @@ class World {
   std::vector<uint32_t> page_;
 };
 
+inline void ExpectRulesKept(const World& world) {
+  EXPECT_EQ(world.flash.written_twice(), 0);
+  EXPECT_EQ(world.flash.written_unstable(), 0);
+  EXPECT_TRUE(world.NeighboursAreUntouched());
+}
+
+// A device that has seen a few commits of what `draw` draws, so that the journal stands somewhere
+// in its rotation.
+template <typename Draw>
+World UsedWorld(const Plan& plan, uint32_t seed, int commits, uint32_t* counter, const Draw& draw) {
+  World world(plan, seed);
+  WeightStore store = world.Start();
+  EXPECT_EQ(store.Open(ForeignState::kRefuse), StoreStatus::kOk);
+  for (int i = 0; i < commits; ++i) {
+    const Work work = draw(&world);
+    EXPECT_EQ(world.Commit(&store, work), StoreStatus::kOk);
+    world.TakeOver(work);
+    *counter = work.counter;
+  }
+  return world;
+}
+
+// Operations of a commit.
+inline uint64_t OperationsOf(World world, const Work& work, StoreDetail* detail = nullptr) {
+  WeightStore store = world.Start();
+  EXPECT_EQ(store.Open(ForeignState::kRefuse), StoreStatus::kOk);
+  const uint64_t before = world.flash.operations();
+  EXPECT_EQ(world.Commit(&store, work), StoreStatus::kOk);
+  if (detail) *detail = store.detail();
+  return world.flash.operations() - before;
+}
+
+// The device after a cut at operation `at` of a commit.
+inline World CutDevice(World device, const Work& work, uint64_t at) {
+  WeightStore store = device.Start();
+  EXPECT_EQ(store.Open(ForeignState::kRefuse), StoreStatus::kOk);
+  device.flash.CutAt(at);
+  device.Commit(&store, work);
+  EXPECT_TRUE(device.flash.is_cut());
+  device.flash.Restart();
+  return device;
+}
+
 }  // namespace medyate
 
 #endif  // TESTS_TFLM_OPS_STORE_WEIGHT_STORE_WORLD_H_

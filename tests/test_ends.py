@@ -7,7 +7,7 @@ import tensorflow as tf
 from drawn import by_channel
 
 import tf_medyate as md
-from tf_medyate.ends import End, in_order
+from tf_medyate.ends import End, in_order, outputs_of
 from tf_medyate.errors import DataError, LabelError
 
 L = keras.layers
@@ -108,3 +108,22 @@ def test_what_is_given_comes_in_the_order_of_the_model_or_is_named():
     for given in ({"image": 2}, [2], [1, 2, 3], np.zeros(2)):
         with pytest.raises(DataError, match=r"x: expected .image., .extra..*a dict by name"):
             in_order("x", given, ends)
+
+
+def test_outputs_keep_their_names_when_their_layers_are_folded_or_divided(tmp_path):
+    x = keras.Input((6, 6, 2))
+    outputs = [
+        L.BatchNormalization(name="z")(L.Conv2D(2, 3, name="conv")(x)),
+        L.SeparableConv2D(2, 3, name="a")(x),
+    ]
+    base, rng = keras.Model(x, outputs), np.random.default_rng(0)
+    labels = {name: rng.normal(size=(4, 4, 4, 2)).astype(np.float32) for name in ("z", "a")}
+    image, found = rng.normal(size=(4, 6, 6, 2)).astype(np.float32), []
+    model = md.prepare(base)
+    model.save(tmp_path / "model.keras")
+    for either in (base, model, keras.models.load_model(tmp_path / "model.keras"), md.strip(model)):
+        either.compile("sgd", {"a": "mse", "z": "mae"}, {"a": 2.0, "z": 1.0}, run_eagerly=True)
+        found.append(either.evaluate(image, labels, verbose=0, return_dict=True))
+        assert [end.name for end in outputs_of(either)] == ["z", "a"]
+    for ours in found[1:]:
+        assert ours == pytest.approx(found[0], rel=1e-5)

@@ -123,14 +123,17 @@ class PreparedModel(keras.Model):
         }
         pool = 0 if state.pool is None else state.pool.shape[0]
         trained = {"pool": pool, "positions": list(state.positions), "layers": layers}
-        return super().get_config() | {"trained": trained | {"refresh": state.refresh}}
+        trained |= {"refresh": state.refresh}
+        return super().get_config() | {"trained": trained, "output_names": self.output_names}
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
         """Builds the model as it was described, its pool included."""
         config = dict(config)
-        trained = config.pop("trained", None)  # earlier versions did not save it
-        model = super().from_config(config, custom_objects)
+        trained = config.pop("trained", None)  # earlier versions did not save these
+        names = config.pop("output_names", None)
+        model: Any = super().from_config(config, custom_objects)
+        model.output_names = list(names or model.output_names)
         for name in model.frozen_layers:  # parts that a layer makes later do not know of it
             freeze(model.get_layer(name))
         if trained is not None:

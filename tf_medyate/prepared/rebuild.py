@@ -53,7 +53,12 @@ def rebuild(
         inputs, outputs = model.inputs[0], model.outputs[0]
     else:
         inputs, outputs = model.input, model.output
-    return model_class(like(inputs, graph.inputs), like(outputs, graph.outputs), name=graph.name)
+    made: Any = model_class(
+        like(inputs, graph.inputs), like(outputs, graph.outputs), name=graph.name
+    )
+    # Losses and labels go by these names, whatever layer an output now comes from.
+    made.output_names = list(getattr(model, "output_names", made.output_names))
+    return made
 
 
 def _apply(node: Node, layers: Sequence[Any], inputs: list) -> Any:

@@ -37,18 +37,13 @@ tflm::Status PrepareInt8InputForward(tflm::Context* context, tflm::Node* node) {
   const OpCall call(Layer::kForwardName, context, node);
   Layer layer;
   Fused fused;
-  MEDYATE_CHECK(layer.Read(call));
-  MEDYATE_CHECK(ReadFused(call, layer.options, &fused));
-  const int y = layer.output_elements();
-  MEDYATE_CHECK(RequireForward(call, layer.slot, fused, y, true));
-  MEDYATE_CHECK(
-      call.RequireElements(call.Input(kInput), "input", tflm::kInt8, layer.input_elements()));
-  MEDYATE_CHECK(RequireWeights(call, layer));
+  MEDYATE_CHECK(layer.Read(call) && ReadFused(call, layer.options, &fused));
+  MEDYATE_CHECK(RequireLayer(call, layer, fused, tflm::kInt8));
   MEDYATE_CHECK(RequireMeaning(call, kTrainableInputs));
-  MEDYATE_CHECK(call.RequireElements(call.Output(0), "output", tflm::kFloat32, y));
-  MEDYATE_CHECK(call.RequireElements(call.Output(call.outputs() - 1), "rows", tflm::kFloat32,
-                                     RowsNeeded(layer.shape.h) * RowElements(layer.shape)));
-  return tflm::kOk;
+  return call.RequireElements(call.Output(call.outputs() - 1), "rows", tflm::kFloat32,
+                              RowsNeeded(layer.shape.h) * RowElements(layer.shape))
+             ? tflm::kOk
+             : tflm::kError;
 }
 
 template <typename Layer>

@@ -24,20 +24,23 @@ bool RequireWeights(const OpCall& call, const Layer& layer) {
   return call.RequireShape(call.Input(kWeights), "weights", tflm::kFloat32, sides);
 }
 
+// Checks a forward op whose input is of type `input`.
+template <typename Layer>
+bool RequireLayer(const OpCall& call, const Layer& layer, const Fused& fused, tflm::Type input) {
+  const int y = layer.output_elements();
+  return RequireForward(call, layer.slot, fused, y, input == tflm::kInt8) &&
+         call.RequireElements(call.Input(kInput), "input", input, layer.input_elements()) &&
+         RequireWeights(call, layer) &&
+         call.RequireElements(call.Output(0), "output", tflm::kFloat32, y);
+}
+
 template <typename Layer>
 tflm::Status PrepareForward(tflm::Context* context, tflm::Node* node) {
   const OpCall call(Layer::kForwardName, context, node);
   Layer layer;
   Fused fused;
-  MEDYATE_CHECK(layer.Read(call));
-  MEDYATE_CHECK(ReadFused(call, layer.options, &fused));
-  const int x = layer.input_elements();
-  const int y = layer.output_elements();
-  MEDYATE_CHECK(RequireForward(call, layer.slot, fused, y));
-  MEDYATE_CHECK(call.RequireElements(call.Input(kInput), "input", tflm::kFloat32, x));
-  MEDYATE_CHECK(RequireWeights(call, layer));
-  MEDYATE_CHECK(call.RequireElements(call.Output(0), "output", tflm::kFloat32, y));
-  return tflm::kOk;
+  MEDYATE_CHECK(layer.Read(call) && ReadFused(call, layer.options, &fused));
+  return RequireLayer(call, layer, fused, tflm::kFloat32) ? tflm::kOk : tflm::kError;
 }
 
 template <typename Layer>

@@ -50,8 +50,9 @@ class NanoFlash final : public Flash {
   const char* problem() const {
     const uint32_t begin = Begin(model_);
     if (begin % kNanoPageBytes != 0) return "the weights do not begin at a flash page";
-    if (begin < kNanoSketchOffset || begin >= NanoSketchEnd())
+    if (begin < kNanoSketchOffset || begin >= NanoSketchEnd()) {
       return "the weights are not in flash";
+    }
     if (NanoSketchEnd() > NanoJournalOffset(NanoJournalPages(model_))) {
       return "the sketch reaches into the journal: make it or the model smaller";
     }

@@ -151,8 +151,9 @@ int HeadPage::LastMark(Marks marks) const {
     for (int read = 0; read < kReads; ++read) {
       uint32_t words[kMarkWords];
       if (!ReadWords(FirstWord(marks) + kMarkWords * slot, words, kMarkWords)) return -1;
-      if (words[0] == ValueOf(marks) && IsWhole({words[0], words[1]}))
+      if (words[0] == ValueOf(marks) && IsWhole({words[0], words[1]})) {
         return static_cast<int>(slot);
+      }
     }
   }
   return -1;

@@ -129,8 +129,9 @@ TrainerStatus StepTrainer::CheckSample(const SampleRef& sample) {
   if (!model_) return TrainerStatus::kNotInitialized;
   if (!sample.data()) return TrainerStatus::kNullArgument;
   if (sample.kind() == SampleRef::Kind::kFloats) {
-    if (math::AreFinite(sample.floats(), runner_.Elements(model_->sample)))
+    if (math::AreFinite(sample.floats(), runner_.Elements(model_->sample))) {
       return TrainerStatus::kOk;
+    }
     runner_.Report("sample: expected finite numbers, received NaN or infinity");
     return TrainerStatus::kSampleNotFinite;
   }

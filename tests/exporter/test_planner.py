@@ -85,6 +85,12 @@ def test_any_graph_gets_a_sound_plan_near_the_lower_bound(seed, ops, in_place):
     assert plan == plan_memory(graph, random_pairs(graph) if in_place else ())
 
 
+def test_most_plans_reach_the_lower_bound_as_what_ends_on_top_is_placed_again():
+    plans = [plan_memory(random_graph(np.random.default_rng(seed), 20)) for seed in range(40)]
+    reached = [plan.arena_bytes == plan.lower_bound_bytes for plan in plans]
+    assert sum(reached) >= 20  # 26 of 40 when this was written, 14 in the first orders alone
+
+
 def optimum(graph: Graph) -> int:
     """Smallest arena of all: in the order of its offsets, each block lies as low as it can."""
     lives = graph.lifetimes()

@@ -73,7 +73,7 @@ class LayersThatFit:
             a model with built-in ops of TFLM can be fitted to.
         flash_limit: Most flash for code, weights and journal, in bytes ("512KiB"); what the board's
             own software takes is not in it.
-        frozen: As `md.export` will be told; so are the next two.
+        frozen: As `md.export` will be told; so is the next one.
         representative_data: For `frozen="int8"`.
         factory_copy, journal: As `FirmwareOptions`.
 

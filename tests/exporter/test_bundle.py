@@ -249,3 +249,12 @@ def test_layers_that_cannot_be_exported_are_named(layer, message, tmp_path):
     model, medyate, _ = ready(base, budget="2KiB")
     with pytest.raises(UnsupportedLayerError, match=message):
         md.export(model, tmp_path, medyate)
+
+
+def test_a_dilated_transposed_convolution_is_refused_before_it_is_trained():
+    inputs = keras.Input((4, 4, 2))
+    x = L.Flatten()(L.Conv2DTranspose(2, 2, dilation_rate=2, name="wide")(inputs))
+    model = md.prepare(keras.Model(inputs, L.Dense(3, activation="softmax")(x)))
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    with pytest.raises(UnsupportedLayerError, match=r"'wide'.*dilation_rate=1; received \(2, 2\)"):
+        md.check_export(model, md.MeDyate("2KiB", verbose=0))

@@ -42,6 +42,7 @@ from tf_medyate.exporter.lower.state import Lowering
 from tf_medyate.exporter.lower.training_layout import TrainingLayout
 from tf_medyate.prepared.graph import ModelGraph, Node
 from tf_medyate.prepared.layers import ChannelMasked
+from tf_medyate.prepared.padding import pair
 from tf_medyate.prepared.recurrent import MaskedRecurrence
 from tf_medyate.prepared.step_masks import makes_mask
 from tf_medyate.sample_type import FLOATS, SampleType
@@ -197,7 +198,16 @@ def _is_ruled(node: Node) -> bool:
 
 
 def _check_layout(low: Lowering, node: Node):
-    """Refuses channels-first maps, fused and in 8 bits, too: every op counts channels last."""
+    """Refuses what no file can hold, fused and in 8 bits, too.
+
+    Every op of ours counts channels last, and TensorFlow Lite has no dilated transposed
+    convolutions, which model.tflite would need.
+    """
+    if isinstance(node.layer, (_K.Conv1DTranspose, _K.Conv2DTranspose)):
+        dilation = pair(node.layer.dilation_rate)
+        if dilation != (1, 1):
+            remedy = "Build it without dilation, or put an UpSampling before a dilated convolution."
+            low.refuse(node, "dilation_rate=1", str(node.layer.dilation_rate), remedy)
     layout = getattr(node.layer, "data_format", None)
     if _is_ruled(node) and layout not in (None, "channels_last"):
         remedy = "Build the model channels-last, with a Permute after its input if need be."

@@ -1,8 +1,9 @@
 """The estimate of a step's cycles: what it counts, and that it grows with what is trained."""
 
+import keras
 import numpy as np
 import pytest
-from exported import attached
+from exported import attached, ready
 from hypothesis import given
 from hypothesis import strategies as st
 from random_models import random_model
@@ -139,6 +140,17 @@ def test_what_is_drawn_counts():
     equal = equal_shares(graph)
     assert step_cycles(graph, equal) == step_cycles(graph)
     assert step_cycles(graph, dict.fromkeys(equal, 0)) < step_cycles(graph)
+
+
+def test_equal_shares_fill_the_budget_with_what_an_optimizer_keeps():
+    model, medyate, _ = ready(optimizer=keras.optimizers.SGD(0.05, momentum=0.9))
+    training = lower_training(model, recipe_of(model, medyate))
+    counts, drawn = equal_shares(training.graph), training.layout.drawn
+    share = [counts[layer.selection_offset] / layer.spec.channels for layer in drawn]
+    assert min(share) == pytest.approx(max(share))
+    assert max(share) < 1
+    spent = sum(counts[layer.selection_offset] * layer.channel_cost for layer in drawn)
+    assert spent == pytest.approx(training.recipe.capacity, rel=0.01)
 
 
 def test_every_kind_of_work_has_its_cycles(monkeypatch):

@@ -13,7 +13,7 @@ from random_models import random_data, small_net
 import tf_medyate as md
 from tf_medyate.boards.nano33ble import BOARD as NANO_33_BLE
 from tf_medyate.device.applying import read_layout, region_of
-from tf_medyate.errors import OptionError
+from tf_medyate.errors import NotPreparedError, OptionError
 from tf_medyate.exporter.board.fit import BoardError
 from tf_medyate.exporter.write.cpp_text import cpp_string
 from tf_medyate.prepared.spare_classes import SPARE_BIAS
@@ -70,6 +70,8 @@ def test_a_model_without_a_dense_head_gets_no_spare_classes():
         md.add_spare_classes(small_net(), 0)
     with pytest.raises(OptionError, match="not built"):
         md.add_spare_classes(keras.Sequential([L.Dense(3)]), 1)
+    with pytest.raises(NotPreparedError, match=r"ordinary.*then call md\.prepare"):
+        md.add_spare_classes(md.prepare(small_net()), 1)
 
 
 def two_heads(join=None):

@@ -20,7 +20,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from tf_medyate.errors import OptionError
+from tf_medyate.errors import NotPreparedError, OptionError
+from tf_medyate.prepared.model import PreparedModel
 
 SPARE_BIAS = -1e4
 
@@ -38,7 +39,11 @@ def add_spare_classes(model: keras.Model, count: int) -> keras.Model:
 
     Raises:
         OptionError: `count` is below 1, or the model has another head.
+        NotPreparedError: The model is prepared already.
     """
+    if isinstance(model, PreparedModel):
+        remedy = "Add spare classes first, then call md.prepare."
+        raise NotPreparedError("model", "an ordinary Keras model", "a prepared one", remedy)
     if count < 1:
         raise OptionError("count", "1 or more", str(count), "Say how many classes may come.")
     if not model.built:
